@@ -1,0 +1,1 @@
+"""Training loops, probes and statistics behind the Spectral Bias Book."""

@@ -1,0 +1,1 @@
+"""What is learned: signals with known derivatives."""

@@ -1,0 +1,1 @@
+"""What learns: small networks whose layers stack over replicas."""

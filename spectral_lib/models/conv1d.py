@@ -1,0 +1,150 @@
+"""One-dimensional convolutional networks with a choice of how to convolve."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import scipy.fft
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Form = Literal["direct", "channels_last", "fft"]
+PaddingMode = Literal["zeros", "replicate"]
+
+
+@dataclass(frozen=True)
+class ConvSettings:
+    """Architecture of a :class:`ConvNet1d`; defaults are the paper's.
+
+    ``layers`` counts every convolution: 1 -> channels, channels -> channels (layers - 2
+    times), channels -> 1. Source: Wang, Wang & Lai 2024, Sections 3.2 and A.1.
+    """
+
+    kernel_size: int = 3
+    layers: int = 3
+    channels: int = 64
+    padding_mode: PaddingMode = "zeros"
+
+    def __post_init__(self) -> None:
+        if self.kernel_size < 3 or self.kernel_size % 2 == 0:
+            raise ValueError(
+                f"kernel_size is {self.kernel_size}; use an odd number, 3 or larger."
+            )
+        if self.layers < 2:
+            raise ValueError(f"layers is {self.layers}; at least 2 are needed.")
+        if self.padding_mode not in ("zeros", "replicate"):
+            raise ValueError(
+                f"padding_mode is {self.padding_mode!r}; use 'zeros' or 'replicate'."
+            )
+
+    @property
+    def reach(self) -> int:
+        """Points on each side that one output sees: its receptive field's radius."""
+        return self.layers * (self.kernel_size // 2)
+
+
+class Conv1d(nn.Conv1d):
+    """`nn.Conv1d` with "same" padding whose arithmetic can take three forms.
+
+    All forms compute the same cross-correlation; they differ in speed only:
+    ``direct`` (torch's conv1d), ``channels_last`` (a conv2d of height 1 in that memory
+    format; not under ``vmap``) and ``fft``. Input [batch, channels, points], output the
+    same length.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        padding_mode: PaddingMode,
+        form: Form,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size)
+        self.pad_with = padding_mode
+        self.form = form
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve x [batch, in_channels, points]."""
+        half = self.weight.shape[-1] // 2
+        convolution_pads = self.pad_with == "zeros" and self.form != "fft"
+        zero_padding = half if convolution_pads else 0
+        if not convolution_pads:
+            x = _pad(x, half, self.pad_with)
+        if self.form == "direct":
+            return F.conv1d(x, self.weight, self.bias, padding=zero_padding)
+        if self.form == "channels_last":
+            return _channels_last(x, self.weight, self.bias, zero_padding)
+        assert self.bias is not None
+        return _fft(x, self.weight) + self.bias[:, None]
+
+
+def _pad(x: Tensor, width: int, mode: PaddingMode) -> Tensor:
+    if mode == "zeros":
+        return F.pad(x, (width, width))
+    left, right = x[..., :1], x[..., -1:]
+    edge = (*x.shape[:-1], width)
+    return torch.cat([left.expand(edge), x, right.expand(edge)], dim=-1)
+
+
+def _channels_last(
+    x: Tensor, weight: Tensor, bias: Tensor | None, padding: int
+) -> Tensor:
+    order = torch.channels_last
+    y = F.conv2d(
+        x.unsqueeze(2).contiguous(memory_format=order),
+        weight.unsqueeze(2).contiguous(memory_format=order),
+        bias,
+        padding=(0, padding),
+    )
+    return y.squeeze(2)
+
+
+def _fft(x: Tensor, weight: Tensor) -> Tensor:
+    points = x.shape[-1] - weight.shape[-1] + 1
+    # No output with full support wraps around, so padding to x's own length is enough.
+    size = scipy.fft.next_fast_len(x.shape[-1], real=True)
+    signal = torch.fft.rfft(x, size).movedim(-1, -3)  # [frequency, batch, in]
+    kernel = torch.fft.rfft(weight, size).conj().movedim(-1, -3)  # [frequency, out, in]
+    y = torch.fft.irfft((signal @ kernel.mT).movedim(-3, -1), size)
+    return y[..., :points]
+
+
+class ConvNet1d(nn.Module):
+    """Convolutions with ReLU between them, from one channel to one channel.
+
+    Maps [batch, points] to [batch, points]. Biases on, PyTorch's default
+    initialization. Source: Wang, Wang & Lai 2024, Sections 3.2 and A.1.
+    """
+
+    def __init__(self, settings: ConvSettings, form: Form = "direct") -> None:
+        super().__init__()
+        s = settings
+        widths = [1, *[s.channels] * (s.layers - 1), 1]
+        self.convolutions = nn.ModuleList(
+            Conv1d(a, b, s.kernel_size, s.padding_mode, form)
+            for a, b in zip(widths, widths[1:], strict=False)
+        )
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Predict the derivative of u [batch, points]."""
+        y = u.unsqueeze(-2)
+        for i, convolution in enumerate(self.convolutions):
+            y = convolution(torch.relu(y) if i else y)
+        return y.squeeze(-2)
+
+
+def fastest(settings: ConvSettings, device: torch.device) -> tuple[Form, bool]:
+    """Form of the arithmetic, and whether to stack replicas, that ran fastest.
+
+    The rule is fixed, so that a build is repeatable; it was read off
+    ``benchmarks/ensemble.py``. One CPU thread is kept busy by a single replica's
+    convolutions, so replicas run one after another there; a GPU is not, so they stack.
+    """
+    if device.type == "cuda":
+        return "direct", True
+    if settings.kernel_size < 11:
+        return "direct", False
+    if settings.kernel_size >= 25 and settings.channels >= 48:
+        return "fft", False
+    return "channels_last", False

@@ -1,0 +1,71 @@
+"""Spectra of functions and of what networks make of them."""
+
+import torch
+from torch import Tensor
+
+from spectral_lib.training.ensemble import Ensemble
+from spectral_lib.training.loop import Dataset, Measure
+
+
+def coefficients(f: Tensor, max_frequency: int) -> Tensor:
+    """Fourier coefficients k = 0 ... max_frequency of samples on [0, 2 pi].
+
+    f [..., points] gives complex [..., max_frequency + 1]; a sine of amplitude A has
+    modulus A / 2. Source: Wang, Wang & Lai 2024, equation (2).
+    """
+    return torch.fft.rfft(f)[..., : max_frequency + 1] / f.shape[-1]
+
+
+def amplitudes(f: Tensor, max_frequency: int) -> Tensor:
+    """Moduli of :func:`coefficients`."""
+    return coefficients(f, max_frequency).abs()
+
+
+def relative_error(prediction: Tensor, target: Tensor, max_frequency: int) -> Tensor:
+    """Relative error of each frequency over a set of functions.
+
+    sqrt(sum |f^ - t^|^2 / sum |t^|^2), sums over functions. Shapes: [R, functions,
+    points] and [functions, points] to [R, max_frequency] for k = 1 ... max_frequency.
+    """
+    wanted = coefficients(target, max_frequency)
+    missed = coefficients(prediction, max_frequency) - wanted
+    energy = wanted.abs().square().sum(-2)
+    error = (missed.abs().square().sum(-2) / energy).sqrt()
+    return error[..., 1:]
+
+
+def leakage(u: Tensor, frequencies: Tensor) -> Tensor:
+    """Share of the energy of u [functions, points] off its chosen frequencies.
+
+    ``frequencies`` [functions, terms] holds the chosen ones, 0 for none.
+    """
+    energy = torch.fft.rfft(u).abs().square()
+    chosen = torch.zeros_like(energy).scatter_(1, frequencies.long(), 1.0)
+    chosen[:, 0] = 0.0
+    return (energy * (1 - chosen)).sum() / energy.sum()
+
+
+def spectra_of_set(data: Dataset, max_frequency: int) -> Measure:
+    """Measure what an ensemble makes of a set, by frequency.
+
+    Readings: ``amplitude`` [R, functions, k = 0 ... max_frequency] (the heat maps),
+    ``relative error`` [R, k = 1 ... max_frequency], ``output`` [R, functions, points].
+    """
+
+    def measure(ensemble: Ensemble) -> dict[str, Tensor]:
+        output = ensemble.predict(data.inputs)
+        return {
+            "output": output,
+            "amplitude": amplitudes(output, max_frequency),
+            "relative error": relative_error(output, data.targets, max_frequency),
+        }
+
+    return measure
+
+
+def dominant_order(u: Tensor, max_frequency: int) -> Tensor:
+    """Rows of u [functions, points] sorted by their strongest frequency, [functions].
+
+    Source: Wang, Wang & Lai 2024, Section A.2.
+    """
+    return amplitudes(u, max_frequency).argmax(-1).argsort(stable=True)

@@ -1,0 +1,1 @@
+"""How it learns: one loop for an ensemble of replicas."""

@@ -1,0 +1,126 @@
+"""R replicas of one architecture as tensors with a leading replica axis."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """R replicas of one architecture.
+
+    Attributes
+    ----------
+    module
+        The architecture; its own weights are not used.
+    parameters, buffers
+        Tensors [R, ...] by the module's names.
+    seeds
+        One seed a replica: of its initialization and of its data order.
+    stacked
+        Train all replicas in one pass (``torch.func.vmap``), or one after another.
+    """
+
+    module: nn.Module
+    parameters: State
+    buffers: State
+    seeds: tuple[int, ...]
+    stacked: bool = True
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the parameters."""
+        return next(iter(self.parameters.values())).device
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Apply replica r to x[r]; x is [R, batch, ...] and so is the result."""
+        if len(self) == 1:
+            state = {k: v.squeeze(0) for k, v in self._state().items()}
+            return functional_call(self.module, state, (x.squeeze(0),)).unsqueeze(0)
+        if self.stacked:
+            return vmap(self._apply, randomness="different")(self._state(), x)
+        return torch.cat([self.replica(r)(x[r : r + 1]) for r in range(len(self))])
+
+    @torch.no_grad()
+    def predict(self, x: Tensor) -> Tensor:
+        """Apply every replica to the same x [batch, ...]; returns [R, batch, ...]."""
+        return self(x.expand(len(self), *x.shape))
+
+    def replica(self, r: int) -> "Ensemble":
+        """Replica r as an ensemble of one that shares its memory."""
+        return replace(
+            self,
+            parameters={k: v[r : r + 1] for k, v in self.parameters.items()},
+            buffers={k: v[r : r + 1] for k, v in self.buffers.items()},
+            seeds=self.seeds[r : r + 1],
+        )
+
+    def flatten(self) -> Tensor:
+        """All parameters as a new tensor [R, P], one replica a row."""
+        return torch.cat([p.flatten(1) for p in self.parameters.values()], dim=1)
+
+    def unflatten(self, weights: Tensor) -> "Ensemble":
+        """The ensemble whose parameters are views of weights [R, P]."""
+        shapes = {k: v.shape[1:] for k, v in self.parameters.items()}
+        pieces = weights.split([shape.numel() for shape in shapes.values()], dim=1)
+        views = zip(shapes.items(), pieces, strict=True)
+        return replace(
+            self,
+            parameters={k: piece.view(-1, *shape) for (k, shape), piece in views},
+        )
+
+    def _state(self) -> State:
+        return {**self.parameters, **self.buffers}
+
+    def _apply(self, state: State, x: Tensor) -> Tensor:
+        return functional_call(self.module, state, (x,))
+
+
+def initialise(
+    build: Callable[[], nn.Module],
+    seeds: Sequence[int],
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    stacked: bool = True,
+) -> Ensemble:
+    """Build one replica per seed, each initialized as if it were built alone.
+
+    The global random state is left as it was.
+
+    Raises
+    ------
+    ValueError
+        If there are no seeds.
+    """
+    if not seeds:
+        raise ValueError("seeds is empty; give at least one seed.")
+    modules = []
+    for seed in seeds:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            modules.append(build().to(device=device, dtype=dtype))
+    parameters, buffers = stack_module_state(modules)
+    return Ensemble(modules[0], parameters, buffers, tuple(seeds), stacked)
+
+
+def concatenate(parts: Sequence[Ensemble]) -> Ensemble:
+    """Join ensembles of the same architecture along the replica axis."""
+
+    def join(states: Sequence[State]) -> State:
+        return {k: torch.cat([s[k] for s in states]) for k in states[0]}
+
+    return replace(
+        parts[0],
+        parameters=join([p.parameters for p in parts]),
+        buffers=join([p.buffers for p in parts]),
+        seeds=tuple(seed for p in parts for seed in p.seeds),
+    )

@@ -1,0 +1,30 @@
+"""Losses of an ensemble: prediction and target [R, ...] to one number a replica."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def mse(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error, [R]."""
+    return (prediction - target).square().flatten(1).mean(1)
+
+
+def nmse(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error over the mean square of the target, [R].
+
+    Both means run over all points of all functions. Source: Wang, Wang & Lai 2024,
+    Section 3.2 and their public notebook.
+    """
+    return mse(prediction, target) / target.square().flatten(1).mean(1)
+
+
+def nmse_by_output(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error over the mean square of the *model's own output*, [R].
+
+    The normaliser is then part of what is minimised. Source: the public notebook of
+    Wang, Wang & Lai 2024 calls its NMSE with the two arguments exchanged.
+    """
+    return mse(prediction, target) / prediction.square().flatten(1).mean(1)
