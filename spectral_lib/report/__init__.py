@@ -1,0 +1,1 @@
+"""What the reader sees: claims and verdicts, figures, provenance."""

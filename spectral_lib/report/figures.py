@@ -1,0 +1,80 @@
+"""One style for all figures, and the few plots that every chapter draws."""
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+COLOURS: Mapping[str, str] = {
+    "low": "#0072B2",
+    "general": "#333333",
+    "high": "#D55E00",
+    "small": "#56B4E9",
+    "large": "#8B3A8F",
+    "control": "#009E73",
+    "reference": "#999999",
+}
+"""Colours by meaning, the same in all chapters; distinct for colour-blind readers."""
+
+SEQUENTIAL = "cividis"
+"""Colour map of heat maps."""
+
+
+def use_house_style() -> None:
+    """Set matplotlib's parameters for the whole notebook."""
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "figure.facecolor": "white",
+            "font.size": 10,
+            "axes.titlesize": 10,
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#e6e6e6",
+            "axes.axisbelow": True,
+            "legend.frameon": False,
+            "legend.fontsize": 9,
+            "lines.linewidth": 1.6,
+        }
+    )
+
+
+def over_seeds(
+    axes: Axes,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    label: str,
+    colour: str,
+    style: str = "-",
+) -> None:
+    """Draw the geometric mean of y [T, R] over seeds, and the range of the seeds."""
+    values = np.asarray(y, float)
+    mean = np.exp(np.log(values).mean(1))
+    axes.plot(np.asarray(x), mean, style, color=colour, label=label)
+    axes.fill_between(
+        np.asarray(x), values.min(1), values.max(1), color=colour, alpha=0.18, lw=0
+    )
+
+
+def points_over_seeds(
+    axes: Axes,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    label: str,
+    colour: str,
+    style: str = "o-",
+) -> None:
+    """Draw the geometric mean of y [K, R] at K settings, and each seed as a dot."""
+    values = np.asarray(y, float)
+    where = np.asarray(x, float)
+    mean = np.exp(np.log(values).mean(1))
+    axes.plot(where, mean, style, color=colour, label=label)
+    for seed in values.T:
+        axes.plot(where, seed, ".", color=colour, alpha=0.35, ms=4)

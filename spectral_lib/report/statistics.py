@@ -1,0 +1,104 @@
+"""Statistics of claims: recorded numbers in, one value a seed out.
+
+Claims name these functions in their files. Each takes arrays with a leading replica
+axis R and returns [R]. Statistics that are ratios return logarithms; ``SCALES`` says so
+and the report turns estimate and interval back.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import scipy.stats
+from numpy.typing import ArrayLike, NDArray
+
+Values = NDArray[np.float64]
+Statistic = Callable[..., Values]
+
+
+def value(x: ArrayLike) -> Values:
+    """The number itself, [R]."""
+    return np.asarray(x, float)
+
+
+def difference(a: ArrayLike, b: ArrayLike) -> Values:
+    """Difference a - b per seed, paired, [R]."""
+    return np.asarray(a, float) - np.asarray(b, float)
+
+
+def fraction(part: ArrayLike, whole: ArrayLike) -> Values:
+    """Fraction part / whole per seed, [R], on the linear scale."""
+    return np.asarray(part, float) / np.asarray(whole, float)
+
+
+def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Values:
+    """log(numerator / denominator) per seed, paired, [R]."""
+    return np.log(np.asarray(numerator, float)) - np.log(np.asarray(denominator, float))
+
+
+def ratio_to(x: ArrayLike, reference: float) -> Values:
+    """log(x / reference) per seed, [R]."""
+    return np.log(np.asarray(x, float)) - np.log(reference)
+
+
+def slope(x: ArrayLike, y: ArrayLike) -> Values:
+    """Least-squares slope of y [R, K] against x [K], per seed."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    centred = x - x.mean()
+    return (y - y.mean(1, keepdims=True)) @ centred / (centred @ centred)
+
+
+def log_log_slope(x: ArrayLike, y: ArrayLike) -> Values:
+    """Least-squares slope of log y [R, K] against log x [K], per seed."""
+    return slope(np.log(np.asarray(x, float)), np.log(np.asarray(y, float)))
+
+
+def spearman(x: ArrayLike, y: ArrayLike) -> Values:
+    """Spearman's rank correlation of x [K] and y [R, K], per seed."""
+    return np.array([scipy.stats.spearmanr(x, row).statistic for row in np.asarray(y)])
+
+
+def correlation(a: ArrayLike, b: ArrayLike) -> Values:
+    """Pearson correlation of a [R, ...] and b [...] over all entries, per seed."""
+    target = np.asarray(b, float).ravel()
+    return np.array(
+        [scipy.stats.pearsonr(row.ravel(), target).statistic for row in np.asarray(a)]
+    )
+
+
+def spread_ratio(numerator: ArrayLike, denominator: ArrayLike) -> Values:
+    """Miller's jackknife of log(std(log numerator) / std(log denominator)), [R].
+
+    The pseudo-values behave like independent estimates, so the same interval serves
+    them as serves every other statistic. Source: R. G. Miller, Jackknifing variances,
+    Annals of Mathematical Statistics 39 (1968).
+    """
+    pair = np.log(np.stack([np.asarray(numerator), np.asarray(denominator)]))
+    seeds = pair.shape[1]
+
+    def estimate(logs: Values) -> float:
+        top, bottom = logs.std(axis=1, ddof=1)
+        return float(np.log(top / bottom))
+
+    left_out = [estimate(np.delete(pair, r, axis=1)) for r in range(seeds)]
+    return seeds * estimate(pair) - (seeds - 1) * np.array(left_out)
+
+
+STATISTICS: Mapping[str, Statistic] = {
+    f.__name__: f
+    for f in (
+        value,
+        difference,
+        fraction,
+        ratio,
+        ratio_to,
+        slope,
+        log_log_slope,
+        spearman,
+        correlation,
+        spread_ratio,
+    )
+}
+"""Every statistic a claims file may name."""
+
+SCALES: Mapping[str, str] = {"ratio": "log", "ratio_to": "log", "spread_ratio": "log"}
+"""Statistics whose per-seed values are logarithms; all others are linear."""

@@ -1,0 +1,106 @@
+"""Claims as tables: HTML for readers, rounded text for automatic comparison."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+def row_html(row: Row) -> str:
+    """One claim as a box: statement, numbers, control, verdict and why."""
+    control = row["control"]
+    p_value = row["p_value"]
+    p_text = "" if p_value is None else f", p = {p_value:.1g}"
+    facts = [
+        f"{escape(row['quantity'])}: <b>{_interval(row)}</b> "
+        f"<span class='muted'>(n = {row['n']}{p_text}; needed "
+        f"{escape(row['threshold'])})</span>",
+        f"<span class='muted'>control:</span> {escape(control['name'])}: "
+        f"{_interval(control)}",
+    ]
+    if row["differs"]:
+        facts.append(f"<span class='muted'>differs:</span> {escape(row['differs'])}")
+    origin = "" if row["origin"] == "paper" else " · found by this book"
+    return (
+        f'<div class="claim" id="{escape(row["id"])}">'
+        f"<div>{chip(row['verdict'])} <b>{escape(row['statement'])}</b> "
+        f"<span class='muted'>{escape(row['source'])}{origin}</span></div>"
+        + "".join(f"<div>{fact}</div>" for fact in facts)
+        + f"<div class='muted'>{escape(row['why'])}</div></div>"
+    )
+
+
+def chip(verdict: str) -> str:
+    """A verdict as a coloured label."""
+    kind = verdict.replace(" ", "-")
+    return f'<span class="verdict verdict-{kind}">{escape(verdict)}</span>'
+
+
+def html(rows: Sequence[Row]) -> str:
+    """All claims of a chapter as one table."""
+    head = "".join(
+        f"<th>{name}</th>"
+        for name in ("Claim", "Estimate [95 % CI]", "Needed", "Control", "Verdict")
+    )
+    body = "".join(
+        f'<tr><td><a href="#{escape(row["id"])}">{escape(row["id"])}</a></td>'
+        f"<td>{_interval(row)}</td><td>{escape(row['threshold'])}</td>"
+        f"<td>{_interval(row['control'])}</td><td>{chip(row['verdict'])}</td></tr>"
+        for row in rows
+    )
+    return (
+        '<div class="claims-table"><table><thead><tr>'
+        f"{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def text(rows: Sequence[Row]) -> str:
+    """All claims in columns: id, rounded estimate, threshold, n, verdict."""
+    cells = [("claim", "estimate", "needed", "n", "verdict")] + [
+        (
+            row["id"],
+            coarse(row["estimate"]),
+            row["threshold"],
+            str(row["n"]),
+            row["verdict"],
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[i]) for line in cells) for i in range(4)]
+    return "\n".join(
+        "  ".join(
+            [c.ljust(w) for c, w in zip(line, widths, strict=False)] + [line[4]]
+        ).rstrip()
+        for line in cells
+    )
+
+
+def coarse(x: float | None) -> str:
+    """A number to the nearest of 1, 2, 5 times a power of ten, or 0 below 1e-3."""
+    if x is None:
+        return "-"
+    if abs(x) < 1e-3:
+        return "~0"
+    exponent = math.floor(math.log10(abs(x)))
+    steps = [m * 10.0**e for e in (exponent, exponent + 1) for m in (1, 2, 5)]
+    nearest = min(steps, key=lambda step: abs(math.log(abs(x) / step)))
+    return f"~{math.copysign(nearest, x):.3g}"
+
+
+def number(x: float | None) -> str:
+    """A number to three significant digits, without a scientific exponent if short."""
+    if x is None:
+        return "–"
+    if x and not 1e-3 <= abs(x) < 1e4:
+        digits, exponent = f"{x:.1e}".split("e")
+        return f"{digits}·10<sup>{int(exponent)}</sup>".replace("-", "−")
+    return f"{x:.3g}".replace("-", "−")
+
+
+def _interval(row: Row) -> str:
+    if row["ci_low"] is None:
+        return number(row["estimate"])
+    low, high = number(row["ci_low"]), number(row["ci_high"])
+    return f"{number(row['estimate'])} [{low}, {high}]"
