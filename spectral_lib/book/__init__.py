@@ -1,0 +1,1 @@
+"""What makes the book a book: the Sphinx extension and its parts."""

@@ -1,0 +1,162 @@
+"""A running chapter: its parameters, claims, figures and where they come from."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import HTML, Markdown, display
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from spectral_lib.book.ledger import MIME_TYPE
+from spectral_lib.book.parameters import ChapterParameters, overrides
+from spectral_lib.report import tables
+from spectral_lib.report.claims import ClaimsFile, entry, estimate, judge, load_claims
+from spectral_lib.report.figures import use_house_style
+from spectral_lib.report.provenance import Provenance, provenance
+from spectral_lib.training.devices import prepare
+from spectral_lib.training.loop import Run
+
+Inputs = Mapping[str, ArrayLike]
+
+
+@dataclass
+class Chapter:
+    """What a chapter notebook keeps at hand; see :func:`open_chapter`."""
+
+    claims: ClaimsFile
+    profile: str
+    device: torch.device
+    provenance: Provenance
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def judge(
+        self, claim_id: str, *, control: Inputs, runs: Iterable[Run] = (), **inputs: Any
+    ) -> None:
+        """Judge a claim from its statistic's inputs and show its row.
+
+        ``control`` holds the same inputs measured on the negative control; ``runs`` are
+        the runs the numbers come from, for the time they took.
+
+        Raises
+        ------
+        KeyError
+            If the chapter's claims file has no such claim.
+        ValueError
+            If the claim was judged before.
+        """
+        claim = self._claim(claim_id)
+        measured = estimate(claim, inputs)
+        compared = estimate(claim, control)
+        verdict, control_verdict, why = judge(claim, measured, compared)
+        self.rows[claim_id] = entry(
+            claim,
+            self.claims,
+            **measured.model_dump(),
+            control={
+                "name": claim.control,
+                **compared.model_dump(include={"estimate", "ci_low", "ci_high"}),
+                "verdict": control_verdict,
+                "values": compared.values,
+            },
+            verdict=verdict,
+            why=why,
+            differs=claim.differs.get(self.profile, ""),
+            profile=self.profile,
+            device=self.provenance.device,
+            seconds=round(sum(run.seconds for run in runs), 1),
+        )
+        display(HTML(tables.row_html(self.rows[claim_id])))
+
+    def not_comparable(self, claim_id: str, why: str) -> None:
+        """Record that this run's parameters do not include a claim's experiment."""
+        claim = self._claim(claim_id)
+        empty = {"estimate": None, "ci_low": None, "ci_high": None}
+        self.rows[claim_id] = entry(
+            claim,
+            self.claims,
+            **empty,
+            ci_method="",
+            p_value=None,
+            n=0,
+            values=(),
+            control={"name": claim.control, **empty, "verdict": "not comparable"},
+            verdict="not comparable",
+            why=why,
+            differs=claim.differs.get(self.profile, ""),
+            profile=self.profile,
+            device=self.provenance.device,
+            seconds=0.0,
+        )
+        display(HTML(tables.row_html(self.rows[claim_id])))
+
+    def show(self, figure: Figure, caption: str, runs: Iterable[Run] = ()) -> None:
+        """Show a figure, its caption and where it comes from; then close it."""
+        display(figure)
+        plt.close(figure)
+        seconds = sum(run.seconds for run in runs)
+        line = escape(self.provenance.line(seconds or None))
+        command = escape(self.provenance.command)
+        display(
+            HTML(
+                f'<p class="caption">{caption}</p><details class="provenance">'
+                f"<summary>{line}</summary><code>{command}</code></details>"
+            )
+        )
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence with numbers of this run, as Markdown."""
+        display(Markdown(sentence))
+
+    def table(self) -> None:
+        """Print all claims, rounded so that other machines print the same.
+
+        Raises
+        ------
+        ValueError
+            If the claims file holds a claim that the chapter never judged.
+        """
+        print(tables.text(self._ordered()))
+
+    def publish(self) -> None:
+        """Put the claims, with every seed's value, into the notebook's output."""
+        rows = self._ordered()
+        display(
+            {MIME_TYPE: rows, "text/html": tables.html(rows), "text/plain": ""},
+            raw=True,
+        )
+
+    def _claim(self, claim_id: str) -> Any:
+        if claim_id in self.rows:
+            raise ValueError(f"Claim {claim_id!r} was judged before.")
+        known = {claim.id: claim for claim in self.claims.claims}
+        if claim_id not in known:
+            raise KeyError(f"No claim {claim_id!r} in the chapter's claims file.")
+        return known[claim_id]
+
+    def _ordered(self) -> list[dict[str, Any]]:
+        missing = [c.id for c in self.claims.claims if c.id not in self.rows]
+        if missing:
+            raise ValueError(f"Claims never judged: {', '.join(missing)}.")
+        return [self.rows[c.id] for c in self.claims.claims]
+
+
+def open_chapter(
+    name: str, parameters: ChapterParameters, namespace: Mapping[str, Any]
+) -> Chapter:
+    """Prepare device, threads, figure style and claims for a chapter's notebook.
+
+    ``namespace`` is the notebook's ``globals()``; the claims are read from
+    ``claims/<name>.yaml`` beside the notebook.
+    """
+    claims = load_claims(Path("claims") / f"{name}.yaml")
+    device = prepare(parameters.device)
+    use_house_style()
+    changed = overrides(namespace)
+    came_from = provenance(name, parameters.profile, parameters.seeds, device, changed)
+    print(came_from.line())
+    return Chapter(claims, parameters.profile, device, came_from)

@@ -1,0 +1,168 @@
+"""The `ledger` directive: the claims of the book as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.addnodes import pending_xref
+from sphinx.util.docutils import SphinxDirective
+
+from spectral_lib.book.ledger import Claim, Ledger
+
+_COLUMNS = ("Claim", "Estimate", "Threshold", "Control", "Verdict", "Run")
+_NOTHING = "–"
+
+# A verdict must be told apart without colour: each has its own sign beside its name.
+_SIGNS = {
+    "replicated": "✓",
+    "direction only": "↗",
+    "not replicated": "✗",
+    "inconclusive": "?",
+    "not comparable": "∅",
+    "paper inconsistent": "!",
+}
+
+
+class LedgerDirective(SphinxDirective):
+    """Show the claims of the whole book, or with `:chapter:` those of one chapter."""
+
+    option_spec: ClassVar = {"chapter": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        """Return the count line and the table."""
+        # The table changes with the chapters, not only with the page it is on.
+        for docname in self.env.found_docs:
+            if self.env.doc2path(docname).endswith(".ipynb"):
+                self.env.note_dependency(self.env.doc2path(docname, base=False))
+        ledger: Ledger = self.env.spectral_ledger  # type: ignore[attr-defined]
+        name = self.options.get("chapter")
+        if name is not None:
+            known = {claim["chapter"] for claim in ledger.claims}
+            if name not in self.env.found_docs and name not in known:
+                raise self.error(f"the book has no chapter named {name!r}")
+            ledger = ledger.of_chapter(name)
+        box = nodes.container(classes=["ledger"])
+        box += nodes.paragraph("", ledger.count_line() + ".", classes=["ledger-count"])
+        if ledger.failed:
+            failed = "Incomplete: these chapters failed: " + ", ".join(ledger.failed)
+            box += nodes.warning("", nodes.paragraph("", failed + "."))
+        if ledger.claims:
+            box += self._table(ledger)
+        return [box]
+
+    def _table(self, ledger: Ledger) -> nodes.table:
+        """Return the table, with a row that links to the chapter before its claims."""
+        head = nodes.row("", *[_cell([nodes.Text(title)]) for title in _COLUMNS])
+        body = nodes.tbody()
+        page = None
+        for claim in ledger.claims:
+            if claim["page"] != page:
+                page = claim["page"]
+                body += _chapter_row(page, self.env.docname)
+            body += self._row(claim)
+        group = nodes.tgroup("", cols=len(_COLUMNS))
+        group += [nodes.colspec(colwidth=1) for _ in _COLUMNS]
+        group += [nodes.thead("", head), body]
+        return nodes.table("", group, classes=["ledger-table", "colwidths-auto"])
+
+    def _row(self, claim: Claim) -> nodes.row:
+        """Return one claim's row."""
+        # A statement may hold MyST: mathematics, emphasis, code.
+        statement, messages = self.state.inline_text(claim["statement"], self.lineno)
+        origin = ", ".join(str(claim[k]) for k in ("paper", "source") if claim.get(k))
+        cells = [
+            [*statement, *_small(origin)],
+            [nodes.Text(_interval(claim)), *_small(_sample(claim))],
+            [nodes.Text(str(claim.get("threshold") or _NOTHING))],
+            _control(claim.get("control")),
+            [_chip(claim["verdict"])],
+            _run(claim),
+        ]
+        row = nodes.row("", classes=["ledger-claim"], ids=[])
+        for title, content in zip(_COLUMNS, cells, strict=True):
+            row += _cell(content, label=title)
+        row.children[0] += messages
+        return row
+
+
+def number(value: float | None) -> str:
+    """Return a number with three significant digits, or a dash if there is none."""
+    if value is None:
+        return _NOTHING
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.3g}"
+
+
+def _interval(values: Mapping[str, Any]) -> str:
+    """Return an estimate with its confidence interval."""
+    text = number(values.get("estimate"))
+    low, high = values.get("ci_low"), values.get("ci_high")
+    if low is None and high is None:
+        return text
+    # No line break within the brackets.
+    return f"{text} [{number(low)},\N{NO-BREAK SPACE}{number(high)}]"
+
+
+def _sample(claim: Claim) -> str:
+    """Return the statistic and the number of values behind an estimate."""
+    size = "" if claim.get("n") is None else f"n = {number(claim['n'])}"
+    return ", ".join(part for part in (claim.get("statistic"), size) if part)
+
+
+def _control(control: Mapping[str, Any] | None) -> list[nodes.Node]:
+    """Return the content of the control's cell."""
+    if not control:
+        return [nodes.Text(_NOTHING)]
+    notes = (control.get("name"), control.get("verdict"))
+    return [
+        nodes.Text(_interval(control)),
+        *_small(": ".join(str(note) for note in notes if note)),
+    ]
+
+
+def _run(claim: Claim) -> list[nodes.Node]:
+    """Return the content of the cell that says how the claim was tested."""
+    return [
+        nodes.Text(claim.get("profile") or _NOTHING),
+        *_small(claim.get("device")),
+    ]
+
+
+def _chip(verdict: str) -> nodes.inline:
+    """Return a verdict as a coloured chip with a sign and its name."""
+    kind = "ledger-" + verdict.replace(" ", "-")
+    return nodes.inline(
+        "", f"{_SIGNS[verdict]} {verdict}", classes=["ledger-chip", kind]
+    )
+
+
+def _small(text: str | None) -> list[nodes.Node]:
+    """Return a second, smaller line of a cell."""
+    return [nodes.inline("", str(text), classes=["ledger-note"])] if text else []
+
+
+def _chapter_row(docname: str, here: str) -> nodes.row:
+    """Return a row that links from the page `here` to a chapter by its title."""
+    link = pending_xref(
+        "",
+        nodes.inline("", docname),
+        refdomain="std",
+        reftype="doc",
+        reftarget=f"/{docname}",
+        refdoc=here,
+        refexplicit=False,
+        refwarn=True,
+    )
+    entry = _cell([link])
+    entry["morecols"] = len(_COLUMNS) - 1
+    return nodes.row("", entry, classes=["ledger-chapter"])
+
+
+def _cell(content: list[nodes.Node], label: str | None = None) -> nodes.entry:
+    """Return a cell; its label shows where the columns are stacked."""
+    named = [nodes.inline("", label, classes=["ledger-label"])] if label else []
+    return nodes.entry("", nodes.paragraph("", "", *named, *content))

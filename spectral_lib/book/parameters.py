@@ -1,0 +1,185 @@
+"""Typed chapter parameters, checked before any training starts.
+
+A chapter's first code cell assigns literals (the tagged ``parameters`` cell) and
+papermill may add a second one. The next cell declares the types and calls
+:meth:`ChapterParameters.read`.
+"""
+
+import ast
+import difflib
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
+
+
+class ParameterError(ValueError):
+    """A chapter was given parameters it cannot run with."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the sentences alone in Jupyter; the traceback would bury them."""
+        return [f"ParameterError: {self}"]
+
+
+def _unique(values: list[int]) -> list[int]:
+    if len(set(values)) < len(values):
+        raise ValueError("holds a value twice; give each value once")
+    return values
+
+
+def _rising(values: list[int]) -> list[int]:
+    if any(a >= b for a, b in zip(values, values[1:], strict=False)):
+        raise ValueError("must rise from each value to the next")
+    return values
+
+
+def _range(values: list[int]) -> list[int]:
+    lowest, highest = values
+    if not 1 <= lowest <= highest:
+        raise ValueError("must be [lowest, highest] with 1 <= lowest <= highest")
+    return values
+
+
+def _kernel(size: int) -> int:
+    if size < 3 or size % 2 == 0:
+        raise ValueError("must be an odd number, 3 or larger")
+    return size
+
+
+def _device(name: str) -> str:
+    # torch takes seconds to import; a check of names and types should not wait for it.
+    from spectral_lib.training.devices import resolve_device
+
+    resolve_device(name)
+    return name
+
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Seeds = Annotated[list[int], Field(min_length=1), AfterValidator(_unique)]
+Rising = Annotated[list[Count], Field(min_length=2), AfterValidator(_rising)]
+Range = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_range)]
+Kernel = Annotated[int, AfterValidator(_kernel)]
+RisingKernels = Annotated[list[Kernel], Field(min_length=2), AfterValidator(_rising)]
+Device = Annotated[str, AfterValidator(_device)]
+
+
+class ChapterParameters(BaseModel):
+    """What every chapter takes; a chapter adds its own fields and combinations."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    profile: Literal["quick", "gpu", "paper"]
+    seeds: Seeds
+    device: Device
+
+    @classmethod
+    def read(cls, namespace: Mapping[str, Any]) -> Self:
+        """Check the parameters assigned in a notebook and return them, frozen.
+
+        Parameters
+        ----------
+        namespace
+            The notebook's ``globals()``.
+
+        Raises
+        ------
+        ParameterError
+            If a name is unknown or missing, a type is wrong or a value impossible.
+        """
+        names = assigned(namespace)
+        unknown = [name for name in names if name not in cls.model_fields]
+        if unknown:
+            raise ParameterError(
+                " ".join(_unknown(name, list(cls.model_fields)) for name in unknown)
+            )
+        return cls.check({k: namespace[k] for k in cls.model_fields if k in namespace})
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> Self:
+        """Check a mapping of parameters and return them, frozen."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            sentences = [_sentence(e, list(cls.model_fields)) for e in error.errors()]
+            raise ParameterError(" ".join(sentences)) from None
+
+
+def assigned(namespace: Mapping[str, Any]) -> list[str]:
+    """Names that the parameter cells just run in a notebook have assigned.
+
+    Parameter cells assign nothing but literals. Those directly before the calling cell
+    count, so that a corrected cell can be run again in a living kernel. Where the
+    kernel keeps no history (nbval runs cells that way), every public plain value in
+    the namespace counts.
+    """
+    history = [cell for cell in namespace.get("In", []) if cell]
+    if history:
+        cells = (_literals(cell) for cell in reversed(history[:-1]))
+        block = itertools.takewhile(lambda literals: literals is not None, cells)
+        return [name for literals in block for name in literals or ()]
+    plain = (bool, int, float, str, list, dict, tuple, type(None))
+    return [
+        name
+        for name, value in namespace.items()
+        if not name.startswith("_") and name not in ("In", "Out")
+        if isinstance(value, plain)
+    ]
+
+
+def overrides(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """What papermill injected: assignments under its comment ``# Parameters``."""
+    found: dict[str, Any] = {}
+    for cell in namespace.get("In", []):
+        if cell.lstrip().startswith("# Parameters"):
+            found |= _literals(cell) or {}
+    return found
+
+
+def _literals(cell: str) -> dict[str, Any] | None:
+    """Assignments of a cell that only assigns literals to names; otherwise None."""
+    try:
+        statements = ast.parse(cell).body
+    except SyntaxError:  # a magic or a shell line
+        return None
+    found: dict[str, Any] = {}
+    for statement in statements:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                pass
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                pass
+            case _:
+                return None
+        try:
+            found[name] = ast.literal_eval(value)
+        except ValueError:
+            return None
+    return found
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}."
+    return f"Unknown parameter {name!r}: {hint}"
+
+
+def _sentence(error: ErrorDetails, known: Sequence[str]) -> str:
+    """One sentence for one of pydantic's errors."""
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return _unknown(where, known)
+    if error["type"] == "missing":
+        return f"Parameter {where!r} is missing; assign it in the parameters cell."
+    why = error["msg"].removeprefix("Value error, ").rstrip(".")
+    if not where or error["loc"] == ("device",):
+        return f"{why}."
+    return f"{where} = {error['input']!r}: {why}."

@@ -1,0 +1,92 @@
+"""Fixtures: miniature books, and a browser to look at them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from minibook import PICTURES, PLAYER, MiniBook, claim, claim_cell
+from pages import FLAGS, PROGRAMS, opened
+from playwright.sync_api import Browser, sync_playwright
+
+
+@pytest.fixture(scope="session")
+def new_book(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], MiniBook]:
+    """A function that makes an empty book."""
+    return lambda name: MiniBook(tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(scope="session")
+def good_book(new_book: Callable[[str], MiniBook]) -> MiniBook:
+    """A book in which all goes well, built once, every warning being an error."""
+    book = new_book("good")
+    watch = """
+    import os, time
+    start = time.time()
+    time.sleep(3)
+    print("ran", start, time.time())
+    """
+    book.add(
+        "alpha",
+        r"#! Here $\lambda_1 = \frac{1}{2}$ and "
+        "\n\n"
+        r"$$\boldsymbol{x} = \int_0^1 e^{-t}\,dt$$",
+        watch,
+        """
+        import uuid
+        print("nonce", uuid.uuid4())
+        print("threads", os.environ["SPECTRAL_THREADS"], os.environ["OMP_NUM_THREADS"])
+        print("build", os.environ["SPECTRAL_BUILD"])
+        import sys; print("python", sys.prefix)
+        """,
+        PICTURES,
+        """
+        from IPython.display import Image
+        Image(picture(int(50 * time.time()) % 256))
+        """,
+        "1 / 0",
+        claim_cell(claim("alpha.one"), claim("alpha.two", "direction only", n=None)),
+        tags={5: ["raises-exception"]},
+    )
+    book.add(
+        "beta",
+        watch,
+        PICTURES,
+        PLAYER,
+        claim_cell(claim("beta.one", "not replicated", control=None)),
+    )
+    book.configure(
+        "Euler's $e^{i\\pi}$.\n\n```{ledger}\n```\n\n## One chapter\n\n"
+        "```{ledger}\n:chapter: beta\n```\n",
+        timeout=60,
+    )
+    env = {"SPECTRAL_JOBS": "2", "SPECTRAL_THREADS": "3"}
+    first = book.build("-W", "-n", "--keep-going", env=env)
+    (book.folder / "first.log").write_text(first.stdout)
+    assert first.returncode == 0, first.stdout
+    return book
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; its absence skips the tests here and fails them in CI."""
+    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if found is None:
+        message = f"no browser: none of {', '.join(PROGRAMS)} is on the PATH"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def open_page(browser: Browser) -> Callable[..., Any]:
+    """The context manager `pages.opened`, with the browser filled in."""
+    return partial(opened, browser)

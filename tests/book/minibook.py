@@ -1,0 +1,171 @@
+"""Miniature books with the settings of the real one, built by the real command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="90" height="90">
+<circle cx="45" cy="45" r="40"/></svg>"""
+
+
+@dataclass
+class MiniBook:
+    """A small book in a folder of its own, with the settings of the real one."""
+
+    folder: Path
+    pages: list[str] = field(default_factory=list)
+
+    @property
+    def html(self) -> Path:
+        return self.folder / "_build" / "html"
+
+    @property
+    def executed(self) -> Path:
+        return self.folder / "_build" / "executed"
+
+    def add(self, name: str, *cells: str, tags: Mapping[int, list[str]] = {}) -> None:
+        """Add a chapter: a title, then code cells (Markdown if they begin with #!)."""
+        made = [nbformat.v4.new_markdown_cell(f"# Chapter {name}")]
+        for place, text in enumerate(cells):
+            source = textwrap.dedent(text).strip()
+            if source.startswith("#!"):
+                made.append(nbformat.v4.new_markdown_cell(source[2:].strip()))
+            else:
+                metadata = {"tags": tags.get(place, [])}
+                made.append(nbformat.v4.new_code_cell(source, metadata=metadata))
+        for place, cell in enumerate(made):
+            cell["id"] = f"cell-{place}"
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": kernel})
+        self.write(name, notebook)
+
+    def write(self, name: str, notebook: nbformat.NotebookNode) -> None:
+        nbformat.write(notebook, self.folder / f"{name}.ipynb")
+        if name not in self.pages:
+            self.pages.append(name)
+
+    def configure(self, intro: str = "", **execute: Any) -> None:
+        """Write the front page, the table of contents and the real book's settings."""
+        config = yaml.safe_load((REPOSITORY / "_config.yml").read_text())
+        config["execute"] |= execute
+        toc = {
+            "format": "jb-book",
+            "root": "intro",
+            "chapters": [{"file": name} for name in self.pages],
+        }
+        (self.folder / "_config.yml").write_text(yaml.safe_dump(config))
+        (self.folder / "_toc.yml").write_text(yaml.safe_dump(toc))
+        (self.folder / "intro.md").write_text(f"# Mini book\n\n{intro}\n")
+        (self.folder / config["logo"]).write_text(LOGO)
+        for name in config["bibtex_bibfiles"]:
+            (self.folder / name).touch()
+
+    def command(self, *options: str) -> list[str]:
+        program = [str(Path(sys.executable).with_name("jupyter-book")), "build"]
+        return [*program, str(self.folder), *options]
+
+    def build(
+        self, *options: str, env: Mapping[str, str] = {}
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*options),
+            env=clean_environment() | dict(env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def notebook(self, name: str) -> nbformat.NotebookNode:
+        return nbformat.read(self.executed / f"{name}.ipynb", as_version=4)
+
+    def printed(self, name: str) -> str:
+        """Return what an executed chapter printed."""
+        outputs = [
+            output
+            for cell in self.notebook(name).cells
+            for output in cell.get("outputs", [])
+        ]
+        return "".join(output.get("text", "") for output in outputs)
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment less what steers a build."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("SPECTRAL_")}
+
+
+def claim_cell(*claims: Mapping[str, Any]) -> str:
+    """Return code that emits claims as a chapter does."""
+    return f"""
+from IPython.display import display
+kind = "application/vnd.spectral-ledger+json"
+display({{kind: {list(claims)!r}, "text/plain": "the claims"}}, raw=True)
+"""
+
+
+def claim(name: str, verdict: str = "replicated", **more: Any) -> dict[str, Any]:
+    """Return a claim with everything a chapter gives."""
+    return {
+        "id": name,
+        "chapter": name.split(".")[0],
+        "paper": "Euler 1748",
+        "source": "Fig. 3",
+        "statement": r"The slope is $\lambda_1$ on *every* seed",
+        "statistic": "median slope",
+        "estimate": 0.61234,
+        "ci_low": 0.5,
+        "ci_high": 0.7,
+        "ci_method": "bootstrap",
+        "n": 5,
+        "threshold": ">= 0.5 (null 0)",
+        "control": {"name": "shuffled", "estimate": 0.01, "ci_low": None},
+        "verdict": verdict,
+        "profile": "quick",
+        "device": "cpu",
+        "seconds": 1.5,
+        "values": [0.5, 0.6, 0.7],
+        **more,
+    }
+
+
+PICTURES = """
+import struct, zlib
+
+def picture(shade, side=40):
+    "A square of one shade of grey as PNG."
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    rows = (b"\\0" + bytes([shade]) * side) * side
+    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\\x89PNG\\r\\n\\x1a\\n" + b"".join(chunk(*part) for part in parts)
+"""
+
+PLAYER = """
+import ipywidgets as w
+
+frames = [picture(10 * i) for i in range(20)]
+play = w.Play(min=0, max=19, interval=50)
+slider = w.IntSlider(min=0, max=19, description="epoch")
+images = [w.Image(value=frame, format="png") for frame in frames]
+stack = w.Stack(images, selected_index=0)
+w.jslink((play, "value"), (slider, "value"))
+w.jslink((slider, "value"), (stack, "selected_index"))
+out = w.Output()
+with out:
+    print("kept by an output widget")
+w.VBox([w.HBox([play, slider]), stack, out])
+"""
