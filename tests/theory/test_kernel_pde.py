@@ -1,0 +1,291 @@
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from spectral_lib.theory.kernel_gradient import (
+    LinearEquation,
+    NonlinearEquation,
+    swish,
+    swish_slope,
+)
+from spectral_lib.theory.kernel_pde import (
+    Perturbation,
+    Scheme,
+    initial_kernel,
+    iterate,
+    loss_history,
+    relative_l1,
+    rounding_divergence,
+)
+from spectral_lib.theory.patch_operator import (
+    CircularOperator,
+    DirectOperator,
+    FoldedOperator,
+    FourierOperator,
+    GramOperator,
+)
+from spectral_lib.theory.patches import checkerboard, extend_image
+
+RATES, DECAYS = (0.01, 0.02, 0.03), (1.0, 2.0, 3.0)
+EQUATIONS = [
+    LinearEquation(residual=-0.02, beta=1.3),
+    LinearEquation(residual=0.01, source=0.2),
+    NonlinearEquation(label=0.0, beta=2.0),
+    NonlinearEquation(label=0.7, pooling="sum", activation="relu"),
+]
+
+
+def final(states, steps):
+    return next(islice(states, steps, None))
+
+
+def network_loss(image, kernel, decay, equation):
+    """Write the loss as a network would, for autograd."""
+    response = functional.conv2d(image[None, None], kernel[None, None])
+    if equation.activation == "relu":
+        active = response.clamp(min=0)
+    else:
+        active = response * torch.sigmoid(equation.beta * response)
+    logit = active.mean() if equation.pooling == "mean" else active.sum()
+    label = torch.tensor(equation.label, dtype=image.dtype)
+    entropy = functional.binary_cross_entropy_with_logits(logit, label)
+    return entropy + decay / 2 * kernel.square().sum()
+
+
+@pytest.mark.parametrize("equation", EQUATIONS[2:])
+def test_nonlinear_gradient_and_loss_equal_autograd(
+    equation, random_image, random_kernels
+):
+    operator = DirectOperator(random_image, 5)
+    decay = torch.tensor(DECAYS, dtype=torch.float64)[:, None, None]
+    losses = equation.loss(random_kernels, operator, decay)
+    gradients = equation.gradient(random_kernels, operator, decay)
+    for run, kernel in enumerate(random_kernels):
+        leaf = kernel.clone().requires_grad_()
+        loss = network_loss(random_image, leaf, DECAYS[run], equation)
+        loss.backward()
+        assert losses[run].item() == pytest.approx(loss.item(), rel=1e-12)
+        torch.testing.assert_close(gradients[run], leaf.grad, rtol=1e-11, atol=1e-12)
+
+
+def test_linear_gradient_is_the_derivative_of_the_full_one(
+    random_image, random_kernels
+):
+    """For a sum of Swish and a constant residual, (34) is the slope at K = 0."""
+    tiny = 1e-6 * random_kernels
+    residual, beta = -0.5, 1.3
+    response = functional.conv2d(random_image[None, None], tiny[:, None])[0].flatten(1)
+    direct = DirectOperator(random_image, 5)
+    change = direct.adjoint(swish_slope(response, beta) - 0.5)
+    zero = torch.zeros(1, 1, 1, dtype=torch.float64)
+    linear = LinearEquation(residual, beta, source=0.0).gradient(tiny, direct, zero)
+    torch.testing.assert_close(linear, residual * change, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("equation", EQUATIONS)
+@pytest.mark.parametrize("momentum", [None, 0.0, 0.9])
+@pytest.mark.parametrize("fast", [FourierOperator, GramOperator, FoldedOperator])
+def test_fast_runs_equal_direct_runs(
+    equation, momentum, fast, random_image, random_kernels
+):
+    scheme = Scheme(RATES, DECAYS, momentum)
+    direct = iterate(random_kernels, DirectOperator(random_image, 5), equation, scheme)
+    quick = iterate(random_kernels, fast(random_image, 5), equation, scheme)
+    expected = final(direct, 60)
+    assert (expected - random_kernels).abs().max() > 1e-3
+    torch.testing.assert_close(final(quick, 60), expected, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("equation", EQUATIONS[:2])
+def test_linear_run_on_the_torus(equation):
+    generator = torch.Generator().manual_seed(5)
+    image = torch.randn(6, 6, dtype=torch.float64, generator=generator)
+    kernel = torch.randn(6, 6, dtype=torch.float64, generator=generator)
+    scheme = Scheme((0.02,), (1.0,), 0.5)
+    direct = DirectOperator(extend_image(image, 6, "circular"), 6)
+    given = LinearEquation(equation.residual, equation.beta, source=0.3)
+    first = final(iterate(kernel, direct, given, scheme), 40)
+    second = final(iterate(kernel, CircularOperator(image, 6), given, scheme), 40)
+    torch.testing.assert_close(second, first, rtol=1e-10, atol=1e-11)
+
+
+def test_euler_and_nesterov_follow_the_paper(random_image, random_kernels):
+    """Written out from (10), (51) and (52), one run at a time, by convolution."""
+    equation, momentum, steps = EQUATIONS[0], 0.9, 25
+    total = random_image.sum()
+
+    def gradient(kernel, decay):
+        response = functional.conv2d(random_image[None, None], kernel[None, None])
+        pull = functional.conv2d(random_image[None, None], response)[0, 0]
+        half = equation.residual / 2
+        return half * (total + equation.beta * pull) + decay * kernel
+
+    operator = GramOperator(random_image, 5)
+    euler = final(
+        iterate(random_kernels, operator, equation, Scheme(RATES, DECAYS)), steps
+    )
+    nesterov = final(
+        iterate(random_kernels, operator, equation, Scheme(RATES, DECAYS, momentum)),
+        steps,
+    )
+    for run, (dt, decay) in enumerate(zip(RATES, DECAYS, strict=True)):
+        kernel = random_kernels[run]
+        for _ in range(steps):
+            kernel = kernel - dt * gradient(kernel, decay)
+        torch.testing.assert_close(euler[run], kernel, rtol=1e-10, atol=1e-10)
+
+        damping = (2 - 2 * momentum) / (dt * (1 + momentum))
+        carry = (2 - damping * dt) / (2 + damping * dt)
+        assert carry == pytest.approx(momentum)
+        kernel = before = random_kernels[run]
+        for _ in range(steps):
+            ahead = kernel + carry * (kernel - before)
+            step = 2 * dt**2 / (2 + damping * dt) * gradient(ahead, decay)
+            before, kernel = kernel, ahead - step
+        torch.testing.assert_close(nesterov[run], kernel, rtol=1e-10, atol=1e-10)
+
+
+def test_batch_equals_single_runs(random_image, random_kernels):
+    operator = FourierOperator(random_image, 5)
+    equation = EQUATIONS[2]
+    batch = loss_history(random_kernels, operator, equation, Scheme(RATES, DECAYS), 20)
+    assert batch.shape == (3, 21)
+    for run in range(3):
+        alone = Scheme(RATES[run : run + 1], DECAYS[run : run + 1])
+        one = loss_history(random_kernels[run], operator, equation, alone, 20)
+        torch.testing.assert_close(batch[run : run + 1], one, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("order", ["paper", "code"])
+@pytest.mark.parametrize("momentum", [None, 0.9])
+def test_perturbation_changes_only_the_last_digits(
+    order, momentum, random_image, random_kernels
+):
+    operator = FourierOperator(random_image, 5)
+    # Momentum squares the rate; a tiny update would be lost beside the weights.
+    rates = RATES if momentum is None else (0.1, 0.2, 0.3)
+    plain = Scheme(rates, DECAYS, momentum)
+
+    def distance(perturbation):
+        perturbed = Scheme(rates, DECAYS, momentum, perturbation)
+        schemes = (plain, perturbed)
+        return rounding_divergence(random_kernels, operator, EQUATIONS[2], schemes, 30)
+
+    odd = distance(Perturbation(3, order))
+    assert torch.all(odd[:, 0] == 0)
+    assert 0 < odd.max() < 1e-12
+    assert torch.equal(odd, distance(Perturbation(3, order)))
+    for factor in (2, 4):
+        control = distance(Perturbation(factor, order, control=True))
+        assert torch.count_nonzero(control) == 0
+    assert torch.count_nonzero(distance(Perturbation(1, order))) == 0
+
+
+def test_the_two_orders_round_differently():
+    gradient = initial_kernel(32)
+    rate = torch.tensor(0.07, dtype=torch.float64)
+    paper = Perturbation(3, "paper").update(rate, gradient)
+    code = Perturbation(3, "code").update(rate, gradient)
+    exact = rate * gradient
+    for update in (paper, code):
+        error = ((update - exact) / exact).abs().max().item()
+        assert 0 < error < 4 * torch.finfo(torch.float64).eps
+    assert not torch.equal(paper, code)
+
+
+def test_same_run_twice_is_bitwise_the_same(random_image, random_kernels):
+    runs = [
+        final(
+            iterate(
+                random_kernels,
+                FourierOperator(random_image, 5),
+                EQUATIONS[2],
+                Scheme(RATES, DECAYS),
+            ),
+            50,
+        )
+        for _ in range(2)
+    ]
+    assert torch.equal(*runs)
+
+
+def test_relative_l1():
+    a = torch.tensor([[1.0, 0.0], [2.0, -1.0]])
+    b = torch.tensor([[1.0, 0.0], [6.0, 1.0]])
+    # 0/0 is left out: (0 + 4/8 + 2/2) / 3, doubled.
+    assert relative_l1(a, b).item() == pytest.approx(1.0)
+    assert relative_l1(a, a).item() == 0.0
+    assert relative_l1(a[:, 1:], -a[:, 1:]).item() == 2.0
+    assert relative_l1(torch.zeros(2, 2), torch.zeros(2, 2)).item() == 0.0
+
+
+def test_swish_and_its_slope():
+    x = torch.linspace(-4, 4, 101, dtype=torch.float64, requires_grad=True)
+    swish(x, 1.7).sum().backward()
+    torch.testing.assert_close(swish_slope(x.detach(), 1.7), x.grad)
+    ends = swish_slope(torch.tensor([-60.0, 0.0, 60.0], dtype=torch.float64))
+    torch.testing.assert_close(ends, torch.tensor([0, 0.5, 1], dtype=torch.float64))
+
+
+def test_initial_kernel_is_numpys_seed_7():
+    kernel = initial_kernel(32)
+    assert kernel.shape == (32, 32)
+    assert kernel[0, 0].item() == pytest.approx(1.6905257)
+    assert 10 * kernel.square().sum().item() == pytest.approx(9497.49, abs=0.01)
+    assert not torch.equal(kernel, initial_kernel(32, seed=8))
+
+
+@pytest.mark.parametrize("factor", [6, 2, 0, -3, 3.0, True, "3"])
+def test_bad_factors(factor):
+    with pytest.raises(ValueError, match="odd positive integer"):
+        Perturbation(factor)
+
+
+def test_numpy_factor_is_an_integer():
+    assert Perturbation(np.int64(3)).factor == 3
+    with pytest.raises(ValueError, match="odd positive integer"):
+        Perturbation(6, control=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Scheme((0.0,), (1.0,)), "learning_rate is"),
+        (lambda: Scheme((-1.0,), (1.0,)), "learning_rate is"),
+        (lambda: Scheme((float("nan"),), (1.0,)), "learning_rate is"),
+        (lambda: Scheme((0.1,), (0.0,)), "weight_decay is"),
+        (lambda: Scheme((0.1,), (1.0, -1.0)), "weight_decay is"),
+        (lambda: Scheme((0.1,), ()), "weight_decay is"),
+        (lambda: Scheme(0.1, (1.0,)), "give a tuple"),
+        (lambda: Scheme((0.1, 0.2), (1.0, 2.0, 3.0)), "2 learning rates and 3"),
+        (lambda: Scheme((0.1,), (1.0,), 1.0), "momentum is 1.0"),
+        (lambda: Perturbation(3, "other"), "order is 'other'"),
+        (lambda: LinearEquation(residual=2.0), "residual is 2.0"),
+        (lambda: LinearEquation(beta=0.0), "beta is 0.0"),
+        (lambda: NonlinearEquation(label=2.0), "label is 2.0"),
+        (lambda: NonlinearEquation(beta=-1.0), "beta is -1.0"),
+        (lambda: NonlinearEquation(activation="tanh"), "activation is 'tanh'"),
+        (lambda: NonlinearEquation(pooling="max"), "pooling is 'max'"),
+        (lambda: initial_kernel(0), "kernel_size is 0"),
+    ],
+)
+def test_bad_settings(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_bad_kernels_fail_at_the_call():
+    operator = FoldedOperator(checkerboard(16), 5)
+    scheme = Scheme(RATES, DECAYS)
+    kernel = initial_kernel(5)
+    with pytest.raises(TypeError, match=r"float16"):
+        iterate(kernel.half(), operator, LinearEquation(), scheme)
+    with pytest.raises(TypeError, match="convert one"):
+        iterate(kernel.float(), operator, LinearEquation(), scheme)
+    with pytest.raises(ValueError, match="kernel has shape"):
+        iterate(initial_kernel(6), operator, LinearEquation(), scheme)
+    with pytest.raises(ValueError, match="kernel has shape"):
+        iterate(kernel.expand(2, 5, 5), operator, LinearEquation(), scheme)
