@@ -1,0 +1,97 @@
+"""Every form of the convolution against nn.Conv1d, and the network's shape."""
+
+import pytest
+import torch
+from torch import nn
+
+from spectral_lib.models.conv1d import Conv1d, ConvNet1d, ConvSettings, fastest
+from spectral_lib.models.mlp import MLP
+
+FORMS = ("direct", "channels_last", "fft")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("padding_mode", ["zeros", "replicate"])
+@pytest.mark.parametrize("kernel_size", [3, 7, 31])
+def test_forms_equal_torch_and_so_do_their_gradients(form, padding_mode, kernel_size):
+    torch.manual_seed(0)
+    ours = Conv1d(3, 5, kernel_size, padding_mode, form).double()
+    peer = nn.Conv1d(
+        3, 5, kernel_size, padding=kernel_size // 2, padding_mode=padding_mode
+    ).double()
+    peer.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 3, 40, dtype=torch.float64, requires_grad=True)
+    g = torch.randn(2, 5, 40, dtype=torch.float64)
+    ones = [ours(x), *torch.autograd.grad(ours(x), [x, *ours.parameters()], g)]
+    others = [peer(x), *torch.autograd.grad(peer(x), [x, *peer.parameters()], g)]
+    for a, b in zip(ones, others, strict=True):
+        assert torch.allclose(a, b, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("layers", "channels", "kernel_size"), [(3, 64, 3), (2, 4, 5), (11, 8, 3)]
+)
+def test_parameter_count_is_that_of_the_architecture(layers, channels, kernel_size):
+    net = ConvNet1d(ConvSettings(kernel_size, layers, channels))
+    ends = (channels * kernel_size + channels) + (channels * kernel_size + 1)
+    hidden = (layers - 2) * (channels**2 * kernel_size + channels)
+    assert sum(p.numel() for p in net.parameters()) == ends + hidden
+
+
+def test_reach_is_the_radius_of_the_receptive_field():
+    settings = ConvSettings(kernel_size=7, layers=4, channels=3)
+    torch.manual_seed(1)
+    net = ConvNet1d(settings).double()
+    u = torch.randn(1, 101, dtype=torch.float64, requires_grad=True)
+    (seen,) = torch.autograd.grad(net(u)[0, 50], u)
+    inside = seen[0].nonzero().flatten()
+    assert inside.min() >= 50 - settings.reach
+    assert inside.max() <= 50 + settings.reach
+    # Interior points of a longer signal do not notice what lies beyond the ends.
+    v = torch.randn(1, 101, dtype=torch.float64)
+    beyond = torch.cat([torch.ones(1, 9), v, torch.ones(1, 9)], 1).double()
+    inner = slice(settings.reach, 101 - settings.reach)
+    assert torch.allclose(net(v)[:, inner], net(beyond)[:, 9:-9][:, inner])
+
+
+def test_replicate_padding_keeps_a_constant_constant():
+    net = ConvNet1d(ConvSettings(5, 3, 4, "replicate"))
+    out = net(torch.full((1, 30), 0.7))
+    assert (out - out[0, 0]).abs().max() < 1e-6
+    zero = ConvNet1d(ConvSettings(5, 3, 4, "zeros"))(torch.full((1, 30), 0.7))
+    assert (zero - zero[0, 15]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("kernel_size", [0, 1, 2, 4])
+def test_even_or_small_kernels_are_refused(kernel_size):
+    with pytest.raises(ValueError, match="odd number, 3 or larger"):
+        ConvSettings(kernel_size=kernel_size)
+
+
+def test_other_bad_settings_are_refused():
+    with pytest.raises(ValueError, match="layers"):
+        ConvSettings(layers=1)
+    with pytest.raises(ValueError, match="padding_mode"):
+        ConvSettings(padding_mode="reflect")
+
+
+def test_fastest_form_never_stacks_where_it_cannot():
+    for kernel_size in (3, 7, 15, 35):
+        for channels in (16, 64):
+            settings = ConvSettings(kernel_size, 3, channels)
+            form, stacked = fastest(settings, torch.device("cpu"))
+            assert form in FORMS
+            assert not (stacked and form == "channels_last")
+            assert fastest(settings, torch.device("cuda")) == ("direct", True)
+
+
+def test_mlp_equals_the_same_layers_in_sequence():
+    torch.manual_seed(0)
+    net = MLP([2, 5, 5, 1], torch.tanh)
+    peer = nn.Sequential(
+        net.layers[0], nn.Tanh(), net.layers[1], nn.Tanh(), net.layers[2]
+    )
+    x = torch.randn(7, 2)
+    assert torch.equal(net(x), peer(x))
+    with pytest.raises(ValueError, match="widths"):
+        MLP([3])

@@ -1,0 +1,227 @@
+"""The loop against a plain one written with torch.optim, and what probes may not do."""
+
+import pytest
+import torch
+from torch import nn
+
+from spectral_lib.models.conv1d import ConvNet1d, ConvSettings
+from spectral_lib.models.mlp import MLP
+from spectral_lib.training.ensemble import initialise
+from spectral_lib.training.loop import Dataset, Probe, TrainSettings, every, train
+from spectral_lib.training.losses import mse, nmse, nmse_by_output
+from spectral_lib.training.optimizers import OptimizerSettings
+
+SEEDS = (1, 2, 7)
+RATES = (1e-3, 3e-3, 1e-2)
+EPOCHS, BATCH, ROWS = 13, 6, 26  # 52 steps; two rows of each epoch are left out
+
+
+@pytest.fixture(scope="module")
+def data():
+    generator = torch.Generator().manual_seed(0)
+    draw = {"generator": generator, "dtype": torch.float64}
+    return Dataset(torch.randn(ROWS, 20, **draw), torch.randn(ROWS, 20, **draw))
+
+
+def conv(form="direct"):
+    return ConvNet1d(ConvSettings(kernel_size=5, layers=3, channels=4), form)
+
+
+def mlp():
+    return MLP([20, 9, 20])
+
+
+def plain_loop(build, data, optimizer, loss, seed):
+    """What anybody would write for one network."""
+    torch.manual_seed(seed)
+    net = build().double()
+    stepper = optimizer(net.parameters())
+    order = torch.Generator().manual_seed(seed)
+    for _ in range(EPOCHS):
+        for rows in torch.randperm(ROWS, generator=order).split(BATCH):
+            if len(rows) < BATCH:
+                continue
+            stepper.zero_grad()
+            loss(net(data.inputs[rows]), data.targets[rows]).backward()
+            stepper.step()
+    return dict(net.named_parameters())
+
+
+OPTIMIZERS = {
+    "sgd": (
+        OptimizerSettings("sgd", RATES),
+        lambda rate: lambda p: torch.optim.SGD(p, rate),
+    ),
+    "momentum": (
+        OptimizerSettings("sgd", RATES, momentum=0.9, weight_decay=0.01),
+        lambda rate: lambda p: torch.optim.SGD(
+            p, rate, momentum=0.9, weight_decay=0.01
+        ),
+    ),
+    "nesterov": (
+        OptimizerSettings("sgd", RATES, momentum=0.8, nesterov=True),
+        lambda rate: lambda p: torch.optim.SGD(p, rate, momentum=0.8, nesterov=True),
+    ),
+    "adam": (
+        OptimizerSettings("adam", RATES, weight_decay=0.02),
+        lambda rate: lambda p: torch.optim.Adam(p, rate, weight_decay=0.02),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("build", "stacked"),
+    [
+        (mlp, True),
+        (mlp, False),
+        (conv, True),
+        (conv, False),
+        (lambda: conv("fft"), True),
+        (lambda: conv("channels_last"), False),
+    ],
+    ids=["mlp stacked", "mlp", "conv stacked", "conv", "fft stacked", "channels last"],
+)
+def test_ensemble_equals_the_plain_loop(name, build, stacked, data):
+    settings, optimizer = OPTIMIZERS[name]
+    ensemble = initialise(build, SEEDS, dtype=torch.float64, stacked=stacked)
+    run = train(ensemble, data, TrainSettings(EPOCHS, BATCH, settings))
+    for r, (seed, rate) in enumerate(zip(SEEDS, RATES, strict=True)):
+        expected = plain_loop(build, data, optimizer(rate), nn.MSELoss(), seed)
+        for key, value in expected.items():
+            ours = run.ensemble.parameters[key][r]
+            assert (ours - value).abs().max() < 1e-10, key
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_probes_leave_the_run_bitwise_unchanged(stacked, data):
+    def noisy(ensemble):
+        assert not ensemble.module.training
+        torch.rand(3)  # disturbs the global random state on purpose
+        output = ensemble.predict(data.inputs)
+        return {"energy": output.square().flatten(1).mean(1)}
+
+    probes = {"noisy": Probe(noisy, every(EPOCHS))}
+    ensemble = initialise(mlp, SEEDS, dtype=torch.float64, stacked=stacked)
+    settings = TrainSettings(EPOCHS, BATCH)
+    before = torch.random.get_rng_state()
+    with_probe = train(ensemble, data, settings, probes)
+    assert torch.equal(before, torch.random.get_rng_state())
+    without = train(ensemble, data, settings)
+    assert torch.equal(with_probe.ensemble.flatten(), without.ensemble.flatten())
+    assert torch.equal(with_probe.loss, without.loss)
+    assert with_probe.records["noisy"]["energy"].shape == (EPOCHS + 1, len(SEEDS))
+    assert ensemble.module.training
+
+
+def test_batch_norm_statistics_survive_a_probe(data):
+    def build():
+        return nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8), nn.Linear(8, 20))
+
+    def look(ensemble):
+        return {"first": ensemble.predict(data.inputs[:4])[:, 0, 0]}
+
+    ensemble = initialise(build, SEEDS, dtype=torch.float64, stacked=False)
+    settings = TrainSettings(3, BATCH)
+    seen = train(ensemble, data, settings, {"look": Probe(look, every(3))})
+    alone = train(ensemble, data, settings)
+    for name, buffer in alone.ensemble.buffers.items():
+        assert torch.equal(buffer, seen.ensemble.buffers[name]), name
+    means = alone.ensemble.buffers["1.running_mean"]
+    assert (means != ensemble.buffers["1.running_mean"]).any()
+    assert not torch.equal(means[0], means[1])
+
+
+def test_training_does_not_touch_what_it_was_given(data):
+    ensemble = initialise(mlp, SEEDS, dtype=torch.float64)
+    before = ensemble.flatten()
+    run = train(ensemble, data, TrainSettings(2, BATCH))
+    assert torch.equal(before, ensemble.flatten())
+    assert not torch.equal(before, run.ensemble.flatten())
+    assert not run.ensemble.flatten().requires_grad
+
+
+def test_equal_runs_are_bitwise_equal_and_seeds_differ(data):
+    settings = TrainSettings(3, BATCH)
+    ensembles = [initialise(mlp, (1, 2, 1), dtype=torch.float64) for _ in range(2)]
+    first, second = (train(e, data, settings).ensemble.flatten() for e in ensembles)
+    assert torch.equal(first, second)
+    assert torch.equal(first[0], first[2])
+    assert not torch.equal(first[0], first[1])
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_divergence_is_dated_and_stays_with_its_replica(stacked, data):
+    rates = (1e-3, 12.0, 1e-3)
+    ensemble = initialise(mlp, SEEDS, dtype=torch.float64, stacked=stacked)
+    how = TrainSettings(30, BATCH, OptimizerSettings("sgd", rates))
+    run = train(ensemble, data, how)
+    assert run.diverged_at[0] == -1
+    assert run.diverged_at[2] == -1
+    dated = int(run.diverged_at[1])
+    assert dated > 1
+    assert run.loss[: dated - 1, 1].isfinite().all()
+    assert not run.loss[dated - 1, 1].isfinite()
+    assert run.loss[:, [0, 2]].isfinite().all()
+
+
+def test_several_sets_are_visited_in_turn(data):
+    half = Dataset(data.inputs[:12], data.targets[:12])
+    how = TrainSettings(2, BATCH)
+    both = train(initialise(mlp, (1,), dtype=torch.float64), [data, half], how)
+
+    torch.manual_seed(1)
+    net = mlp().double()
+    stepper = torch.optim.Adam(net.parameters())
+    order = torch.Generator().manual_seed(1)
+    for _ in range(2):
+        for part in (data, half):
+            for rows in torch.randperm(len(part), generator=order).split(BATCH):
+                if len(rows) == BATCH:
+                    stepper.zero_grad()
+                    loss = nn.functional.mse_loss(
+                        net(part.inputs[rows]), part.targets[rows]
+                    )
+                    loss.backward()
+                    stepper.step()
+    expected = torch.cat([p.flatten() for p in net.parameters()])
+    assert torch.allclose(both.ensemble.flatten()[0], expected, atol=1e-12)
+
+
+def test_losses_against_sums_written_out():
+    prediction = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+    target = torch.tensor([[[1.0, 0.0], [0.0, 2.0]]])
+    assert mse(prediction, target).item() == pytest.approx((4 + 9 + 4) / 4)
+    assert nmse(prediction, target).item() == pytest.approx(17 / 5)
+    assert nmse_by_output(prediction, target).item() == pytest.approx(17 / 30)
+
+
+def test_every_holds_start_and_end():
+    assert every(7, 3) == {0, 3, 6, 7}
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda d: train(initialise(mlp, (1,)), d, TrainSettings(1, 99)), "smaller"),
+        (lambda d: initialise(mlp, ()), "seeds is empty"),
+        (lambda d: Dataset(d.inputs, d.targets[:3]), "as many"),
+        (lambda d: TrainSettings(-1, 4), "epochs"),
+        (lambda d: TrainSettings(1, 0), "batch_size"),
+        (lambda d: OptimizerSettings("adagrad"), "'sgd' or 'adam'"),
+        (lambda d: OptimizerSettings("sgd", -1.0), "learning_rate"),
+        (lambda d: OptimizerSettings("adam", momentum=0.9), "Adam has its own"),
+        (lambda d: OptimizerSettings("sgd", nesterov=True), "nesterov"),
+        (
+            lambda d: train(
+                initialise(mlp, (1, 2), dtype=torch.float64),
+                d,
+                TrainSettings(1, BATCH, OptimizerSettings("sgd", (1.0, 1.0, 1.0))),
+            ),
+            "3 values for 2 replicas",
+        ),
+    ],
+)
+def test_bad_input_is_told_before_training(call, words, data):
+    with pytest.raises(ValueError, match=words):
+        call(data)
