@@ -48,6 +48,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("spectral_jobs", 0, "")
     app.add_config_value("spectral_threads", 0, "")
     app.add_directive("ledger", LedgerDirective)
+    app.add_css_file("chapter.css")
     app.add_css_file("ledger.css")
     app.add_css_file("widgets.css")
     app.connect("config-inited", assets.use_local_scripts)

@@ -86,7 +86,7 @@ class Claim(BaseModel):
         """What the interval must clear, for readers."""
         if self.band is not None:
             return f"within [{self.band[0]:g}, {self.band[1]:g}]"
-        sign = ">=" if self.direction == "greater" else "<="
+        sign = "≥" if self.direction == "greater" else "≤"
         return f"{sign} {self.threshold:g} (no effect {self.no_effect:g})"
 
 

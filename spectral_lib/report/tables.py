@@ -35,7 +35,7 @@ def row_html(row: Row) -> str:
 def chip(verdict: str) -> str:
     """A verdict as a coloured label."""
     kind = verdict.replace(" ", "-")
-    return f'<span class="verdict verdict-{kind}">{escape(verdict)}</span>'
+    return f'<span class="ledger-chip ledger-{kind}">{escape(verdict)}</span>'
 
 
 def html(rows: Sequence[Row]) -> str:
