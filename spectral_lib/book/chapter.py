@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 from IPython.display import HTML, Markdown, display
+from ipywidgets import Widget
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -94,10 +95,13 @@ class Chapter:
         )
         display(HTML(tables.row_html(self.rows[claim_id])))
 
-    def show(self, figure: Figure, caption: str, runs: Iterable[Run] = ()) -> None:
-        """Show a figure, its caption and where it comes from; then close it."""
+    def show(
+        self, figure: Figure | Widget, caption: str, runs: Iterable[Run] = ()
+    ) -> None:
+        """Show a figure or player, its caption and where it comes from; close it."""
         display(figure)
-        plt.close(figure)
+        if isinstance(figure, Figure):
+            plt.close(figure)
         seconds = sum(run.seconds for run in runs)
         line = escape(self.provenance.line(seconds or None))
         command = escape(self.provenance.command)

@@ -12,7 +12,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from spectral_lib.book.ledger import Claim, Ledger
 
-_COLUMNS = ("Claim", "Estimate", "Threshold", "Control", "Verdict", "Run")
+_COLUMNS = ("Verdict", "Claim", "Estimate", "Needed", "Control")
 _NOTHING = "–"
 
 # A verdict must be told apart without colour: each has its own sign beside its name.
@@ -74,17 +74,16 @@ class LedgerDirective(SphinxDirective):
         statement, messages = self.state.inline_text(claim["statement"], self.lineno)
         origin = ", ".join(str(claim[k]) for k in ("paper", "source") if claim.get(k))
         cells = [
+            [_chip(claim["verdict"]), *_small(_run(claim))],
             [*statement, *_small(origin)],
             [nodes.Text(_interval(claim)), *_small(_sample(claim))],
             [nodes.Text(str(claim.get("threshold") or _NOTHING))],
             _control(claim.get("control")),
-            [_chip(claim["verdict"])],
-            _run(claim),
         ]
         row = nodes.row("", classes=["ledger-claim"], ids=[])
         for title, content in zip(_COLUMNS, cells, strict=True):
             row += _cell(content, label=title)
-        row.children[0] += messages
+        row.children[1] += messages
         return row
 
 
@@ -124,12 +123,9 @@ def _control(control: Mapping[str, Any] | None) -> list[nodes.Node]:
     ]
 
 
-def _run(claim: Claim) -> list[nodes.Node]:
-    """Return the content of the cell that says how the claim was tested."""
-    return [
-        nodes.Text(claim.get("profile") or _NOTHING),
-        *_small(claim.get("device")),
-    ]
+def _run(claim: Claim) -> str:
+    """Return the profile and device a claim was tested with."""
+    return ", ".join(str(claim[k]) for k in ("profile", "device") if claim.get(k))
 
 
 def _chip(verdict: str) -> nodes.inline:

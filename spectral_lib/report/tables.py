@@ -77,6 +77,12 @@ def text(rows: Sequence[Row]) -> str:
     )
 
 
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of ready cells as Markdown, for `Chapter.say`."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def coarse(x: float | None) -> str:
     """A number to the nearest of 1, 2, 5 times a power of ten, or 0 below 1e-3."""
     if x is None:
@@ -93,7 +99,9 @@ def number(x: float | None) -> str:
     """A number to three significant digits, without a scientific exponent if short."""
     if x is None:
         return "–"
-    if x and not 1e-3 <= abs(x) < 1e4:
+    if abs(x) < 1e-12:  # rounding, not a number worth digits
+        return "0"
+    if not 1e-3 <= abs(x) < 1e4:
         digits, exponent = f"{x:.1e}".split("e")
         return f"{digits}·10<sup>{int(exponent)}</sup>".replace("-", "−")
     return f"{x:.3g}".replace("-", "−")

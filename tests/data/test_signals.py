@@ -79,9 +79,7 @@ def test_damping_flattens_the_spectrum_of_the_derivative():
     damped = draw_coefficients(settings(functions=3000, damping=1.0))
 
     def slopes(c):  # mean amplitude of u' at frequency 2 and at frequency 10
-        return [
-            float((c.sine * c.frequency)[c.frequency == k].mean()) for k in (2, 10)
-        ]
+        return [float((c.sine * c.frequency)[c.frequency == k].mean()) for k in (2, 10)]
 
     low, high = slopes(plain)
     assert high / low == pytest.approx(5, rel=0.1)

@@ -54,8 +54,8 @@ OPTIMIZERS = {
     ),
     "momentum": (
         OptimizerSettings("sgd", RATES, momentum=0.9, weight_decay=0.01),
-        lambda rate: lambda p: torch.optim.SGD(
-            p, rate, momentum=0.9, weight_decay=0.01
+        lambda rate: (
+            lambda p: torch.optim.SGD(p, rate, momentum=0.9, weight_decay=0.01)
         ),
     ),
     "nesterov": (

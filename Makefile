@@ -1,0 +1,47 @@
+# Two commands for everybody: `make book` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(abspath $(VENV))/bin
+HTML := book/_build/html
+NOTEBOOKS := $(wildcard book/*.ipynb)
+# Chapters and tests side by side; each process keeps to one thread.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help install book test check lab notebooks benchmarks clean
+
+help:  ## list what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+install: $(VENV)/installed  ## make the virtual environment with the pinned packages
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	touch $@
+
+book: install  ## execute all chapters and build the HTML
+	$(BIN)/jupyter-book build book/
+	@echo "Open $(abspath $(HTML))/index.html"
+
+check: install  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check book  ## style, types, the book, its pages in a browser, all tests, nbval
+	SPECTRAL_BUILT_BOOK=$(abspath $(HTML)) $(BIN)/pytest tests -n 2 --dist loadfile
+	$(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
+	  -p no:cacheprovider -n 2 --dist loadfile $(NOTEBOOKS)
+
+lab: install  ## open the chapters in JupyterLab
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lab]'
+	$(BIN)/jupyter lab book/
+
+notebooks: install  ## run the notebooks' defaults and keep the checked tables alone
+	$(BIN)/python scripts/refresh_notebooks.py $(NOTEBOOKS)
+
+benchmarks: install  ## print the tables of benchmarks/
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+clean:  ## remove what was built, keep the environment
+	rm -rf book/_build build *.egg-info .pytest_cache .ruff_cache .mypy_cache

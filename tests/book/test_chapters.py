@@ -1,0 +1,192 @@
+"""The real chapter at a tiny size: repeatable builds, and nothing wrong goes unseen."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from minibook import REPOSITORY, MiniBook, clean_environment
+
+CHAPTER = "derivative_operator"
+TINY = {
+    "points": 64,
+    "functions": 24,
+    "test_functions": 8,
+    "batch_size": 8,
+    "channels": 4,
+    "kernel_sizes": [3, 7],
+    "layer_counts": [3, 4],
+    "epochs": 6,
+    "early_learning_rate": 1e-2,
+    "early_epochs": 60,
+    "speed_kernel": 7,
+    "swapped_epochs": 6,
+    "measure_every": 1,
+}
+
+
+PROMISED = frozenset(
+    (
+        *("id", "chapter", "paper", "source", "statement", "statistic"),
+        *("estimate", "ci_low", "ci_high", "ci_method", "n", "values"),
+        *("threshold", "control", "verdict", "profile", "device", "seconds"),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def tiny_chapter() -> nbformat.NotebookNode:
+    """The committed notebook with tiny values in its parameters cell."""
+    path = REPOSITORY / "book" / f"{CHAPTER}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    (cell,) = (c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+    lines = []
+    for line in cell.source.splitlines():
+        name = line.split(":")[0]
+        lines.append(f"{name} = {TINY[name]!r}" if name in TINY else line)
+    cell.source = "\n".join(lines)
+    return notebook
+
+
+@pytest.fixture
+def tiny_book(tmp_path, tiny_chapter) -> MiniBook:
+    """A book of the tiny chapter alone."""
+    book = MiniBook(tmp_path)
+    book.write(CHAPTER, tiny_chapter)
+    book.configure()
+    shutil.copy(REPOSITORY / "book" / "references.bib", tmp_path)
+    shutil.copytree(REPOSITORY / "book" / "claims", tmp_path / "claims")
+    return book
+
+
+def copied_library(folder: Path) -> Path:
+    """A copy of the library that can be edited; on the path it goes first."""
+    shutil.copytree(REPOSITORY / "spectral_lib", folder / "spectral_lib")
+    return folder / "spectral_lib"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_two_builds_give_the_same_numbers_and_new_figures(tiny_book):
+    ledgers, figures = [], []
+    for _ in range(2):
+        built = tiny_book.build()
+        assert built.returncode == 0, built.stdout
+        rows = json.loads((tiny_book.html / "ledger.json").read_text())
+        ledgers.append([{k: v for k, v in r.items() if k != "seconds"} for r in rows])
+        images = sorted((tiny_book.html / "_images").glob("*.png"))
+        figures.append({image.name: image.stat().st_mtime_ns for image in images})
+    assert len(ledgers[0]) > 30
+    assert ledgers[0] == ledgers[1]
+    assert len(figures[0]) >= 8
+    assert not set(figures[0].items()) & set(figures[1].items())
+
+
+def test_every_row_has_what_the_ledger_promises(tiny_book):
+    assert tiny_book.build().returncode == 0
+    for row in json.loads((tiny_book.html / "ledger.json").read_text()):
+        assert set(row) >= PROMISED
+        assert len(row["values"]) >= 5
+        assert row["control"]["name"]
+
+
+def test_a_misspelt_parameter_stops_before_training(tiny_chapter, tmp_path):
+    source = tmp_path / "in.ipynb"
+    nbformat.write(tiny_chapter, source)
+    with pytest.raises(papermill.PapermillExecutionError) as caught:
+        papermill.execute_notebook(
+            str(source),
+            str(tmp_path / "out.ipynb"),
+            parameters={"kernel_size": [3, 5]},
+            kernel_name="python3",
+            cwd=str(REPOSITORY / "book"),
+            progress_bar=False,
+        )
+    assert "did you mean 'kernel_sizes'" in str(caught.value)
+    executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    ran = [c for c in executed.cells if c.get("execution_count")]
+    assert len(ran) <= 3  # the parameters, the injected ones, the check
+
+
+def test_an_unknown_statistic_turns_the_build_red_every_time(tiny_book):
+    claims = tiny_book.folder / "claims" / f"{CHAPTER}.yaml"
+    text = claims.read_text().replace("statistic: spearman", "statistic: spearmann")
+    claims.write_text(text)
+    for _ in range(2):
+        built = tiny_book.build()
+        assert built.returncode != 0
+        assert "did you mean 'spearman'" in built.stdout
+        assert not (tiny_book.html / "ledger.json").exists()
+
+
+def verdicts(notebook: nbformat.NotebookNode, tmp_path: Path) -> dict[str, str]:
+    """Run the chapter against the library in tmp_path and return its verdicts."""
+    source, output = tmp_path / "in.ipynb", tmp_path / "out.ipynb"
+    nbformat.write(notebook, source)
+    command = [sys.executable, "-m", "papermill", "--kernel", "python3"]
+    command += ["--cwd", str(REPOSITORY / "book"), str(source), str(output)]
+    before = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join(filter(None, [str(tmp_path), before]))
+    done = subprocess.run(
+        command,
+        env=clean_environment() | {"PYTHONPATH": path, "CI": "true"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    for cell in nbformat.read(output, as_version=4).cells:
+        for shown in cell.get("outputs", []):
+            rows = shown.get("data", {}).get("application/vnd.spectral-ledger+json")
+            if rows:
+                return {row["id"]: row["verdict"] for row in rows}
+    raise AssertionError("the chapter published no claims")
+
+
+def test_a_probe_with_its_sign_flipped_changes_its_claim(tiny_chapter, tmp_path):
+    library = copied_library(tmp_path)
+    right = verdicts(tiny_chapter, tmp_path)
+    edit(
+        library / "probes" / "errors.py",
+        "cosine = output @ target",
+        "cosine = -output @ target",
+    )
+    wrong = verdicts(tiny_chapter, tmp_path)
+    assert right["shape-before-amplitude"] in ("replicated", "direction only")
+    assert wrong["shape-before-amplitude"] == "not replicated"
+
+
+def test_an_edited_probe_shows_in_the_next_build(tmp_path):
+    library = copied_library(tmp_path)
+    book = MiniBook(tmp_path / "book")
+    book.folder.mkdir()
+    book.add(
+        "alone",
+        """
+        import torch
+        from spectral_lib.probes.spectra import amplitudes
+        x = torch.arange(64) * 2 * torch.pi / 64
+        print("amplitude", round(float(amplitudes(torch.sin(3 * x), 5)[3]), 3))
+        """,
+    )
+    book.configure()
+    env = {"PYTHONPATH": str(tmp_path)}
+    assert book.build(env=env).returncode == 0
+    assert "amplitude 0.5\n" in book.printed("alone")
+    edit(
+        library / "probes" / "spectra.py",
+        "return coefficients(f, max_frequency).abs()",
+        "return 2 * coefficients(f, max_frequency).abs()",
+    )
+    assert book.build(env=env).returncode == 0
+    assert "amplitude 1.0\n" in book.printed("alone")

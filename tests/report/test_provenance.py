@@ -1,0 +1,26 @@
+"""The provenance line, and a command that shells and papermill read back."""
+
+import shlex
+
+import torch
+import yaml
+
+from spectral_lib.report.provenance import provenance
+
+
+def test_line_and_command():
+    changed = {"seeds": [1, 2], "reading": "paper", "learning_rate": 0.001}
+    came = provenance("a_chapter", "quick", [1, 2, 3, 4], torch.device("cpu"), changed)
+    line = came.line(12.4)
+    for part in ("profile quick", "seeds 1 to 4", "cpu", "thread", "12 s"):
+        assert part in line
+    words = shlex.split(came.command)
+    assert words[:1] == ["papermill"]
+    assert "book/a_chapter.ipynb" in words
+    assert yaml.safe_load(words[words.index("-y") + 1]) == changed
+
+
+def test_command_without_changes_has_no_parameters():
+    came = provenance("a_chapter", "quick", [1, 5], torch.device("cpu"), {})
+    assert "-y" not in shlex.split(came.command)
+    assert "seeds 1, 5" in came.line()

@@ -1,0 +1,73 @@
+"""Rounded text and HTML of claims."""
+
+import pytest
+
+from spectral_lib.report.tables import coarse, html, number, row_html, text
+
+ROW = {
+    "id": "a-claim",
+    "source": "Figure 1",
+    "origin": "book",
+    "statement": "x < y & more",
+    "quantity": "x",
+    "threshold": "≥ 1 (no effect 0)",
+    "estimate": 0.0312,
+    "ci_low": 0.01,
+    "ci_high": 0.09,
+    "p_value": 0.004,
+    "n": 5,
+    "control": {"name": "none", "estimate": None, "ci_low": None, "ci_high": None},
+    "differs": "smaller",
+    "verdict": "not replicated",
+    "why": "The interval excludes the threshold.",
+}
+
+
+@pytest.mark.parametrize(
+    ("x", "shown"),
+    [
+        (None, "-"),
+        (0.0, "~0"),
+        (3e-4, "~0"),
+        (0.0312, "~0.02"),
+        (0.04, "~0.05"),
+        (-0.9, "~-1"),
+        (123.0, "~100"),
+        (960.0, "~1e+03"),
+    ],
+)
+def test_coarse_numbers_keep_the_order_of_magnitude(x, shown):
+    assert coarse(x) == shown
+
+
+def test_coarse_numbers_hold_under_a_change_of_two_percent():
+    kept = sum(coarse(x / 100) == coarse(x / 100 * 1.02) for x in range(100, 1000))
+    assert kept / 900 > 0.95
+
+
+@pytest.mark.parametrize(
+    ("x", "shown"),
+    [
+        (None, "–"),
+        (0.5, "0.5"),
+        (-0.25, "−0.25"),
+        (1234.5, "1.23e+03"),
+        (2.5e-5, "2.5·10<sup>−5</sup>"),
+        (1e-17, "0"),
+    ],
+)
+def test_numbers_are_short(x, shown):
+    assert number(x) == shown
+
+
+def test_tables_hold_the_numbers_and_escape_the_words():
+    box = row_html(ROW)
+    assert "x &lt; y &amp; more" in box
+    assert "0.0312 [0.01, 0.09]" in box
+    assert "found by this book" in box
+    assert 'id="a-claim"' in box
+    assert "not replicated" in html([ROW])
+    lines = text([ROW, ROW | {"id": "another"}]).splitlines()
+    assert len(lines) == 3
+    assert lines[1].split()[:2] == ["a-claim", "~0.02"]
+    assert len({line.index("not replicated") for line in lines[1:]}) == 1
