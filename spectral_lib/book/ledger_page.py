@@ -72,10 +72,9 @@ class LedgerDirective(SphinxDirective):
         """Return one claim's row."""
         # A statement may hold MyST: mathematics, emphasis, code.
         statement, messages = self.state.inline_text(claim["statement"], self.lineno)
-        origin = ", ".join(str(claim[k]) for k in ("paper", "source") if claim.get(k))
         cells = [
             [_chip(claim["verdict"]), *_small(_run(claim))],
-            [*statement, *_small(origin)],
+            [*statement, *self._source(claim)],
             [nodes.Text(_interval(claim)), *_small(_sample(claim))],
             [nodes.Text(str(claim.get("threshold") or _NOTHING))],
             _control(claim.get("control")),
@@ -85,6 +84,14 @@ class LedgerDirective(SphinxDirective):
             row += _cell(content, label=title)
         row.children[1] += messages
         return row
+
+    def _source(self, claim: Claim) -> list[nodes.Node]:
+        """Return where the paper says it, as a link to the claim on its page."""
+        builder = self.env.app.builder
+        uri = builder.get_relative_uri(self.env.docname, claim["page"])
+        text = str(claim.get("source") or claim["id"])
+        link = nodes.reference("", text, refuri=f"{uri}#{claim['id']}", internal=True)
+        return [nodes.inline("", "", link, classes=["ledger-note"])]
 
 
 def number(value: float | None) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+from html import unescape
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from pages import broken_images, visible_text
@@ -203,3 +205,14 @@ def test_ledger_stacks_on_a_phone(good_book, open_page):
         for box in seen.page.locator(".ledger").all():
             assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
         assert seen.page.locator(".ledger-label >> visible=true").count() > 0
+
+
+@pytest.mark.parametrize("path", built_pages())
+def test_links_of_the_built_book_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r'href="([^":]*)"', text):
+        name, _, anchor = unquote(unescape(target)).partition("#")
+        page = path.parent / name.partition("?")[0] if name else path
+        assert page.exists(), target
+        if anchor and page.suffix == ".html":
+            assert f'id="{anchor}"' in page.read_text(encoding="utf-8"), target
