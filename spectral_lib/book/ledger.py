@@ -6,20 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from nbformat import NotebookNode
 
+from spectral_lib.report.claims import Verdict
+
 MIME_TYPE = "application/vnd.spectral-ledger+json"
 
-VERDICTS = (
-    "replicated",
-    "direction only",
-    "not replicated",
-    "inconclusive",
-    "not comparable",
-    "paper inconsistent",
-)
+VERDICTS: tuple[str, ...] = get_args(Verdict)
 
 Claim = dict[str, Any]
 """One row as a chapter wrote it, plus `page`, the document that holds it."""
