@@ -1,1 +1,1 @@
-"""What is measured: errors, spectra."""
+"""What is measured: errors, accuracy, spectra, divergence, stable rates."""

@@ -14,6 +14,7 @@ from spectral_lib.training.losses import Loss, mse
 from spectral_lib.training.optimizers import Optimizer, OptimizerSettings
 
 Measure = Callable[[Ensemble], Mapping[str, Tensor]]
+Augment = Callable[[Tensor, Sequence[torch.Generator]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,17 @@ class Dataset:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How long, in which portions and with which optimizer an ensemble is trained."""
+    """How long, in which portions and with which optimizer an ensemble is trained.
+
+    ``augment`` changes inputs [R, batch, ...] at random, drawing for each replica from
+    its own generator, the one that also orders its data.
+    """
 
     epochs: int
     batch_size: int
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     loss: Loss = mse
+    augment: Augment | None = None
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -156,10 +162,14 @@ def _train(
     for epoch in range(1, settings.epochs + 1):
         total = torch.zeros(len(ensemble), device=ensemble.device)
         steps = 0
+        optimizer.start_epoch(epoch)
         for data in sets:
             for rows in _batches(len(data), settings.batch_size, orders):
                 rows = rows.to(ensemble.device)
-                prediction = ensemble.unflatten(weights)(data.inputs[rows])
+                inputs = data.inputs[rows]
+                if settings.augment is not None:
+                    inputs = settings.augment(inputs, orders)
+                prediction = ensemble.unflatten(weights)(inputs)
                 loss = settings.loss(prediction, data.targets[rows])
                 # Replicas share no weights: the gradient of the sum is each one's own.
                 (gradient,) = torch.autograd.grad(loss.sum(), weights)

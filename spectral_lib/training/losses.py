@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch.nn.functional as F
 from torch import Tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -28,3 +29,11 @@ def nmse_by_output(prediction: Tensor, target: Tensor) -> Tensor:
     Wang, Wang & Lai 2024 calls its NMSE with the two arguments exchanged.
     """
     return mse(prediction, target) / prediction.square().flatten(1).mean(1)
+
+
+def cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean cross-entropy of logits [R, batch, classes] and labels [R, batch], [R]."""
+    losses = F.cross_entropy(
+        prediction.flatten(0, 1), target.flatten(), reduction="none"
+    )
+    return losses.view(target.shape).mean(1)

@@ -2,11 +2,13 @@
 
 `torch.optim` takes one learning rate per tensor; a stacked tensor holds R of them. The
 updates below follow torch.optim's formulas operation by operation, so that one replica
-gives the same numbers as `torch.optim` does.
+gives the same numbers as `torch.optim` does. SGD may be *perturbed*: a factor that
+cancels in exact arithmetic and changes only the rounding of an update (Sun et al. 2022,
+Section 4.1).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -15,12 +17,36 @@ from torch import Tensor
 PerReplica = float | Sequence[float]
 
 
+PER_REPLICA = ("learning_rate", "momentum", "weight_decay", "factor")
+"""Settings that may be a sequence with one value a replica."""
+
+
 @dataclass(frozen=True)
 class OptimizerSettings:
     """Hyperparameters; each number may be a sequence with one value a replica.
 
-    ``momentum`` and ``nesterov`` belong to ``sgd``; Adam's betas and epsilon are
-    PyTorch's defaults (0.9, 0.999, 1e-8), as in the paper.
+    ``momentum``, ``nesterov``, ``factor`` and ``order`` belong to ``sgd``; Adam's betas
+    and epsilon are PyTorch's defaults (0.9, 0.999, 1e-8), as in the paper.
+
+    Attributes
+    ----------
+    factor
+        k of perturbed SGD: 1 for none, an odd number for a change of rounding, a power
+        of two for the control that must change nothing.
+    order
+        ``(rate / k) * (k * g)``, as "paper" writes it, or ``(rate * k) * (g / k)``, as
+        its public "code" does; g is the gradient with weight decay and momentum.
+    milestones, drop
+        After each of these epochs the learning rate is multiplied by ``drop``.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range or does not belong to the kind.
+
+    Notes
+    -----
+    ``factor`` and ``order``: Sun et al. 2022, Section 4.1.
     """
 
     kind: Literal["sgd", "adam"] = "adam"
@@ -28,35 +54,50 @@ class OptimizerSettings:
     momentum: PerReplica = 0.0
     weight_decay: PerReplica = 0.0
     nesterov: bool = False
+    factor: int | Sequence[int] = 1
+    order: Literal["paper", "code"] = "paper"
+    milestones: tuple[int, ...] = ()
+    drop: float = 0.1
 
     def __post_init__(self) -> None:
         if self.kind not in ("sgd", "adam"):
             raise ValueError(f"optimizer is {self.kind!r}; use 'sgd' or 'adam'.")
-        for name, lowest in (
-            ("learning_rate", 0.0),
-            ("momentum", 0.0),
-            ("weight_decay", 0.0),
-        ):
+        for name in ("learning_rate", "momentum", "weight_decay"):
             for value in _as_list(getattr(self, name)):
-                if not value >= lowest:
-                    raise ValueError(f"{name} is {value}; it must be >= {lowest}.")
+                if not value >= 0:
+                    raise ValueError(f"{name} is {value}; it must be >= 0.0.")
         if self.kind == "adam" and any(_as_list(self.momentum)):
             raise ValueError("momentum belongs to 'sgd'; Adam has its own betas.")
         if self.nesterov and not all(_as_list(self.momentum)):
             raise ValueError("nesterov needs a momentum larger than 0.")
+        self._check_perturbation()
+        if not 0 < self.drop <= 1:
+            raise ValueError(f"drop is {self.drop}; give a number in (0, 1].")
+
+    def _check_perturbation(self) -> None:
+        for k in _as_list(self.factor):
+            whole = isinstance(k, int) and not isinstance(k, bool) and k >= 1
+            if not whole or (k % 2 == 0 and int(k) & (int(k) - 1)):
+                raise ValueError(
+                    f"factor is {k!r}; give an odd positive integer, or a power of two "
+                    "for the control."
+                )
+        if self.order not in ("paper", "code"):
+            raise ValueError(f"order is {self.order!r}; use 'paper' or 'code'.")
+        if self.kind == "adam" and set(_as_list(self.factor)) != {1}:
+            raise ValueError("factor belongs to 'sgd'; leave it at 1 for Adam.")
 
     def replica(self, r: int) -> "OptimizerSettings":
         """Settings of replica r alone."""
         single = {
-            f.name: value[r]
-            for f in fields(self)
-            if isinstance(value := getattr(self, f.name), Sequence)
-            and not isinstance(value, str)
+            name: value[r]
+            for name in PER_REPLICA
+            if isinstance(value := getattr(self, name), Sequence)
         }
         return replace(self, **single)
 
 
-def _as_list(value: PerReplica) -> list[float]:
+def _as_list(value: PerReplica | Sequence[int]) -> list[float]:
     return list(value) if isinstance(value, Sequence) else [value]
 
 
@@ -80,13 +121,21 @@ class Optimizer:
     def __init__(self, weights: Tensor, settings: OptimizerSettings) -> None:
         self.weights = weights
         self.nesterov = settings.nesterov
+        self.settings = settings
         self.learning_rate = _column("learning_rate", settings.learning_rate, weights)
         self.momentum = _column("momentum", settings.momentum, weights)
         self.weight_decay = _column("weight_decay", settings.weight_decay, weights)
+        self.factor = _column("factor", settings.factor, weights)
         self.steps = 0
+        self.scale = 1.0
         self.mean = torch.zeros_like(weights)
         self.square = torch.zeros_like(weights)
         self._update = self._adam if settings.kind == "adam" else self._sgd
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set the learning rate of an epoch, counted from 1."""
+        passed = sum(milestone < epoch for milestone in self.settings.milestones)
+        self.scale = self.settings.drop**passed
 
     @torch.no_grad()
     def step(self, gradient: Tensor) -> None:
@@ -103,17 +152,42 @@ class Optimizer:
             gradient = (
                 gradient + self.momentum * heavy_ball if self.nesterov else heavy_ball
             )
-        return self.learning_rate * gradient
+        rate, k = self.scale * self.learning_rate, self.factor
+        if not isinstance(k, Tensor) and k == 1:
+            return rate * gradient
+        return perturbed_product(rate, gradient, k, self.settings.order)
 
     def _adam(self, gradient: Tensor) -> Tensor:
         beta1, beta2, epsilon = 0.9, 0.999, 1e-8
         self.mean.lerp_(gradient, 1 - beta1)
         self.square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         scale = self.square.sqrt().div_((1 - beta2**self.steps) ** 0.5).add_(epsilon)
-        return self.mean / scale * (self.learning_rate / (1 - beta1**self.steps))
+        rate = self.scale * self.learning_rate
+        return self.mean / scale * (rate / (1 - beta1**self.steps))
 
 
-def _column(name: str, value: PerReplica, weights: Tensor) -> Tensor | float:
+def perturbed_product(
+    rate: Tensor | float,
+    gradient: Tensor,
+    factor: Tensor | int | float,
+    order: Literal["paper", "code"] = "paper",
+) -> Tensor:
+    """Multiply rate and gradient so that a factor cancels but for rounding.
+
+    Every operation rounds to the gradient's dtype. Shapes: rate and factor are numbers
+    or [R, 1], the gradient [R, P]. Source: Sun et al. 2022, Section 4.1.
+    """
+    dtype, device = gradient.dtype, gradient.device
+    eta = torch.as_tensor(rate, dtype=dtype, device=device)
+    k = torch.as_tensor(factor, dtype=dtype, device=device)
+    if order == "paper":
+        return (eta / k) * (k * gradient)
+    return (eta * k) * (gradient / k)
+
+
+def _column(
+    name: str, value: PerReplica | Sequence[int], weights: Tensor
+) -> Tensor | float:
     """A hyperparameter as a number, or as [R, 1]."""
     if not isinstance(value, Sequence):
         return value
