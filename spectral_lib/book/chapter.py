@@ -1,6 +1,6 @@
 """A running chapter: its parameters, claims, figures and where they come from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -115,6 +115,10 @@ class Chapter:
     def say(self, sentence: str) -> None:
         """Show a sentence with numbers of this run, as Markdown."""
         display(Markdown(sentence))
+
+    def tabulate(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show a table of short texts."""
+        display(HTML(tables.plain_html(head, rows)))
 
     def table(self) -> None:
         """Print all claims, rounded so that other machines print the same.

@@ -35,7 +35,7 @@ def _unique(values: list[int]) -> list[int]:
     return values
 
 
-def _rising(values: list[int]) -> list[int]:
+def _rising(values: list[Any]) -> list[Any]:
     if any(a >= b for a, b in zip(values, values[1:], strict=False)):
         raise ValueError("must rise from each value to the next")
     return values
@@ -66,6 +66,7 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Seeds = Annotated[list[int], Field(min_length=1), AfterValidator(_unique)]
 Rising = Annotated[list[Count], Field(min_length=2), AfterValidator(_rising)]
+RisingRates = Annotated[list[Positive], Field(min_length=2), AfterValidator(_rising)]
 Range = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_range)]
 Kernel = Annotated[int, AfterValidator(_kernel)]
 RisingKernels = Annotated[list[Kernel], Field(min_length=2), AfterValidator(_rising)]

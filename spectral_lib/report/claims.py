@@ -187,7 +187,7 @@ def estimate(claim: Claim, inputs: Mapping[str, ArrayLike]) -> Estimate:
 
 
 def _interval(finite: Values, method: str) -> tuple[float, float]:
-    if np.ptp(finite) == 0:  # no spread: both methods divide by it
+    if _alike(finite):  # both methods divide by the spread
         return float(finite[0]), float(finite[0])
     if method == "bootstrap":
         result = scipy.stats.bootstrap(
@@ -198,8 +198,13 @@ def _interval(finite: Values, method: str) -> tuple[float, float]:
     return float(result[0]), float(result[1])
 
 
+def _alike(finite: Values) -> bool:
+    """Whether values differ by no more than rounding."""
+    return bool(np.ptp(finite) <= 1e-12 * np.abs(finite).max())
+
+
 def _p_value(finite: Values, claim: Claim, log: bool) -> float | None:
-    if claim.no_effect is None or np.ptp(finite) == 0:
+    if claim.no_effect is None or _alike(finite):
         return None
     popmean = np.log(claim.no_effect) if log else claim.no_effect
     test = scipy.stats.ttest_1samp(finite, popmean, alternative=claim.direction)

@@ -77,10 +77,18 @@ def text(rows: Sequence[Row]) -> str:
     )
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of ready cells as Markdown, for `Chapter.say`."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def plain_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of short texts that scrolls sideways where it does not fit."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        inner = "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
+        return f"<tr>{inner}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return (
+        f'<div class="claims-table"><table><thead>{line(head, "th")}</thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
 
 def coarse(x: float | None) -> str:
