@@ -1,0 +1,73 @@
+"""Committed notebooks are in their one form, and every chapter is wired up."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+import yaml
+
+from spectral_lib.report.claims import load_claims
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
+SCRIPT = ROOT / "scripts" / "refresh_notebooks.py"
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_committed_notebooks_hold_nothing_but_the_checked_table():
+    done = run("--check", *NOTEBOOKS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for path in NOTEBOOKS:
+        cells = nbformat.read(path, as_version=4).cells
+        with_outputs = [c for c in cells if c.get("outputs")]
+        assert len(with_outputs) == 1, path
+        assert "nbval-check-output" in with_outputs[0].metadata.tags
+
+
+def test_the_script_strips_what_a_session_leaves_and_is_idempotent(tmp_path):
+    path = tmp_path / "used.ipynb"
+    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
+    for number, cell in enumerate(c for c in notebook.cells if c.cell_type == "code"):
+        cell.execution_count = number + 7
+        if not cell.outputs:
+            cell.outputs = [nbformat.v4.new_output("stream", text="left over")]
+    notebook.metadata["widgets"] = {"state": {}}
+    nbformat.write(notebook, path)
+    assert run("--check", path).returncode == 1
+    assert run("--strip", path).returncode == 0
+    first = path.read_bytes()
+    assert run("--strip", path).returncode == 0
+    assert path.read_bytes() == first == NOTEBOOKS[0].read_bytes()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_every_chapter_has_claims_profiles_and_a_place_in_the_book(path):
+    name = path.stem
+    assert load_claims(ROOT / "book" / "claims" / f"{name}.yaml").chapter == name
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    assert name in [chapter["file"] for chapter in toc["chapters"]]
+    known = papermill.inspect_notebook(str(path))
+    assert all(p["inferred_type_name"] != "None" for p in known.values())
+    assert all(p["help"] for p in known.values()), "each parameter says what it is"
+    for profile in ("gpu", "paper"):
+        given = yaml.safe_load((ROOT / "params" / profile / f"{name}.yaml").read_text())
+        assert set(given) <= set(known), f"{profile} sets unknown parameters"
+        assert given["profile"] == profile
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_every_figure_has_an_alternative_text(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and "chapter.show(figure" in cell.source:
+            assert cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
