@@ -29,6 +29,13 @@ Verdict = Literal[
     "not comparable",
     "paper inconsistent",
 ]
+METHODS = {
+    "t": "95 % t interval",
+    "bootstrap": "95 % BCa bootstrap",
+    "range": "range of all entries",
+}
+"""How each kind of interval is named in the ledger."""
+
 FEWEST_SEEDS = 3
 """With fewer finite values an interval says nothing, and the verdict says so."""
 
@@ -38,7 +45,9 @@ class Claim(BaseModel):
 
     ``direction`` is ``greater`` or ``less`` with a ``threshold`` (the smallest effect
     that counts) and the value of ``no_effect``; or ``within`` with a ``band``, the
-    claim that there is *no* effect larger than the band.
+    claim that there is *no* effect larger than the band. ``interval`` is ``t`` or
+    ``bootstrap`` over seeds; or ``range`` for exact numbers, where the values are all
+    entries of a table and not a sample: then every entry has to clear the threshold.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,7 +62,7 @@ class Claim(BaseModel):
     threshold: float | None = None
     no_effect: float | None = None
     band: tuple[float, float] | None = None
-    interval: Literal["t", "bootstrap"] = "t"
+    interval: Literal["t", "bootstrap", "range"] = "t"
     control: str
     differs: dict[Literal["quick", "gpu", "paper"], str]
 
@@ -174,12 +183,12 @@ def estimate(claim: Claim, inputs: Mapping[str, ArrayLike]) -> Estimate:
         return float(np.exp(x)) if log and x is not None else x
 
     scale = " of logarithms" if log else ""
-    method = "t interval" if claim.interval == "t" else "BCa bootstrap"
+    method = METHODS[claim.interval]
     return Estimate(
         estimate=back(middle),
         ci_low=back(low),
         ci_high=back(high),
-        ci_method=f"95 % {method}{scale}",
+        ci_method=f"{method}{scale}",
         p_value=p_value,
         n=len(finite),
         values=tuple(back(float(v)) if np.isfinite(v) else None for v in raw),
@@ -189,6 +198,8 @@ def estimate(claim: Claim, inputs: Mapping[str, ArrayLike]) -> Estimate:
 def _interval(finite: Values, method: str) -> tuple[float, float]:
     if _alike(finite):  # both methods divide by the spread
         return float(finite[0]), float(finite[0])
+    if method == "range":
+        return float(finite.min()), float(finite.max())
     if method == "bootstrap":
         result = scipy.stats.bootstrap(
             (finite,), np.mean, rng=np.random.default_rng(0), method="BCa"
@@ -204,7 +215,7 @@ def _alike(finite: Values) -> bool:
 
 
 def _p_value(finite: Values, claim: Claim, log: bool) -> float | None:
-    if claim.no_effect is None or _alike(finite):
+    if claim.no_effect is None or claim.interval == "range" or _alike(finite):
         return None
     popmean = np.log(claim.no_effect) if log else claim.no_effect
     test = scipy.stats.ttest_1samp(finite, popmean, alternative=claim.direction)

@@ -129,6 +129,18 @@ def test_too_few_values_are_inconclusive_and_lost_ones_are_counted():
     assert e.values == (2.0, 2.1, None, 2.2)
 
 
+def test_exact_numbers_must_all_clear_the_threshold():
+    exact = {"interval": "range", "direction": "less", "no_effect": 1.0}
+    exact |= {"threshold": 0.1}
+    e = estimate(claim(**exact), {"x": [0.0, 0.02, 0.09]})
+    assert (e.ci_low, e.ci_high) == (0.0, 0.09)
+    assert e.ci_method == "range of all entries"
+    assert e.p_value is None
+    apart = (1.0, 2.0, 3.0)
+    assert verdict([0.0, 0.02, 0.09], control=apart, **exact)[0] == "replicated"
+    assert verdict([0.0, 0.02, 0.11], control=apart, **exact)[0] == "direction only"
+
+
 def test_values_without_spread_have_an_interval_of_no_width():
     for interval in ("t", "bootstrap"):
         e = estimate(claim(interval=interval), {"x": [2.0, 2.0, 2.0]})
