@@ -48,6 +48,8 @@ class Claim(BaseModel):
     claim that there is *no* effect larger than the band. ``interval`` is ``t`` or
     ``bootstrap`` over seeds; or ``range`` for exact numbers, where the values are all
     entries of a table and not a sample: then every entry has to clear the threshold.
+    ``rounding_decides`` marks numbers that grow out of rounding errors, so that
+    another processor reaches others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,6 +65,7 @@ class Claim(BaseModel):
     no_effect: float | None = None
     band: tuple[float, float] | None = None
     interval: Literal["t", "bootstrap", "range"] = "t"
+    rounding_decides: bool = False
     control: str
     differs: dict[Literal["quick", "gpu", "paper"], str]
 
@@ -279,5 +282,6 @@ def entry(claim: Claim, file: ClaimsFile, **measured: Any) -> dict[str, Any]:
         "quantity": claim.quantity,
         "threshold": claim.bar(),
         "frozen": file.frozen,
+        "rounding_decides": claim.rounding_decides,
         **measured,
     }

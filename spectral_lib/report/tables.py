@@ -22,6 +22,11 @@ def row_html(row: Row) -> str:
     ]
     if row["differs"]:
         facts.append(f"<span class='muted'>differs:</span> {escape(row['differs'])}")
+    if row["rounding_decides"]:
+        facts.append(
+            "<span class='muted'>This number grows out of rounding errors; another "
+            "processor reaches another one.</span>"
+        )
     origin = "" if row["origin"] == "paper" else " · found by this book"
     return (
         f'<div class="claim" id="{escape(row["id"])}">'
@@ -57,14 +62,18 @@ def html(rows: Sequence[Row]) -> str:
 
 
 def text(rows: Sequence[Row]) -> str:
-    """All claims in columns: id, rounded estimate, threshold, n, verdict."""
+    """All claims in columns: id, rounded estimate, threshold, n, verdict.
+
+    Where rounding decides, estimate and verdict are left open: they differ between
+    processors, and the text is there to be compared.
+    """
     cells = [("claim", "estimate", "needed", "n", "verdict")] + [
         (
             row["id"],
-            coarse(row["estimate"]),
+            "open" if row["rounding_decides"] else coarse(row["estimate"]),
             row["threshold"],
             str(row["n"]),
-            row["verdict"],
+            "open: rounding decides" if row["rounding_decides"] else row["verdict"],
         )
         for row in rows
     ]

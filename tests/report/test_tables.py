@@ -18,6 +18,7 @@ ROW = {
     "n": 5,
     "control": {"name": "none", "estimate": None, "ci_low": None, "ci_high": None},
     "differs": "smaller",
+    "rounding_decides": False,
     "verdict": "not replicated",
     "why": "The interval excludes the threshold.",
 }
@@ -70,4 +71,8 @@ def test_tables_hold_the_numbers_and_escape_the_words():
     lines = text([ROW, ROW | {"id": "another"}]).splitlines()
     assert len(lines) == 3
     assert lines[1].split()[:2] == ["a-claim", "~0.02"]
+    open_row = ROW | {"rounding_decides": True}
+    assert text([open_row]).endswith("5  open: rounding decides")
+    assert "another processor" in row_html(open_row)
+    assert "another processor" not in box
     assert len({line.index("not replicated") for line in lines[1:]}) == 1
