@@ -121,7 +121,8 @@ def number(x: float | None) -> str:
     if not 1e-3 <= abs(x) < 1e4:
         digits, exponent = f"{x:.1e}".split("e")
         return f"{digits}·10<sup>{int(exponent)}</sup>".replace("-", "−")
-    return f"{x:.3g}".replace("-", "−")
+    shown = f"{x:.3g}" if abs(x) < 1e3 else f"{x:.0f}"
+    return shown.replace("-", "−")
 
 
 def _interval(row: Row) -> str:

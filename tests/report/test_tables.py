@@ -52,7 +52,7 @@ def test_coarse_numbers_hold_under_a_change_of_two_percent():
         (None, "–"),
         (0.5, "0.5"),
         (-0.25, "−0.25"),
-        (1234.5, "1.23e+03"),
+        (1234.6, "1235"),
         (2.5e-5, "2.5·10<sup>−5</sup>"),
         (1e-17, "0"),
     ],
