@@ -27,10 +27,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.conv1d import ConvNet1d, ConvSettings, fastest
 from spectral_lib.models.mlp import MLP
 from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import Dataset, TrainSettings, train
+from spectral_lib.training.loop import TrainSettings, train
 
 SEEDS = tuple(range(1, 17))
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spectral_lib.training.loop import Augment, Dataset
+from spectral_lib.data.dataset import Augment, Dataset
 
 Source = Literal["digits", "fashion_mnist", "cifar10"]
 

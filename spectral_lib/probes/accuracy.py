@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
+from spectral_lib.data.dataset import Dataset
 from spectral_lib.training.ensemble import Ensemble
-from spectral_lib.training.loop import Dataset, Measure
+from spectral_lib.training.loop import Measure
 
 
 def accuracy_on(data: Dataset) -> Measure:

@@ -6,8 +6,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from spectral_lib.data.dataset import Dataset
 from spectral_lib.training.ensemble import Ensemble, concatenate
-from spectral_lib.training.loop import Dataset, Measure, Record
+from spectral_lib.training.loop import Measure, Record
 from spectral_lib.training.losses import Loss
 
 _INTEGERS = {torch.float32: torch.int32, torch.float64: torch.int64}

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from spectral_lib.data.dataset import Dataset
 from spectral_lib.training.ensemble import Ensemble
-from spectral_lib.training.loop import Dataset, Measure
+from spectral_lib.training.loop import Measure
 from spectral_lib.training.losses import Loss, nmse
 
 

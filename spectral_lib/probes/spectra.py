@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from spectral_lib.data.dataset import Dataset
 from spectral_lib.training.ensemble import Ensemble
-from spectral_lib.training.loop import Dataset, Measure
+from spectral_lib.training.loop import Measure
 
 
 def coefficients(f: Tensor, max_frequency: int) -> Tensor:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from spectral_lib.data.dataset import Dataset
 from spectral_lib.training.ensemble import Ensemble, initialise
-from spectral_lib.training.loop import Dataset, Measure, Probe, TrainSettings, train
+from spectral_lib.training.loop import Measure, Probe, TrainSettings, train
 from spectral_lib.training.losses import cross_entropy
 from spectral_lib.training.optimizers import OptimizerSettings
 

@@ -9,30 +9,12 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from spectral_lib.data.dataset import Augment, Dataset
 from spectral_lib.training.ensemble import Ensemble, concatenate
 from spectral_lib.training.losses import Loss, mse
 from spectral_lib.training.optimizers import Optimizer, OptimizerSettings
 
 Measure = Callable[[Ensemble], Mapping[str, Tensor]]
-Augment = Callable[[Tensor, Sequence[torch.Generator]], Tensor]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Inputs and targets [examples, ...], shared by all replicas."""
-
-    inputs: Tensor
-    targets: Tensor
-
-    def __post_init__(self) -> None:
-        if len(self.inputs) != len(self.targets):
-            raise ValueError(
-                f"{len(self.inputs)} inputs and {len(self.targets)} targets; "
-                "give as many of one as of the other."
-            )
-
-    def __len__(self) -> int:
-        return len(self.inputs)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.resnet import Block, ResNet, ResNetSettings
 from spectral_lib.models.vgg import VGG, VGGSettings
 from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import Dataset, TrainSettings, train
+from spectral_lib.training.loop import TrainSettings, train
 from spectral_lib.training.losses import cross_entropy
 from spectral_lib.training.optimizers import OptimizerSettings
 

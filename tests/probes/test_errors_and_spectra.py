@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from spectral_lib.data.dataset import Dataset
 from spectral_lib.probes.errors import alignment_with, error_of_sets
 from spectral_lib.probes.spectra import (
     amplitudes,
@@ -17,7 +18,6 @@ from spectral_lib.probes.spectra import (
     spectra_of_set,
 )
 from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import Dataset
 
 POINTS = 64
 X = torch.arange(POINTS, dtype=torch.float64) * 2 * torch.pi / POINTS

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.conv1d import ConvNet1d, ConvSettings
 from spectral_lib.models.mlp import MLP
 from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import Dataset, Probe, TrainSettings, every, train
+from spectral_lib.training.loop import Probe, TrainSettings, every, train
 from spectral_lib.training.losses import mse, nmse, nmse_by_output
 from spectral_lib.training.optimizers import OptimizerSettings
 

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.mlp import MLP
 from spectral_lib.probes.divergence import grid, share_changed, weights_of
 from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import Dataset, Probe, TrainSettings, every, train
+from spectral_lib.training.loop import Probe, TrainSettings, every, train
 from spectral_lib.training.losses import cross_entropy
 from spectral_lib.training.optimizers import (
     Optimizer,
