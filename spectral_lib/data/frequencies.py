@@ -1,0 +1,319 @@
+"""Distributions of a network's initial frequencies.
+
+A network with features cos(w x) and sin(w x) draws w from a density rho_w. What its
+neural tangent kernel sees is the symmetrised density rho_s and its characteristic
+function kappa(d) = E cos(w d). Frequencies are angular, in radians per unit of x. Only
+the dependence on rho_w is from Molina et al. 2024; the formulas are textbook ones.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+from scipy.interpolate import BSpline, CubicSpline
+from torch import Tensor
+
+Array = NDArray[np.float64]
+Shape = Sequence[int]
+
+
+class Frequencies(ABC):
+    """A distribution of frequencies with a density."""
+
+    @property
+    @abstractmethod
+    def bandwidth(self) -> float:
+        """Frequency, in radians, below which (nearly) all |w| lie."""
+
+    @abstractmethod
+    def sample(self, generator: torch.Generator | None, shape: Shape) -> Tensor:
+        """Independent draws in float64; without a generator from the global state."""
+
+    @abstractmethod
+    def density(self, xi: ArrayLike) -> Array:
+        """Density rho_w at xi (any shape), per radian."""
+
+    @abstractmethod
+    def characteristic(self, distance: ArrayLike) -> Array:
+        """Kernel kappa(d) = E cos(w d) at distances of any shape."""
+
+    def symmetric_density(self, xi: ArrayLike) -> Array:
+        """Symmetrised density (rho_w(xi) + rho_w(-xi)) / 2."""
+        at = np.asarray(xi, dtype=float)
+        return (self.density(at) + self.density(-at)) / 2.0
+
+    def convolved_density(self, xi: ArrayLike, order: int) -> Array:
+        """Density at xi of the sum of ``order`` independent symmetrised frequencies.
+
+        Closed where it is known, else by Fourier inversion of kappa ** order.
+
+        Raises
+        ------
+        ValueError
+            If the order is below 1.
+        """
+        if order < 1:
+            raise ValueError(f"order is {order}; give a number of summands from 1 up.")
+        if order == 1:
+            return self.symmetric_density(xi)
+        return self._convolved(np.asarray(xi, dtype=float), order)
+
+    def _convolved(self, xi: Array, order: int) -> Array:
+        points = 2**14
+        reach = max(float(np.abs(xi).max(initial=0.0)), order * self.bandwidth)
+        step = 2 * np.pi / (4.0 * reach)  # the density is repeated with period 4 reach
+        kappa = self.characteristic(step * np.arange(points + 1)) ** order
+        values = np.fft.irfft(kappa, 2 * points)[: points + 1] * (points * step / np.pi)
+        grid = np.pi / (points * step) * np.arange(points + 1)
+        return np.maximum(CubicSpline(grid, values)(np.abs(xi)), 0.0)
+
+
+@dataclass(frozen=True)
+class Normal(Frequencies):
+    """Normal distribution with mean 0 and standard deviation ``std`` in radians."""
+
+    std: float
+
+    def __post_init__(self) -> None:
+        _check_positive("std", self.std)
+
+    @property
+    def bandwidth(self) -> float:
+        """Three standard deviations."""
+        return 3.0 * self.std
+
+    def sample(self, generator: torch.Generator | None, shape: Shape) -> Tensor:
+        """Draw std times a standard normal number."""
+        return self.std * _normal(generator, shape)
+
+    def density(self, xi: ArrayLike) -> Array:
+        """Evaluate the normal density."""
+        z = np.asarray(xi, dtype=float) / self.std
+        return np.exp(-(z**2) / 2.0) / (np.sqrt(2 * np.pi) * self.std)
+
+    def characteristic(self, distance: ArrayLike) -> Array:
+        """Evaluate exp(-std^2 d^2 / 2)."""
+        return np.exp(-((self.std * np.asarray(distance, dtype=float)) ** 2) / 2.0)
+
+    def _convolved(self, xi: Array, order: int) -> Array:
+        return Normal(self.std * order**0.5).density(xi)
+
+
+@dataclass(frozen=True)
+class Uniform(Frequencies):
+    """Uniform distribution on (-half_width, half_width), in radians."""
+
+    half_width: float
+
+    def __post_init__(self) -> None:
+        _check_positive("half_width", self.half_width)
+
+    @property
+    def bandwidth(self) -> float:
+        """The half width."""
+        return self.half_width
+
+    def sample(self, generator: torch.Generator | None, shape: Shape) -> Tensor:
+        """Draw from the interval."""
+        return self.half_width * (2.0 * _uniform(generator, shape) - 1.0)
+
+    def density(self, xi: ArrayLike) -> Array:
+        """Evaluate 1 / (2 half_width) inside and 0 outside."""
+        inside = np.abs(np.asarray(xi, dtype=float)) < self.half_width
+        return inside / (2.0 * self.half_width)
+
+    def characteristic(self, distance: ArrayLike) -> Array:
+        """Evaluate sin(W d) / (W d)."""
+        return np.sinc(self.half_width * np.asarray(distance, dtype=float) / np.pi)
+
+    def _convolved(self, xi: Array, order: int) -> Array:
+        knots = self.half_width * (2.0 * np.arange(order + 1) - order)
+        spline = BSpline.basis_element(knots, extrapolate=False)
+        return np.nan_to_num(spline(xi)) / (2.0 * self.half_width)
+
+
+@dataclass(frozen=True)
+class Student(Frequencies):
+    """Student's t with ``freedom`` degrees of freedom times ``scale`` radians.
+
+    One degree of freedom is the Cauchy distribution.
+    """
+
+    scale: float
+    freedom: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_positive("scale", self.scale)
+        _check_positive("freedom", self.freedom)
+
+    @property
+    def bandwidth(self) -> float:
+        """Quantile below which 99.7 % of |w| lie."""
+        return float(self.scale * special.stdtrit(self.freedom, 0.9985))
+
+    def sample(self, generator: torch.Generator | None, shape: Shape) -> Tensor:
+        """Draw by inversion of the distribution function."""
+        u = _uniform(generator, shape).clamp(min=2.0**-54).numpy()
+        return torch.from_numpy(self.scale * special.stdtrit(self.freedom, u))
+
+    def density(self, xi: ArrayLike) -> Array:
+        """Evaluate Student's density."""
+        n = self.freedom
+        z = np.asarray(xi, dtype=float) / self.scale
+        top = -(n + 1) / 2 * np.log1p(z**2 / n)
+        norm = special.gammaln((n + 1) / 2) - special.gammaln(n / 2)
+        return np.exp(top + norm) / (np.sqrt(n * np.pi) * self.scale)
+
+    def characteristic(self, distance: ArrayLike) -> Array:
+        """Evaluate K_(n/2)(z) z^(n/2) / (Gamma(n/2) 2^(n/2-1)), z = sqrt(n) scale d."""
+        half = self.freedom / 2
+        z = np.abs(np.asarray(distance, dtype=float)) * self.scale * self.freedom**0.5
+        safe = np.where(z > 0, z, 1.0)
+        log = half * np.log(safe / 2) - special.gammaln(half) + np.log(2.0) - safe
+        # kve carries exp(z), so that far distances do not underflow to 0 * inf.
+        return np.where(z > 0, special.kve(half, safe) * np.exp(log), 1.0)
+
+    def _convolved(self, xi: Array, order: int) -> Array:
+        if self.freedom == 1.0:
+            return Student(self.scale * order).density(xi)
+        return super()._convolved(xi, order)
+
+
+@dataclass(frozen=True, eq=False)
+class Empirical(Frequencies):
+    """Given frequencies, each blurred by a normal of standard deviation ``blur``.
+
+    The blur, in radians, gives a set of numbers a density; draws and kappa carry it
+    too, so that the three agree.
+    """
+
+    values: ArrayLike
+    blur: float
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values, dtype=float).ravel()
+        if values.size == 0 or not np.isfinite(values).all():
+            raise ValueError("values must be finite numbers, at least one of them.")
+        _check_positive("blur", self.blur)
+        object.__setattr__(self, "values", values)
+
+    @property
+    def bandwidth(self) -> float:
+        """Quantile of 99.7 % of |values|, and three times the blur."""
+        return float(np.quantile(np.abs(self.values), 0.997) + 3.0 * self.blur)
+
+    def sample(self, generator: torch.Generator | None, shape: Shape) -> Tensor:
+        """Draw one of the values with replacement and blur it."""
+        values = torch.as_tensor(self.values)
+        rows = torch.randint(len(values), tuple(shape), generator=generator)
+        return values[rows] + self.blur * _normal(generator, shape)
+
+    def density(self, xi: ArrayLike) -> Array:
+        """Evaluate the mean of the normal densities around the values."""
+        kernel = Normal(self.blur)
+        return _mean_over(self.values, xi, lambda w, at: kernel.density(at - w))
+
+    def characteristic(self, distance: ArrayLike) -> Array:
+        """Evaluate the mean of cos(w d), damped by the blur."""
+        mean = _mean_over(self.values, distance, lambda w, d: np.cos(w * d))
+        return mean * Normal(self.blur).characteristic(distance)
+
+
+@dataclass(frozen=True, eq=False)
+class Tabulated(Frequencies):
+    """Piecewise linear density through ``heights`` at ``knots`` (radians), else 0.
+
+    Heights are scaled so that the density integrates to 1. Two knots a hair apart make
+    a jump.
+    """
+
+    knots: ArrayLike
+    heights: ArrayLike
+
+    def __post_init__(self) -> None:
+        knots = np.asarray(self.knots, dtype=float)
+        heights = np.asarray(self.heights, dtype=float)
+        if knots.ndim != 1 or knots.shape != heights.shape or knots.size < 2:
+            raise ValueError(
+                f"knots have shape {knots.shape} and heights {heights.shape}; give two "
+                "rows of the same length, at least 2."
+            )
+        if not np.all(np.diff(knots) > 0):
+            raise ValueError("knots must increase strictly; sort them first.")
+        if not (np.all(heights >= 0) and np.isfinite(heights).all()):
+            raise ValueError("heights of a density must be finite and not negative.")
+        total = np.trapezoid(heights, knots)
+        if not total > 0:
+            raise ValueError("all heights are 0; give a density that is somewhere > 0.")
+        object.__setattr__(self, "knots", knots)
+        object.__setattr__(self, "heights", heights / total)
+
+    @property
+    def bandwidth(self) -> float:
+        """The largest |knot|."""
+        return float(np.abs(np.asarray(self.knots)).max())
+
+    def sample(self, generator: torch.Generator | None, shape: Shape) -> Tensor:
+        """Draw by inversion of the piecewise quadratic distribution function."""
+        knots, heights = np.asarray(self.knots), np.asarray(self.heights)
+        steps = np.diff(knots)
+        mass = steps * (heights[1:] + heights[:-1]) / 2.0
+        below = np.concatenate([[0.0], np.cumsum(mass)])
+        u = _uniform(generator, shape).numpy() * below[-1]
+        i = np.clip(np.searchsorted(below, u, side="right") - 1, 0, len(steps) - 1)
+        slope = (heights[i + 1] - heights[i]) / steps[i]
+        rest = u - below[i]
+        # Root of slope t^2 / 2 + height t = rest in the form without cancellation.
+        root = np.sqrt(np.maximum(heights[i] ** 2 + 2.0 * slope * rest, 0.0))
+        bottom = heights[i] + root
+        t = np.divide(2.0 * rest, bottom, out=np.zeros_like(rest), where=bottom > 0)
+        return torch.from_numpy(knots[i] + np.minimum(t, steps[i]))
+
+    def density(self, xi: ArrayLike) -> Array:
+        """Interpolate linearly between the knots."""
+        at = np.asarray(xi, dtype=float)
+        knots, heights = np.asarray(self.knots), np.asarray(self.heights)
+        return np.interp(at, knots, heights, left=0.0, right=0.0)
+
+    def characteristic(self, distance: ArrayLike) -> Array:
+        """Integrate density times cos(w d) exactly, piece by piece."""
+        knots, heights = np.asarray(self.knots), np.asarray(self.heights)
+        d = np.asarray(distance, dtype=float)
+        total = np.zeros_like(d)
+        for left, right, low, high in zip(
+            knots, knots[1:], heights, heights[1:], strict=False
+        ):
+            half, middle = (right - left) / 2.0, (right + left) / 2.0
+            mean, rise = (low + high) / 2.0, (high - low) / 2.0
+            even = mean * np.cos(middle * d) * special.spherical_jn(0, half * d)
+            odd = rise * np.sin(middle * d) * special.spherical_jn(1, half * d)
+            total += 2.0 * half * (even - odd)
+        return total
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} is {value}; give a positive finite number.")
+
+
+def _uniform(generator: torch.Generator | None, shape: Shape) -> Tensor:
+    return torch.rand(tuple(shape), generator=generator, dtype=torch.float64)
+
+
+def _normal(generator: torch.Generator | None, shape: Shape) -> Tensor:
+    return torch.randn(tuple(shape), generator=generator, dtype=torch.float64)
+
+
+def _mean_over(
+    values: ArrayLike, at: ArrayLike, f: Callable[[Array, Array], Array]
+) -> Array:
+    """Mean of f(value, at) over values, a portion of `at` at a time."""
+    w = np.asarray(values, dtype=float)
+    points = np.asarray(at, dtype=float)
+    portions = np.array_split(points.ravel(), max(1, points.size * w.size // 10**7))
+    means = [f(w, portion[:, None]).mean(1) for portion in portions]
+    return np.concatenate(means).reshape(points.shape)

@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+
+from spectral_lib.data.frequencies import (
+    Empirical,
+    Frequencies,
+    Normal,
+    Student,
+    Tabulated,
+    Uniform,
+)
+
+LOPSIDED = Tabulated([-40.0, -20.0, 0.0, 10.0, 40.0], [1.0, 3.0, 0.0, 2.0, 0.0])
+DISTRIBUTIONS = {
+    "normal": Normal(20.0),
+    "uniform": Uniform(60.0),
+    "cauchy": Student(5.0),
+    "student": Student(10.0, 4.0),
+    "empirical": Empirical([-7.0, 3.0, 3.5, 30.0], blur=2.0),
+    "tabulated": LOPSIDED,
+}
+
+
+@pytest.fixture(params=DISTRIBUTIONS)
+def frequencies(request):
+    return DISTRIBUTIONS[request.param]
+
+
+def test_density_integrates_to_one(frequencies):
+    edges = [-np.inf, -60.0, -20.0, 0.0, 10.0, 40.0, 60.0, np.inf]
+    total = sum(
+        quad(frequencies.density, a, b, limit=200)[0]
+        for a, b in zip(edges, edges[1:], strict=False)
+    )
+    assert total == pytest.approx(1.0, abs=1e-7)
+
+
+def test_characteristic_function_is_the_transform_of_the_density(frequencies):
+    distance = np.array([0.0, 1e-9, 0.03, 0.2, 0.7])
+    xi = np.linspace(-4000.0, 4000.0, 800_001)
+    density = frequencies.symmetric_density(xi)
+    for d, kappa in zip(distance, frequencies.characteristic(distance), strict=True):
+        # The Cauchy density leaves 8e-4 of its mass beyond the grid.
+        assert np.trapezoid(density * np.cos(xi * d), xi) == pytest.approx(
+            kappa, abs=1e-3
+        )
+    assert frequencies.characteristic(0.0) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_samples_follow_the_distribution(frequencies):
+    draws = frequencies.sample(torch.Generator().manual_seed(1), (200, 200))
+    assert draws.shape == (200, 200)
+    assert draws.dtype == torch.float64
+    ends = [-25.0, -10.0, 0.0, 5.0, 20.0, 50.0]
+    for low, high in zip(ends, ends[1:], strict=False):
+        wanted, _ = quad(frequencies.density, low, high, limit=200)
+        share = float(((draws > low) & (draws <= high)).double().mean())
+        # Four standard errors of 40000 draws.
+        assert share == pytest.approx(wanted, abs=4 * 0.5 / 200)
+
+
+def test_a_generator_decides_the_draw(frequencies):
+    first, again, other = (
+        frequencies.sample(torch.Generator().manual_seed(s), (9,)) for s in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_symmetric_density_is_even_and_half_of_both_sides():
+    xi = np.array([-30.0, -15.0, 5.0, 30.0])
+    even = LOPSIDED.symmetric_density(xi)
+    np.testing.assert_allclose(even, LOPSIDED.symmetric_density(-xi))
+    np.testing.assert_allclose(even, (LOPSIDED.density(xi) + LOPSIDED.density(-xi)) / 2)
+    assert abs(LOPSIDED.density(15.0) - LOPSIDED.density(-15.0)) > 1e-3
+
+
+@pytest.mark.parametrize("order", [2, 3, 5])
+@pytest.mark.parametrize("name", ["normal", "uniform", "cauchy"])
+def test_closed_convolutions_equal_fourier_inversion(name, order):
+    xi = np.linspace(-150.0, 150.0, 301)
+    closed = DISTRIBUTIONS[name].convolved_density(xi, order)
+    inverted = Frequencies._convolved(DISTRIBUTIONS[name], xi, order)
+    np.testing.assert_allclose(closed, inverted, atol=2e-4 * closed.max())
+
+
+@pytest.mark.parametrize("name", ["student", "empirical", "tabulated"])
+def test_other_convolutions_equal_a_direct_sum(name):
+    # Sums of two midpoints of cells fall on the ends of cells; jumps lie there as well.
+    width, cells = 0.05, 40_000
+    ends = width * (np.arange(cells) - cells / 2)
+    density = DISTRIBUTIONS[name].symmetric_density(ends + width / 2)
+    direct = np.convolve(density, density, "same") * width
+    near = slice(17_000, 23_001, 50)
+    found = DISTRIBUTIONS[name].convolved_density(ends[near], 2)
+    np.testing.assert_allclose(found, direct[near], atol=1e-4 * direct.max())
+
+
+def test_bandwidths():
+    assert Normal(20.0).bandwidth == 60.0
+    assert Uniform(60.0).bandwidth == 60.0
+    assert LOPSIDED.bandwidth == 40.0
+    inside, _ = quad(Student(5.0).density, 0.0, Student(5.0).bandwidth, limit=200)
+    assert 2 * inside == pytest.approx(0.997, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Normal(0.0), "std is 0.0"),
+        (lambda: Uniform(float("inf")), "half_width is inf"),
+        (lambda: Student(1.0, -1.0), "freedom is -1.0"),
+        (lambda: Empirical([], 1.0), "at least one"),
+        (lambda: Empirical([1.0], 0.0), "blur is 0.0"),
+        (lambda: Tabulated([0.0, 1.0], [1.0]), "same length"),
+        (lambda: Tabulated([0.0, 0.0], [1.0, 1.0]), "increase"),
+        (lambda: Tabulated([0.0, 1.0], [1.0, -1.0]), "not negative"),
+        (lambda: Tabulated([0.0, 1.0], [0.0, 0.0]), "all heights are 0"),
+        (lambda: Normal(1.0).convolved_density(0.0, 0), "order is 0"),
+    ],
+)
+def test_bad_inputs(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
