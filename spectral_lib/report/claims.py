@@ -86,6 +86,10 @@ class Claim(BaseModel):
         if self.direction == "within":
             if self.band is None or self.band[0] >= self.band[1]:
                 raise ValueError("direction 'within' needs a band [low, high].")
+            if self.threshold is not None or self.no_effect is not None:
+                raise ValueError("direction 'within' takes a band and nothing else.")
+        elif self.band is not None:
+            raise ValueError(f"direction {self.direction!r} takes no band.")
         elif self.threshold is None or self.no_effect is None:
             raise ValueError(
                 f"direction {self.direction!r} needs threshold and no_effect."
@@ -93,6 +97,14 @@ class Claim(BaseModel):
         elif (self.threshold < self.no_effect) == (self.direction == "greater"):
             raise ValueError("the threshold lies on the wrong side of no_effect.")
         return self
+
+    def resolution(self) -> float:
+        """Below this an estimate is as good as zero beside what the claim asks."""
+        if self.band is not None:
+            return 0.05 * (self.band[1] - self.band[0])
+        assert self.threshold is not None
+        assert self.no_effect is not None
+        return 0.05 * abs(self.threshold - self.no_effect)
 
     def bar(self) -> str:
         """What the interval must clear, for readers."""
@@ -235,6 +247,8 @@ def judge(
     """
     verdict, why = _compare(claim, measured)
     control_verdict, _ = _compare(claim, control)
+    if control.ci_low is None:
+        return "inconclusive", control_verdict, "The control gave too few numbers."
     if verdict == "replicated" and control_verdict == "replicated":
         return "inconclusive", control_verdict, "The control shows the effect too."
     return verdict, control_verdict, why
@@ -281,6 +295,7 @@ def entry(claim: Claim, file: ClaimsFile, **measured: Any) -> dict[str, Any]:
         "statistic": claim.statistic,
         "quantity": claim.quantity,
         "threshold": claim.bar(),
+        "resolution": claim.resolution(),
         "frozen": file.frozen,
         "rounding_decides": claim.rounding_decides,
         **measured,

@@ -25,6 +25,11 @@ def difference(a: ArrayLike, b: ArrayLike) -> Values:
     return np.asarray(a, float) - np.asarray(b, float)
 
 
+def magnitude(x: ArrayLike) -> Values:
+    """Log x per seed, [R], of numbers that span decades; 0 counts as 1e-18."""
+    return np.log(np.maximum(np.asarray(x, float), 1e-18))
+
+
 def fraction(part: ArrayLike, whole: ArrayLike) -> Values:
     """Fraction part / whole per seed, [R], on the linear scale."""
     return np.asarray(part, float) / np.asarray(whole, float)
@@ -74,6 +79,8 @@ def spread_ratio(numerator: ArrayLike, denominator: ArrayLike) -> Values:
     """
     pair = np.log(np.stack([np.asarray(numerator), np.asarray(denominator)]))
     seeds = pair.shape[1]
+    if seeds < 3:  # leaving one out leaves no spread
+        return np.full(seeds, np.nan)
 
     def estimate(logs: Values) -> float:
         top, bottom = logs.std(axis=1, ddof=1)
@@ -93,6 +100,8 @@ def grid_spread_ratio(x: ArrayLike) -> Values:
     """
     grid = np.asarray(x, float)
     seeds = len(grid)
+    if seeds < 3:  # leaving one out leaves no spread
+        return np.full(seeds, np.nan)
 
     def estimate(part: Values) -> float:
         return float(part.std(1, ddof=1).mean() / part.std(0, ddof=1).mean())
@@ -137,6 +146,7 @@ STATISTICS: Mapping[str, Statistic] = {
     for f in (
         value,
         difference,
+        magnitude,
         fraction,
         ratio,
         ratio_to,
@@ -150,5 +160,7 @@ STATISTICS: Mapping[str, Statistic] = {
 }
 """Every statistic a claims file may name."""
 
-SCALES: Mapping[str, str] = {"ratio": "log", "ratio_to": "log", "spread_ratio": "log"}
+SCALES: Mapping[str, str] = {
+    name: "log" for name in ("magnitude", "ratio", "ratio_to", "spread_ratio")
+}
 """Statistics whose per-seed values are logarithms; all others are linear."""

@@ -47,7 +47,7 @@ def html(rows: Sequence[Row]) -> str:
     """All claims of a chapter as one table."""
     head = "".join(
         f"<th>{name}</th>"
-        for name in ("Claim", "Estimate [95 % CI]", "Needed", "Control", "Verdict")
+        for name in ("Claim", "Estimate [interval]", "Needed", "Control", "Verdict")
     )
     body = "".join(
         f'<tr><td><a href="#{escape(row["id"])}">{escape(row["id"])}</a></td>'
@@ -70,7 +70,9 @@ def text(rows: Sequence[Row]) -> str:
     cells = [("claim", "estimate", "needed", "n", "verdict")] + [
         (
             row["id"],
-            "open" if row["rounding_decides"] else coarse(row["estimate"]),
+            "open"
+            if row["rounding_decides"]
+            else coarse(row["estimate"], row["resolution"]),
             row["threshold"],
             str(row["n"]),
             "open: rounding decides" if row["rounding_decides"] else row["verdict"],
@@ -100,11 +102,11 @@ def plain_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def coarse(x: float | None) -> str:
-    """A number to the nearest of 1, 2, 5 times a power of ten, or 0 below 1e-3."""
+def coarse(x: float | None, resolution: float = 1e-3) -> str:
+    """A number to the nearest of 1, 2, 5 times a power of ten, or 0 if too small."""
     if x is None:
         return "-"
-    if abs(x) < 1e-3:
+    if abs(x) < resolution:
         return "~0"
     exponent = math.floor(math.log10(abs(x)))
     steps = [m * 10.0**e for e in (exponent, exponent + 1) for m in (1, 2, 5)]

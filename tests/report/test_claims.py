@@ -120,6 +120,13 @@ def test_a_control_with_the_effect_takes_the_verdict_away():
     assert "control" in why
 
 
+def test_a_control_without_numbers_takes_the_verdict_away():
+    lost = [float("nan")] * 5
+    taken, _, why = verdict(around(1.5, 0.4), control=lost)
+    assert taken == "inconclusive"
+    assert "control" in why
+
+
 def test_too_few_values_are_inconclusive_and_lost_ones_are_counted():
     taken, _, why = verdict([2.0, 2.1, float("nan"), float("inf")])
     assert taken == "inconclusive"
@@ -212,6 +219,8 @@ def test_a_wrong_claims_file_names_file_claim_and_remedy(tmp_path):
         ({"direction": "less"}, "wrong side"),
         ({"threshold": None}, "threshold and no_effect"),
         ({"direction": "within"}, "band"),
+        ({"band": (0.0, 1.0)}, "takes no band"),
+        ({"direction": "within", "band": (0.0, 1.0)}, "nothing else"),
         ({"direction": "within", "band": (1.0, 0.0)}, "band"),
         ({"id": "Has Spaces"}, "pattern"),
     ],

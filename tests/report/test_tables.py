@@ -19,6 +19,7 @@ ROW = {
     "control": {"name": "none", "estimate": None, "ci_low": None, "ci_high": None},
     "differs": "smaller",
     "rounding_decides": False,
+    "resolution": 0.001,
     "verdict": "not replicated",
     "why": "The interval excludes the threshold.",
 }
@@ -39,6 +40,12 @@ ROW = {
 )
 def test_coarse_numbers_keep_the_order_of_magnitude(x, shown):
     assert coarse(x) == shown
+
+
+def test_numbers_far_below_the_threshold_count_as_zero():
+    assert coarse(0.04, resolution=0.05) == "~0"
+    assert coarse(-0.04, resolution=0.05) == "~0"
+    assert coarse(0.06, resolution=0.05) == "~0.05"
 
 
 def test_coarse_numbers_hold_under_a_change_of_two_percent():
