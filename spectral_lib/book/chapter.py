@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from spectral_lib.book.ledger import MIME_TYPE
-from spectral_lib.book.parameters import ChapterParameters, overrides
+from spectral_lib.book.parameters import ChapterParameters, defaults
 from spectral_lib.report import tables
 from spectral_lib.report.claims import ClaimsFile, entry, estimate, judge, load_claims
 from spectral_lib.report.figures import use_house_style
@@ -67,7 +67,7 @@ class Chapter:
             verdict=verdict,
             why=why,
             differs=claim.differs.get(self.profile, ""),
-            profile=self.profile,
+            profile=self.provenance.profile,
             device=self.provenance.device,
             seconds=round(sum(run.seconds for run in runs), 1),
         )
@@ -89,7 +89,7 @@ class Chapter:
             verdict="not comparable",
             why=why,
             differs=claim.differs.get(self.profile, ""),
-            profile=self.profile,
+            profile=self.provenance.profile,
             device=self.provenance.device,
             seconds=0.0,
         )
@@ -153,18 +153,25 @@ class Chapter:
         return [self.rows[c.id] for c in self.claims.claims]
 
 
-def open_chapter(
-    name: str, parameters: ChapterParameters, namespace: Mapping[str, Any]
-) -> Chapter:
+def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
     """Prepare device, threads, figure style and claims for a chapter's notebook.
 
-    ``namespace`` is the notebook's ``globals()``; the claims are read from
-    ``claims/<name>.yaml`` beside the notebook.
+    The claims are read from ``claims/<name>.yaml`` beside the notebook, and the
+    defaults, with which the parameters are compared, from the notebook's file.
     """
     claims = load_claims(Path("claims") / f"{name}.yaml")
     device = prepare(parameters.device)
     use_house_style()
-    changed = overrides(namespace)
-    came_from = provenance(name, parameters.profile, parameters.seeds, device, changed)
+    file = Path(f"{name}.ipynb")
+    usual = defaults(file) if file.is_file() else {}
+    changed = {
+        key: value
+        for key, value in parameters.model_dump().items()
+        if key not in usual or usual[key] != value
+    }
+    # A changed quick run must not be mistaken for the quick profile.
+    altered = parameters.profile == "quick" and changed.keys() - {"device"}
+    label = "quick, changed" if altered else parameters.profile
+    came_from = provenance(name, label, parameters.seeds, device, changed)
     print(came_from.line())
     return Chapter(claims, parameters.profile, device, came_from)

@@ -9,8 +9,10 @@ import ast
 import difflib
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import nbformat
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -64,7 +66,8 @@ def _device(name: str) -> str:
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
-Seeds = Annotated[list[int], Field(min_length=1), AfterValidator(_unique)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_unique)]
 Rising = Annotated[list[Count], Field(min_length=2), AfterValidator(_rising)]
 RisingRates = Annotated[list[Positive], Field(min_length=2), AfterValidator(_rising)]
 Range = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_range)]
@@ -136,13 +139,12 @@ def assigned(namespace: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def overrides(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """What papermill injected: assignments under its comment ``# Parameters``."""
-    found: dict[str, Any] = {}
-    for cell in namespace.get("In", []):
-        if cell.lstrip().startswith("# Parameters"):
-            found |= _literals(cell) or {}
-    return found
+def defaults(notebook: Path) -> dict[str, Any]:
+    """What the tagged parameters cell of a notebook file assigns."""
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            return _literals(cell.source) or {}
+    return {}
 
 
 def _literals(cell: str) -> dict[str, Any] | None:

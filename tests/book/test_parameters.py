@@ -1,5 +1,6 @@
 """Parameters of a chapter: every wrong one is told in a sentence."""
 
+import nbformat
 import pytest
 
 from spectral_lib.book.parameters import (
@@ -12,7 +13,7 @@ from spectral_lib.book.parameters import (
     Rising,
     RisingKernels,
     assigned,
-    overrides,
+    defaults,
 )
 
 GOOD = {
@@ -51,6 +52,7 @@ def test_good_parameters_are_frozen():
         ("seeds", [], "at least 1"),
         ("seeds", [1, 1], "twice"),
         ("seeds", 3, "list"),
+        ("seeds", [-1], "greater than or equal to 0"),
         ("device", "tpu", "'auto', 'cpu' or 'cuda'"),
         ("points", 0, "greater than or equal to 1"),
         ("points", "10", "valid integer"),
@@ -93,7 +95,14 @@ def test_reading_a_running_notebook():
         "In": ["", cell(GOOD), injected, "Sample.read(globals())"],
     }
     assert Sample.read(namespace).points == 20
-    assert overrides(namespace) == {"points": 20}
+
+
+def test_defaults_are_those_of_the_tagged_cell(tmp_path):
+    cells = [nbformat.v4.new_code_cell("points = 3")]
+    tagged = nbformat.v4.new_code_cell(cell(GOOD), metadata={"tags": ["parameters"]})
+    path = tmp_path / "chapter.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[*cells, tagged]), path)
+    assert defaults(path) == GOOD
 
 
 def test_a_misspelt_name_is_refused_and_may_be_corrected_in_the_same_kernel():
