@@ -104,8 +104,10 @@ def initialise(
     if not seeds:
         raise ValueError("seeds is empty; give at least one seed.")
     modules = []
+    # manual_seed reseeds the current GPU too, so its state has to be put back as well.
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     for seed in seeds:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
             modules.append(build().to(device=device, dtype=dtype))
     parameters, buffers = stack_module_state(modules)

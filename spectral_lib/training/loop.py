@@ -212,8 +212,10 @@ def _record(taken: Sequence[tuple[int, Mapping[str, Tensor]]]) -> Record:
 
 def _first(event: Tensor) -> Tensor:
     """First epoch, counted from 1, at which an event [epochs, R] is true."""
+    if not len(event):
+        return torch.zeros(event.shape[1], dtype=torch.long)
     epochs = torch.arange(1, len(event) + 1)[:, None]
-    return torch.where(event, epochs, len(event) + 1).amin(0) if len(event) else epochs
+    return torch.where(event, epochs, len(event) + 1).amin(0)
 
 
 def _join(parts: Sequence[Run]) -> Run:
