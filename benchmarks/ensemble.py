@@ -183,7 +183,7 @@ def compare(work: Work, replicas: int, rounds: int) -> dict[str, object]:
 
 def sweep(rounds: int, replicas: int = 5) -> dict[str, object]:
     """The chapter's kernel sweep, plain and ours, at the chapter's quick size."""
-    works = [convolution(k, 16, 250, 16, 5 * 6) for k in (3, 7, 15, 35)]
+    works = [convolution(k, 16, 250, 16, 5 * 12) for k in (3, 7, 15, 35)]
     ways = {}
     for work in works:
         ways[f"plain {work.name}"] = lambda w=work: plain_way(w, replicas)
@@ -206,10 +206,10 @@ def main() -> None:
 
     lines = []
     for replicas in (1, 4, 16):
-        works = [convolution(k, 16, 250, 16, 12) for k in (3, 35)]
+        works = [convolution(k, 16, 250, 16, 40) for k in (3, 35)]
         works.append(perceptron(100, 64, 40))
         if options.paper_size and replicas == 1:
-            works += [convolution(k, 64, 1000, 32, 2) for k in (3, 15, 35)]
+            works += [convolution(k, 64, 1000, 32, 8) for k in (3, 15, 35)]
         for work in works:
             line = compare(work, replicas, options.rounds)
             lines.append(line)
