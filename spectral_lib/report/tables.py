@@ -103,13 +103,13 @@ def plain_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def coarse(x: float | None, resolution: float = 1e-3) -> str:
-    """A number to the nearest of 1, 2, 5 times a power of ten, or 0 if too small."""
+    """A number to the nearest of 1 or 3 times a power of ten, or 0 if too small."""
     if x is None:
         return "-"
     if abs(x) < resolution:
         return "~0"
     exponent = math.floor(math.log10(abs(x)))
-    steps = [m * 10.0**e for e in (exponent, exponent + 1) for m in (1, 2, 5)]
+    steps = [m * 10.0**e for e in (exponent, exponent + 1) for m in (1, 3)]
     nearest = min(steps, key=lambda step: abs(math.log(abs(x) / step)))
     return f"~{math.copysign(nearest, x):.3g}"
 

@@ -31,8 +31,8 @@ ROW = {
         (None, "-"),
         (0.0, "~0"),
         (3e-4, "~0"),
-        (0.0312, "~0.02"),
-        (0.04, "~0.05"),
+        (0.0312, "~0.03"),
+        (0.04, "~0.03"),
         (-0.9, "~-1"),
         (123.0, "~100"),
         (960.0, "~1e+03"),
@@ -45,7 +45,7 @@ def test_coarse_numbers_keep_the_order_of_magnitude(x, shown):
 def test_numbers_far_below_the_threshold_count_as_zero():
     assert coarse(0.04, resolution=0.05) == "~0"
     assert coarse(-0.04, resolution=0.05) == "~0"
-    assert coarse(0.06, resolution=0.05) == "~0.05"
+    assert coarse(0.06, resolution=0.05) == "~0.1"
 
 
 def test_coarse_numbers_hold_under_a_change_of_two_percent():
@@ -77,7 +77,7 @@ def test_tables_hold_the_numbers_and_escape_the_words():
     assert "not replicated" in html([ROW])
     lines = text([ROW, ROW | {"id": "another"}]).splitlines()
     assert len(lines) == 3
-    assert lines[1].split()[:2] == ["a-claim", "~0.02"]
+    assert lines[1].split()[:2] == ["a-claim", "~0.03"]
     open_row = ROW | {"rounding_decides": True}
     assert text([open_row]).endswith("5  open: rounding decides")
     assert "another processor" in row_html(open_row)
