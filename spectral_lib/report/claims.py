@@ -48,8 +48,8 @@ class Claim(BaseModel):
     claim that there is *no* effect larger than the band. ``interval`` is ``t`` or
     ``bootstrap`` over seeds; or ``range`` for exact numbers, where the values are all
     entries of a table and not a sample: then every entry has to clear the threshold.
-    ``rounding_decides`` marks numbers that grow out of rounding errors, so that
-    another processor reaches others.
+    ``rounding_decides`` marks numbers that depend on how the machine rounds, so much
+    that another processor reached another verdict.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

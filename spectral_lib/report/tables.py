@@ -24,8 +24,8 @@ def row_html(row: Row) -> str:
         facts.append(f"<span class='muted'>differs:</span> {escape(row['differs'])}")
     if row["rounding_decides"]:
         facts.append(
-            "<span class='muted'>This number grows out of rounding errors; another "
-            "processor reaches another one.</span>"
+            "<span class='muted'>This number depends on how the machine rounds; "
+            "another processor may reach another verdict.</span>"
         )
     origin = "" if row["origin"] == "paper" else " · found by this book"
     return (
