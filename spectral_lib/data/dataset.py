@@ -6,8 +6,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Augment = Callable[[Tensor, Sequence[torch.Generator]], Tensor]
-"""Changes a batch of inputs [R, batch, ...] with one generator a replica."""
+Augment = Callable[
+    [Tensor, Tensor, Sequence[torch.Generator]], tuple[Tensor, Tensor]
+]
+"""Changes a batch, inputs and targets [R, batch, ...], with one generator a replica.
+
+Targets belong to it because some changes concern both: a mixture of two images has a
+mixture of two labels, and a label may depend on the image as it was changed.
+"""
+
+
+def compose(*augments: Augment) -> Augment:
+    """Several changes of a batch, applied in the order given."""
+
+    def augment(
+        inputs: Tensor, targets: Tensor, generators: Sequence[torch.Generator]
+    ) -> tuple[Tensor, Tensor]:
+        for change in augments:
+            inputs, targets = change(inputs, targets, generators)
+        return inputs, targets
+
+    return augment
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """R replicas of one architecture as tensors with a leading replica axis."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,15 @@ class Ensemble:
     buffers: State
     seeds: tuple[int, ...]
     stacked: bool = True
+
+    @classmethod
+    def of(cls, module: nn.Module) -> "Ensemble":
+        """A trained network as an ensemble of one, in evaluation mode, to be measured.
+
+        The ensemble holds copies; the network stays as it is.
+        """
+        parameters, buffers = stack_module_state([module])
+        return cls(copy.deepcopy(module).eval(), parameters, buffers, seeds=(0,))
 
     def __len__(self) -> int:
         return len(self.seeds)

@@ -21,8 +21,8 @@ Measure = Callable[[Ensemble], Mapping[str, Tensor]]
 class TrainSettings:
     """How long, in which portions and with which optimizer an ensemble is trained.
 
-    ``augment`` changes inputs [R, batch, ...] at random, drawing for each replica from
-    its own generator, the one that also orders its data.
+    ``augment`` changes inputs and targets [R, batch, ...] at random, drawing for each
+    replica from its own generator, the one that also orders its data.
     """
 
     epochs: int
@@ -92,8 +92,8 @@ def train(
     """Train all replicas of an ensemble; stacked, or one after another.
 
     Each epoch visits every data set once in batches of a fresh random order that
-    depends on the replica's seed alone; an incomplete last batch is left out. The
-    ensemble handed in is not changed.
+    depends on the replica's seed alone; an incomplete last batch is left out. What a
+    network draws itself (dropout) is seeded too. The ensemble handed in is not changed.
 
     Raises
     ------
@@ -114,12 +114,27 @@ def train(
     quiet = bool(os.environ.get("CI") or os.environ.get("SPECTRAL_BUILD"))
     with tqdm(total=steps * passes, desc=label, disable=quiet, leave=False) as bar:
         if ensemble.stacked or size == 1:
-            return _train(ensemble, sets, settings, probes, bar)
+            return _seeded(ensemble, sets, settings, probes, bar)
         parts = []
         for r in range(size):
             alone = replace(settings, optimizer=settings.optimizer.replica(r))
-            parts.append(_train(ensemble.replica(r), sets, alone, probes, bar))
+            parts.append(_seeded(ensemble.replica(r), sets, alone, probes, bar))
     return _join(parts)
+
+
+def _seeded(
+    ensemble: Ensemble,
+    sets: Sequence[Dataset],
+    settings: TrainSettings,
+    probes: Mapping[str, Probe],
+    bar: tqdm,
+) -> Run:
+    """Train with the global random state set, for networks that draw (dropout)."""
+    devices = [ensemble.device] if ensemble.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        # Not the seed itself: masks must not repeat what initialised the weights.
+        torch.manual_seed(ensemble.seeds[0] + 1_000_000_007)
+        return _train(ensemble, sets, settings, probes, bar)
 
 
 def _train(
@@ -133,7 +148,8 @@ def _train(
     buffers = {k: v.clone() for k, v in ensemble.buffers.items()}
     ensemble = replace(ensemble, buffers=buffers)
     weights = ensemble.flatten().requires_grad_()
-    optimizer = Optimizer(weights, settings.optimizer)
+    steps = sum(len(s) // settings.batch_size for s in sets)
+    optimizer = Optimizer(weights, settings.optimizer, steps * settings.epochs)
     orders = [torch.Generator().manual_seed(seed) for seed in ensemble.seeds]
     readings: dict[str, list[tuple[int, Mapping[str, Tensor]]]] = {
         p: [] for p in probes
@@ -143,21 +159,19 @@ def _train(
     _measure(ensemble.unflatten(weights.detach()), probes, 0, readings)
     for epoch in range(1, settings.epochs + 1):
         total = torch.zeros(len(ensemble), device=ensemble.device)
-        steps = 0
         optimizer.start_epoch(epoch)
         for data in sets:
             for rows in _batches(len(data), settings.batch_size, orders):
                 rows = rows.to(ensemble.device)
-                inputs = data.inputs[rows]
+                inputs, targets = data.inputs[rows], data.targets[rows]
                 if settings.augment is not None:
-                    inputs = settings.augment(inputs, orders)
+                    inputs, targets = settings.augment(inputs, targets, orders)
                 prediction = ensemble.unflatten(weights)(inputs)
-                loss = settings.loss(prediction, data.targets[rows])
+                loss = settings.loss(prediction, targets)
                 # Replicas share no weights: the gradient of the sum is each one's own.
                 (gradient,) = torch.autograd.grad(loss.sum(), weights)
                 optimizer.step(gradient)
                 total += loss.detach()
-                steps += 1
         losses.append((total / steps).cpu())
         bar.update(steps)
         _measure(ensemble.unflatten(weights.detach()), probes, epoch, readings)

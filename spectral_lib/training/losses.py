@@ -32,8 +32,11 @@ def nmse_by_output(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean cross-entropy of logits [R, batch, classes] and labels [R, batch], [R]."""
+    """Mean cross-entropy of logits [R, batch, classes], [R].
+
+    The target holds labels [R, batch], or probabilities [R, batch, classes].
+    """
     losses = F.cross_entropy(
-        prediction.flatten(0, 1), target.flatten(), reduction="none"
+        prediction.flatten(0, 1), target.flatten(0, 1), reduction="none"
     )
-    return losses.view(target.shape).mean(1)
+    return losses.view(prediction.shape[:2]).mean(1)

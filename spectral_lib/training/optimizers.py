@@ -7,6 +7,7 @@ cancels in exact arithmetic and changes only the rounding of an update (Sun et a
 Section 4.1).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -38,6 +39,11 @@ class OptimizerSettings:
         its public "code" does; g is the gradient with weight decay and momentum.
     milestones, drop
         After each of these epochs the learning rate is multiplied by ``drop``.
+    schedule
+        "cosine" lets the learning rate fall at each step, along half a cosine, to 0.
+    clip
+        Largest norm of a replica's gradient, weight decay included; longer gradients
+        are shortened to it.
 
     Raises
     ------
@@ -58,6 +64,8 @@ class OptimizerSettings:
     order: Literal["paper", "code"] = "paper"
     milestones: tuple[int, ...] = ()
     drop: float = 0.1
+    schedule: Literal["constant", "cosine"] = "constant"
+    clip: float = math.inf
 
     def __post_init__(self) -> None:
         if self.kind not in ("sgd", "adam"):
@@ -73,6 +81,12 @@ class OptimizerSettings:
         self._check_perturbation()
         if not 0 < self.drop <= 1:
             raise ValueError(f"drop is {self.drop}; give a number in (0, 1].")
+        if self.schedule not in ("constant", "cosine"):
+            raise ValueError(
+                f"schedule is {self.schedule!r}; use 'constant' or 'cosine'."
+            )
+        if not self.clip > 0:
+            raise ValueError(f"clip is {self.clip}; it must be > 0.")
 
     def _check_perturbation(self) -> None:
         for k in _as_list(self.factor):
@@ -111,15 +125,23 @@ class Optimizer:
         makes the cost of an update independent of the depth.
     settings
         Hyperparameters, one number or one a replica.
+    total
+        Steps of the whole run; needed by the schedule "cosine".
 
     Raises
     ------
     ValueError
-        If a sequence in the settings does not have R values.
+        If a sequence in the settings does not have R values, or the schedule needs the
+        number of steps.
     """
 
-    def __init__(self, weights: Tensor, settings: OptimizerSettings) -> None:
+    def __init__(
+        self, weights: Tensor, settings: OptimizerSettings, total: int | None = None
+    ) -> None:
+        if settings.schedule == "cosine" and total is None:
+            raise ValueError("schedule 'cosine' needs the total number of steps.")
         self.weights = weights
+        self.total = total
         self.nesterov = settings.nesterov
         self.settings = settings
         self.learning_rate = _column("learning_rate", settings.learning_rate, weights)
@@ -127,7 +149,7 @@ class Optimizer:
         self.weight_decay = _column("weight_decay", settings.weight_decay, weights)
         self.factor = _column("factor", settings.factor, weights)
         self.steps = 0
-        self.scale = 1.0
+        self.drops = self.scale = 1.0
         self.mean = torch.zeros_like(weights)
         self.square = torch.zeros_like(weights)
         self._update = self._adam if settings.kind == "adam" else self._sgd
@@ -135,15 +157,26 @@ class Optimizer:
     def start_epoch(self, epoch: int) -> None:
         """Set the learning rate of an epoch, counted from 1."""
         passed = sum(milestone < epoch for milestone in self.settings.milestones)
-        self.scale = self.settings.drop**passed
+        self.drops = self.settings.drop**passed
 
     @torch.no_grad()
     def step(self, gradient: Tensor) -> None:
         """Apply one update with the gradient [R, P]."""
+        self.scale = self.drops * self._fall()
         self.steps += 1
         if isinstance(self.weight_decay, Tensor) or self.weight_decay:
             gradient = gradient + self.weight_decay * self.weights
+        if self.settings.clip < math.inf:
+            clip = self.settings.clip
+            norm = gradient.norm(dim=1, keepdim=True)
+            gradient = gradient * (clip / norm.clamp(min=clip))
         self.weights -= self._update(gradient)
+
+    def _fall(self) -> float:
+        """Share of the learning rate that the schedule leaves to this step."""
+        if self.settings.schedule == "constant" or not self.total:
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * self.steps / self.total))
 
     def _sgd(self, gradient: Tensor) -> Tensor:
         if isinstance(self.momentum, Tensor) or self.momentum:

@@ -4,17 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from spectral_lib.data.dataset import Dataset
+from spectral_lib.data.dataset import Dataset, compose
 from spectral_lib.models.conv1d import ConvNet1d, ConvSettings
 from spectral_lib.models.mlp import MLP
-from spectral_lib.training.ensemble import initialise
+from spectral_lib.training.ensemble import Ensemble, initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
-from spectral_lib.training.losses import mse, nmse, nmse_by_output
-from spectral_lib.training.optimizers import OptimizerSettings
+from spectral_lib.training.losses import cross_entropy, mse, nmse, nmse_by_output
+from spectral_lib.training.optimizers import Optimizer, OptimizerSettings
 
 SEEDS = (1, 2, 7)
 RATES = (1e-3, 3e-3, 1e-2)
-EPOCHS, BATCH, ROWS = 13, 6, 26  # 52 steps; two rows of each epoch are left out
+EPOCHS, BATCH, ROWS = 13, 6, 26  # two rows of each epoch are left out
+STEPS = EPOCHS * (ROWS // BATCH)
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +33,26 @@ def mlp():
     return MLP([20, 9, 20])
 
 
-def plain_loop(build, data, optimizer, loss, seed):
+def plain_loop(build, data, optimizer, loss, seed, cosine=False, clip=None):
     """What anybody would write for one network."""
     torch.manual_seed(seed)
     net = build().double()
     stepper = optimizer(net.parameters())
     order = torch.Generator().manual_seed(seed)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(stepper, STEPS)
     for _ in range(EPOCHS):
         for rows in torch.randperm(ROWS, generator=order).split(BATCH):
             if len(rows) < BATCH:
                 continue
             stepper.zero_grad()
             loss(net(data.inputs[rows]), data.targets[rows]).backward()
+            if clip is not None:
+                norm = torch.nn.utils.get_total_norm([p.grad for p in net.parameters()])
+                for p in net.parameters():
+                    p.grad *= min(1.0, clip / norm)
             stepper.step()
+            if cosine:
+                schedule.step()
     return dict(net.named_parameters())
 
 
@@ -89,9 +97,99 @@ def test_ensemble_equals_the_plain_loop(name, build, stacked, data):
     run = train(ensemble, data, TrainSettings(EPOCHS, BATCH, settings))
     for r, (seed, rate) in enumerate(zip(SEEDS, RATES, strict=True)):
         expected = plain_loop(build, data, optimizer(rate), nn.MSELoss(), seed)
-        for key, value in expected.items():
-            ours = run.ensemble.parameters[key][r]
-            assert (ours - value).abs().max() < 1e-10, key
+        assert_same(run, r, expected)
+
+
+def assert_same(run, r, expected):
+    for key, value in expected.items():
+        ours = run.ensemble.parameters[key][r]
+        assert (ours - value).abs().max() < 1e-10, key
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_cosine_and_clipping_equal_a_plain_loop(stacked, data):
+    clip = 0.3
+    shared = {"momentum": 0.9, "weight_decay": 0.0}
+    how = OptimizerSettings("sgd", RATES, **shared, schedule="cosine", clip=clip)
+    ensemble = initialise(mlp, SEEDS, dtype=torch.float64, stacked=stacked)
+    run = train(ensemble, data, TrainSettings(EPOCHS, BATCH, how))
+    for r, (seed, rate) in enumerate(zip(SEEDS, RATES, strict=True)):
+        expected = plain_loop(
+            mlp,
+            data,
+            lambda p, rate=rate: torch.optim.SGD(p, rate, **shared),
+            nn.MSELoss(),
+            seed,
+            cosine=True,
+            clip=clip,
+        )
+        assert_same(run, r, expected)
+
+
+def test_clipping_counts_weight_decay_and_keeps_short_gradients():
+    weights = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
+    how = OptimizerSettings("sgd", 1.0, weight_decay=1.0, clip=1.0)
+    before = weights.clone()
+    Optimizer(weights, how).step(torch.zeros(2, 2))
+    steps = before - weights
+    assert torch.allclose(steps, torch.tensor([[0.6, 0.8], [0.3, 0.4]]))
+
+
+def test_dropout_is_seeded_by_the_replica_alone(data):
+    def build():
+        return nn.Sequential(nn.Linear(20, 9), nn.Dropout(0.5), nn.Linear(9, 20))
+
+    def weights(seeds):
+        ensemble = initialise(build, seeds, dtype=torch.float64, stacked=False)
+        return train(ensemble, data, TrainSettings(2, BATCH)).ensemble.flatten()
+
+    first = weights((1, 2))
+    torch.rand(3)  # whatever was drawn before does not matter
+    state = torch.random.get_rng_state()
+    assert torch.equal(weights((2, 1)).flip(0), first)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_augmentation_may_change_inputs_and_targets(data):
+    def negate(x, y, generators):
+        return -x, -y
+
+    how = TrainSettings(3, BATCH, augment=compose(negate, negate))
+    once = TrainSettings(3, BATCH, augment=negate)
+    ensemble = initialise(mlp, SEEDS, dtype=torch.float64)
+    plain = train(ensemble, data, TrainSettings(3, BATCH))
+    twice = train(ensemble, data, how)
+    mirrored = train(ensemble, Dataset(-data.inputs, -data.targets), once)
+    assert torch.equal(plain.loss, twice.loss)
+    assert torch.equal(plain.loss, mirrored.loss)
+    other = train(ensemble, data, once)
+    assert not torch.equal(plain.loss, other.loss)
+
+
+def test_a_network_of_yours_is_an_ensemble_of_one(data):
+    net = nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8)).double()
+    net(data.inputs)
+    state = {k: v.clone() for k, v in net.state_dict().items()}
+    ensemble = Ensemble.of(net)
+    seen = ensemble.predict(data.inputs)
+    assert net.training
+    assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
+    with torch.no_grad():
+        net[0].weight.zero_()
+    assert torch.equal(seen, ensemble.predict(data.inputs))
+    net.load_state_dict(state)
+    assert torch.allclose(seen[0], net.eval()(data.inputs))
+
+
+def test_cross_entropy_takes_labels_or_probabilities():
+    logits = torch.randn(3, 7, 4, dtype=torch.float64)
+    labels = torch.randint(4, (3, 7))
+    hard = torch.nn.functional.one_hot(labels, 4).double()
+    soft = 0.6 * hard + 0.1
+    by_hand = -(soft * logits.log_softmax(-1)).sum(-1).mean(1)
+    assert torch.allclose(cross_entropy(logits, soft), by_hand)
+    same = cross_entropy(logits, labels), cross_entropy(logits, hard)
+    assert torch.allclose(*same)
 
 
 @pytest.mark.parametrize("stacked", [True, False])
@@ -213,6 +311,12 @@ def test_every_holds_start_and_end():
         (lambda d: OptimizerSettings("sgd", -1.0), "learning_rate"),
         (lambda d: OptimizerSettings("adam", momentum=0.9), "Adam has its own"),
         (lambda d: OptimizerSettings("sgd", nesterov=True), "nesterov"),
+        (lambda d: OptimizerSettings(schedule="linear"), "'cosine'"),
+        (lambda d: OptimizerSettings(clip=0.0), "clip"),
+        (
+            lambda d: Optimizer(d.inputs, OptimizerSettings(schedule="cosine")),
+            "number of steps",
+        ),
         (
             lambda d: train(
                 initialise(mlp, (1, 2), dtype=torch.float64),

@@ -163,10 +163,10 @@ def test_trained_replicas_differ_by_rounding_alone(toy, stacked):
 def test_augmentation_draws_from_each_replicas_own_generator(toy):
     seen = []
 
-    def augment(x, generators):
+    def augment(x, labels, generators):
         noise = [torch.rand(x.shape[1:], generator=g) for g in generators]
         seen.append(torch.stack(noise))
-        return x + 0.1 * seen[-1]
+        return x + 0.1 * seen[-1], labels
 
     start = initialise(lambda: MLP([6, 4, 3]), (1, 1, 2))
     how = OptimizerSettings("sgd", 0.1)
