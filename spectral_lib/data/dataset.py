@@ -6,9 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Augment = Callable[
-    [Tensor, Tensor, Sequence[torch.Generator]], tuple[Tensor, Tensor]
-]
+Augment = Callable[[Tensor, Tensor, Sequence[torch.Generator]], tuple[Tensor, Tensor]]
 """Changes a batch, inputs and targets [R, batch, ...], with one generator a replica.
 
 Targets belong to it because some changes concern both: a mixture of two images has a
