@@ -16,7 +16,14 @@ from numpy.typing import ArrayLike
 from spectral_lib.book.ledger import MIME_TYPE
 from spectral_lib.book.parameters import ChapterParameters, defaults
 from spectral_lib.report import tables
-from spectral_lib.report.claims import ClaimsFile, entry, estimate, judge, load_claims
+from spectral_lib.report.claims import (
+    Claim,
+    ClaimsFile,
+    entry,
+    estimate,
+    judge,
+    load_claims,
+)
 from spectral_lib.report.figures import use_house_style
 from spectral_lib.report.provenance import Provenance, provenance
 from spectral_lib.training.devices import prepare
@@ -54,9 +61,8 @@ class Chapter:
         measured = estimate(claim, inputs)
         compared = estimate(claim, control)
         verdict, control_verdict, why = judge(claim, measured, compared)
-        self.rows[claim_id] = entry(
+        self._enter(
             claim,
-            self.claims,
             **measured.model_dump(),
             control={
                 "name": claim.control,
@@ -66,20 +72,15 @@ class Chapter:
             },
             verdict=verdict,
             why=why,
-            differs=claim.differs.get(self.profile, ""),
-            profile=self.provenance.profile,
-            device=self.provenance.device,
             seconds=round(sum(run.seconds for run in runs), 1),
         )
-        display(HTML(tables.row_html(self.rows[claim_id])))
 
     def not_comparable(self, claim_id: str, why: str) -> None:
         """Record that this run's parameters do not include a claim's experiment."""
         claim = self._claim(claim_id)
         empty = {"estimate": None, "ci_low": None, "ci_high": None}
-        self.rows[claim_id] = entry(
+        self._enter(
             claim,
-            self.claims,
             **empty,
             ci_method="",
             p_value=None,
@@ -88,12 +89,8 @@ class Chapter:
             control={"name": claim.control, **empty, "verdict": "not comparable"},
             verdict="not comparable",
             why=why,
-            differs=claim.differs.get(self.profile, ""),
-            profile=self.provenance.profile,
-            device=self.provenance.device,
             seconds=0.0,
         )
-        display(HTML(tables.row_html(self.rows[claim_id])))
 
     def show(
         self, figure: Figure | Widget, caption: str, runs: Iterable[Run] = ()
@@ -138,7 +135,19 @@ class Chapter:
             raw=True,
         )
 
-    def _claim(self, claim_id: str) -> Any:
+    def _enter(self, claim: Claim, **measured: Any) -> None:
+        """Keep a claim's row, with the run it belongs to, and show it."""
+        self.rows[claim.id] = entry(
+            claim,
+            self.claims,
+            **measured,
+            differs=claim.differs.get(self.profile, ""),
+            profile=self.provenance.profile,
+            device=self.provenance.device,
+        )
+        display(HTML(tables.row_html(self.rows[claim.id])))
+
+    def _claim(self, claim_id: str) -> Claim:
         if claim_id in self.rows:
             raise ValueError(f"Claim {claim_id!r} was judged before.")
         known = {claim.id: claim for claim in self.claims.claims}

@@ -11,6 +11,7 @@ from sphinx.addnodes import pending_xref
 from sphinx.util.docutils import SphinxDirective
 
 from spectral_lib.book.ledger import Claim, Ledger
+from spectral_lib.report.tables import interval, number
 
 _COLUMNS = ("Verdict", "Claim", "Estimate", "Needed", "Control")
 _NOTHING = "–"
@@ -75,7 +76,7 @@ class LedgerDirective(SphinxDirective):
         cells = [
             [_chip(claim["verdict"]), *_small(_run(claim))],
             [*statement, *self._source(claim)],
-            [nodes.Text(_interval(claim)), *_small(_sample(claim))],
+            [nodes.Text(interval(claim)), *_small(_sample(claim))],
             [nodes.Text(str(claim.get("threshold") or _NOTHING))],
             _control(claim.get("control")),
         ]
@@ -94,25 +95,6 @@ class LedgerDirective(SphinxDirective):
         return [nodes.inline("", "", link, classes=["ledger-note"])]
 
 
-def number(value: float | None) -> str:
-    """Return a number with three significant digits, or a dash if there is none."""
-    if value is None:
-        return _NOTHING
-    if isinstance(value, int):
-        return str(value)
-    return f"{value:.3g}"
-
-
-def _interval(values: Mapping[str, Any]) -> str:
-    """Return an estimate with its confidence interval."""
-    text = number(values.get("estimate"))
-    low, high = values.get("ci_low"), values.get("ci_high")
-    if low is None and high is None:
-        return text
-    # No line break within the brackets.
-    return f"{text} [{number(low)},\N{NO-BREAK SPACE}{number(high)}]"
-
-
 def _sample(claim: Claim) -> str:
     """Return the statistic and the number of values behind an estimate."""
     size = "" if claim.get("n") is None else f"n = {number(claim['n'])}"
@@ -125,7 +107,7 @@ def _control(control: Mapping[str, Any] | None) -> list[nodes.Node]:
         return [nodes.Text(_NOTHING)]
     notes = (control.get("name"), control.get("verdict"))
     return [
-        nodes.Text(_interval(control)),
+        nodes.Text(interval(control)),
         *_small(": ".join(str(note) for note in notes if note)),
     ]
 

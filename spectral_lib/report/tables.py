@@ -7,6 +7,8 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def row_html(row: Row) -> str:
     """One claim as a box: statement, numbers, control, verdict and why."""
@@ -14,11 +16,11 @@ def row_html(row: Row) -> str:
     p_value = row["p_value"]
     p_text = "" if p_value is None else f", p = {p_value:.1g}"
     facts = [
-        f"{escape(row['quantity'])}: <b>{_interval(row)}</b> "
+        f"{escape(row['quantity'])}: <b>{interval(row)}</b> "
         f"<span class='muted'>(n = {row['n']}{p_text}; needed "
         f"{escape(row['threshold'])})</span>",
         f"<span class='muted'>control:</span> {escape(control['name'])}: "
-        f"{_interval(control)}",
+        f"{interval(control)}",
     ]
     if row["differs"]:
         facts.append(f"<span class='muted'>differs:</span> {escape(row['differs'])}")
@@ -51,8 +53,8 @@ def html(rows: Sequence[Row]) -> str:
     )
     body = "".join(
         f'<tr><td><a href="#{escape(row["id"])}">{escape(row["id"])}</a></td>'
-        f"<td>{_interval(row)}</td><td>{escape(row['threshold'])}</td>"
-        f"<td>{_interval(row['control'])}</td><td>{chip(row['verdict'])}</td></tr>"
+        f"<td>{interval(row)}</td><td>{escape(row['threshold'])}</td>"
+        f"<td>{interval(row['control'])}</td><td>{chip(row['verdict'])}</td></tr>"
         for row in rows
     )
     return (
@@ -115,20 +117,24 @@ def coarse(x: float | None, resolution: float = 1e-3) -> str:
 
 
 def number(x: float | None) -> str:
-    """A number to three significant digits, without a scientific exponent if short."""
+    """A number to three significant digits, with a power of ten only if it is far."""
     if x is None:
         return "–"
+    if isinstance(x, int):
+        return str(x)
     if abs(x) < 1e-12:  # rounding, not a number worth digits
         return "0"
     if not 1e-3 <= abs(x) < 1e4:
         digits, exponent = f"{x:.1e}".split("e")
-        return f"{digits}·10<sup>{int(exponent)}</sup>".replace("-", "−")
+        return f"{digits}·10{str(int(exponent)).translate(_RAISED)}".replace("-", "−")
     shown = f"{x:.3g}" if abs(x) < 1e3 else f"{x:.0f}"
     return shown.replace("-", "−")
 
 
-def _interval(row: Row) -> str:
-    if row["ci_low"] is None:
-        return number(row["estimate"])
-    low, high = number(row["ci_low"]), number(row["ci_high"])
-    return f"{number(row['estimate'])} [{low}, {high}]"
+def interval(row: Row) -> str:
+    """An estimate with its interval, where there is one, as plain text."""
+    shown = number(row.get("estimate"))
+    if row.get("ci_low") is None:
+        return shown
+    # No line break within the brackets.
+    return f"{shown} [{number(row['ci_low'])},\u00a0{number(row['ci_high'])}]"

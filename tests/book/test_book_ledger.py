@@ -16,7 +16,6 @@ from spectral_lib.book.ledger import (
     repeated_ids,
     without_claims,
 )
-from spectral_lib.book.ledger_page import number
 
 
 def notebook(*rows, **beside):
@@ -81,14 +80,6 @@ def test_page_keeps_what_stands_beside_the_claims():
     assert MIME_TYPE in source.cells[1].outputs[0].data
     assert without_claims(notebook(claim("a"))).cells[1].outputs == []
     nbformat.validate(page)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, "–"), (5, "5"), (0.61234, "0.612"), (1.5e-7, "1.5e-07"), (-2.0, "-2")],
-)
-def test_numbers_are_short(value, text):
-    assert number(value) == text
 
 
 def test_ledger_file_follows_the_table_of_contents(good_book):
