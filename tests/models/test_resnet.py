@@ -5,8 +5,14 @@ import torch
 from torch import nn
 
 from spectral_lib.data.dataset import Dataset
-from spectral_lib.models.resnet import Block, ResNet, ResNetSettings
-from spectral_lib.models.vgg import VGG, VGGSettings
+from spectral_lib.models.resnet import (
+    Block,
+    ResNet,
+    ResNetSettings,
+    resnet18,
+    resnet34,
+)
+from spectral_lib.models.vgg import VGG, VGGSettings, vgg11, vgg13, vgg16
 from spectral_lib.training.ensemble import initialise
 from spectral_lib.training.loop import TrainSettings, train
 from spectral_lib.training.losses import cross_entropy
@@ -39,6 +45,114 @@ def test_vgg16_has_sixteen_less_two_layers():
     assert len(weight_layers(network)) == 13 + 1
     assert count(network) == 14_728_266
     assert network(torch.randn(2, 3, 32, 32)).shape == (2, 10)
+
+
+def on_paper(kind, settings):
+    """A network without memory, for its shapes and counts."""
+    with torch.device("meta"):
+        return kind(settings)
+
+
+def resnet_count(blocks, stem, widths, classes):
+    """Parameters of a ResNet with basic blocks and projections for RGB."""
+    total, inside = 27 * stem + 2 * stem, stem
+    for stage, (number, width) in enumerate(zip(blocks, widths, strict=True)):
+        total += 9 * inside * width + (2 * number - 1) * 9 * width**2
+        total += 2 * number * 2 * width
+        if stage or inside != width:
+            total += inside * width + 2 * width
+        inside = width
+    return total + inside * classes + classes
+
+
+def test_resnet18_and_34():
+    for named, depth, blocks, millions in (
+        (resnet18, 18, (2, 2, 2, 2), 11.17),
+        (resnet34, 34, (3, 4, 6, 3), 21.28),
+    ):
+        assert named().depth == depth
+        assert round(count(on_paper(ResNet, named())) / 1e6, 2) == millions
+        for factor, k in ((0.5, 32), (1, 64), (2, 128)):
+            network = on_paper(ResNet, named(factor, classes=100))
+            widths = (k, 2 * k, 4 * k, 8 * k)
+            assert count(network) == resnet_count(blocks, 64, widths, 100)
+            assert network.conv.out_channels == 64
+            x = torch.randn(2, 64, 32, 32, device="meta")
+            assert network.stages(x).shape == (2, 8 * k, 4, 4)
+
+
+def test_vggs_with_their_heads():
+    lengths = {vgg11: (1, 1, 2, 2, 2), vgg13: (2,) * 5, vgg16: (2, 2, 3, 3, 3)}
+    for named, stages in lengths.items():
+        for factor in (0.5, 1):
+            flat = [3]
+            for width, length in zip((64, 128, 256, 512, 512), stages, strict=True):
+                flat += [round(width * factor)] * length
+            expected = sum(
+                9 * a * b + b + 2 * b for a, b in zip(flat, flat[1:], strict=False)
+            )
+            head = (flat[-1], 4096, 4096, 100)
+            expected += sum(a * b + b for a, b in zip(head, head[1:], strict=False))
+            network = on_paper(VGG, named(factor, classes=100))
+            assert count(network) == expected
+            assert len(weight_layers(network)) == int(named.__name__[3:])
+            x = torch.randn(2, 3, 32, 32, device="meta")
+            assert network(x).shape == (2, 100)
+
+
+def test_dropout_leaves_half_in_training_only():
+    torch.manual_seed(0)
+    settings = VGGSettings(((4,), (8,)), 1, head="dropout", hidden=2000)
+    network = VGG(settings)
+    x = torch.randn(4, 1, 8, 8)
+    kept = []
+    for layer in network.head:
+        if isinstance(layer, nn.Dropout):
+            layer.register_forward_hook(
+                lambda m, i, o: kept.append((o != 0).sum() / (i[0] != 0).sum())
+            )
+    assert not torch.equal(network(x), network(x))
+    assert len(kept) == 4
+    assert all(abs(share - 0.5) < 0.05 for share in kept)
+    network.eval()
+    assert torch.equal(network(x), network(x))
+
+
+def test_images_too_small_for_the_stages():
+    network = VGG(VGGSettings(((2,), (2,), (2,)), 1))
+    assert network(torch.randn(2, 1, 8, 8)).shape == (2, 10)
+    with pytest.raises(ValueError, match="at least 8 pixels"):
+        network(torch.randn(2, 1, 7, 8))
+
+
+@pytest.mark.parametrize(("start", "scale"), [("he", 2), ("torch", 1 / 3)])
+def test_start_can_be_pytorchs(start, scale):
+    torch.manual_seed(0)
+    for layer in (
+        ResNet(ResNetSettings(1, (64,), start=start)).stages[0].conv2,
+        VGG(VGGSettings(((64, 64),), start=start)).convolutions[1],
+    ):
+        expected = scale / (64 * 9)
+        assert layer.weight.var().item() == pytest.approx(expected, rel=0.03)
+
+
+def test_blocks_stem_and_skips():
+    given = ResNetSettings(2, (4, 8), 1), ResNetSettings((2, 2), (4, 8), 1, stem=4)
+    networks = []
+    for settings in given:
+        torch.manual_seed(0)
+        networks.append(ResNet(settings))
+    for one, other in zip(*(n.parameters() for n in networks), strict=True):
+        assert torch.equal(one, other)
+
+    plain = ResNet(ResNetSettings(2, (4, 8), 1, skip=False))
+    expected = [m.weight.shape for m in weight_layers(networks[0])]
+    expected.remove((8, 4, 1, 1))  # the only projection
+    assert [m.weight.shape for m in weight_layers(plain)] == expected
+    assert plain(torch.randn(3, 1, 8, 8)).shape == (3, 10)
+    block = Block(4, 4, 1, "relu", skip=False).eval()
+    nn.init.zeros_(block.conv2.weight)
+    assert torch.equal(block(torch.randn(1, 4, 5, 5)), torch.zeros(1, 4, 5, 5))
 
 
 def test_start_is_hes():
@@ -90,6 +204,19 @@ def test_trains_as_unstacked_replicas(family):
 def test_impossible_settings():
     with pytest.raises(ValueError, match="below 1"):
         ResNetSettings(blocks=0)
+    with pytest.raises(ValueError, match="below 1"):
+        ResNetSettings(stem=0)
+    with pytest.raises(ValueError, match="below 1"):
+        VGGSettings(((4, 0),))
+    with pytest.raises(ValueError, match="one for each width"):
+        ResNetSettings((1, 2))
+    with pytest.raises(ValueError, match="use linear or dropout"):
+        VGGSettings(head="conv")
+    for named in (resnet18, vgg13):
+        with pytest.raises(ValueError, match="width_factor is -1"):
+            named(-1)
     for settings in (ResNetSettings, VGGSettings):
         with pytest.raises(ValueError, match="use relu or silu"):
             settings(activation="swish")
+        with pytest.raises(ValueError, match="use he or torch"):
+            settings(start="glorot")
