@@ -1,58 +1,120 @@
 """Images with labels, as tensors: digits that ship with scikit-learn, or parquet files.
 
-Parquet files follow the Hugging Face hub's schema: one column of encoded images, one of
-labels.
+A whole set is one tensor, four bytes a value: CIFAR-10 takes 0.74 GB, SVHN 1.2 GB, a
+part or smaller sides less. Batches are rows of it; there are no worker processes.
 """
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spectral_lib.data.dataset import Augment, Dataset
+from spectral_lib.data.dataset import Dataset
+from spectral_lib.data.sources import SOURCES, Source, find_files, read_file
+from spectral_lib.data.subsets import balanced_rows, take
 
-Source = Literal["digits", "fashion_mnist", "cifar10"]
+Name = Literal["digits", "fashion_mnist", "cifar10", "cifar100", "svhn"]
 
-_COLUMNS = {"fashion_mnist": "image", "cifar10": "img"}
-_STATISTICS = {
-    "fashion_mnist": ((0.286,), (0.353,)),
-    "cifar10": ((0.507, 0.487, 0.441), (0.267, 0.256, 0.276)),
+
+@dataclass(frozen=True)
+class Scaling:
+    """Pixels in [0, 1] become (pixel - mean) / deviation; one number a channel, or one.
+
+    ``Scaling()`` leaves them in [0, 1].
+    """
+
+    mean: tuple[float, ...] = (0.0,)
+    deviation: tuple[float, ...] = (1.0,)
+
+    def apply(self, pixels: Tensor) -> Tensor:
+        """Scale pixels [..., channels, side, side] in [0, 1]."""
+        return (pixels - _column(self.mean, pixels)) / _column(self.deviation, pixels)
+
+    def undo(self, images: Tensor) -> Tensor:
+        """Pixels in [0, 1] of scaled images [..., channels, side, side]."""
+        return images * _column(self.deviation, images) + _column(self.mean, images)
+
+
+CIFAR10_SCALING = Scaling((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+"""Mean and deviation of CIFAR-10's training images, as Fridovich-Keil et al. 2021 use.
+
+The default for "cifar10" is that of Sun et al. 2022, which is CIFAR-100's.
+"""
+
+_SCALINGS = {
+    "fashion_mnist": Scaling((0.286,), (0.353,)),
+    "cifar10": Scaling((0.507, 0.487, 0.441), (0.267, 0.256, 0.276)),
+    "cifar100": Scaling((0.507, 0.487, 0.441), (0.267, 0.256, 0.276)),
+    "svhn": Scaling((0.438, 0.444, 0.473), (0.198, 0.201, 0.197)),
 }
 
 
 @dataclass(frozen=True)
 class Images:
-    """Training and test set: inputs [examples, channels, side, side], labels."""
+    """Training and test set: inputs [examples, channels, side, side], labels.
+
+    ``scaling`` says how inputs were made from pixels in [0, 1].
+    """
 
     train: Dataset
     test: Dataset
+    scaling: Scaling = Scaling()
 
     @property
     def channels(self) -> int:
         """Colour channels of an image."""
         return self.train.inputs.shape[1]
 
+    @property
+    def side(self) -> int:
+        """Pixels along a side."""
+        return self.train.inputs.shape[-1]
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: the largest label of both sets, plus 1."""
+        return 1 + max(int(s.targets.max()) for s in self._both())
+
+    @property
+    def mean_norm(self) -> float:
+        """Mean over the training images of the L2 norm of a whole image."""
+        return float(self.train.inputs.flatten(1).norm(dim=1).mean())
+
     def flat(self) -> "Images":
         """The same images as rows [examples, pixels]."""
-        return Images(*(Dataset(s.inputs.flatten(1), s.targets) for s in self._both()))
+        return self._each(lambda s: Dataset(s.inputs.flatten(1), s.targets))
 
-    def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> "Images":
+    def to(
+        self, device: torch.device | str, dtype: torch.dtype = torch.float32
+    ) -> "Images":
         """The same images on a device, in a precision."""
-        return Images(
-            *(
-                Dataset(s.inputs.to(device, dtype), s.targets.to(device))
-                for s in self._both()
-            )
+        return self._each(
+            lambda s: Dataset(s.inputs.to(device, dtype), s.targets.to(device))
         )
+
+    def resized(self, side: int) -> "Images":
+        """The same images at another side, by bilinear interpolation, antialiased.
+
+        Raises
+        ------
+        ValueError
+            If the side is not positive.
+        """
+        if side < 1:
+            raise ValueError(f"side is {side}; give at least 1 pixel.")
+        return self._each(lambda s: Dataset(_resize(s.inputs, side), s.targets))
 
     def _both(self) -> tuple[Dataset, Dataset]:
         return self.train, self.test
+
+    def _each(self, change: Callable[[Dataset], Dataset]) -> "Images":
+        return replace(self, train=change(self.train), test=change(self.test))
 
 
 def load_digits(test: int = 500, seed: int = 0) -> Images:
@@ -75,98 +137,150 @@ def load_digits(test: int = 500, seed: int = 0) -> Images:
     raw = load()
     if not 1 <= test < len(raw.target):
         raise ValueError(f"test is {test}; give 1 to {len(raw.target) - 1} images.")
-    images = torch.from_numpy(raw.images).float()[:, None] / 16
-    images = (images - images.mean()) / images.std()
+    pixels = torch.from_numpy(raw.images).float()[:, None] / 16
+    scaling = Scaling((float(pixels.mean()),), (float(pixels.std()),))
+    images = scaling.apply(pixels)
     labels = torch.from_numpy(raw.target).long()
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     images, labels = images[order], labels[order]
     return Images(
-        Dataset(images[test:], labels[test:]), Dataset(images[:test], labels[:test])
+        Dataset(images[test:], labels[test:]),
+        Dataset(images[:test], labels[:test]),
+        scaling,
     )
 
 
-def load_images(name: Source, root: str = "", seed: int = 0) -> Images:
+def load_images(
+    name: Name = "digits",
+    root: str = "",
+    seed: int = 0,
+    *,
+    size: int | None = None,
+    test_size: int | None = None,
+    side: int | None = None,
+    scaling: Scaling | None = None,
+    device: torch.device | str = "cpu",
+) -> Images:
     """Load a data set by name.
 
     Parameters
     ----------
     name
-        "digits" needs nothing else; the others are read from ``root/name/*.parquet``,
-        scaled to mean 0 and standard deviation 1 a channel, and padded to 32 pixels.
+        "digits" needs nothing else; the others are read from parquet files and padded
+        to 32 pixels with the value 0, which is the mean colour.
     root
-        Folder of the parquet files.
+        Folder that holds ``name/train-*.parquet`` and ``name/test-*.parquet``, or "hub"
+        for the Hugging Face hub; if empty, what the environment variable SPECTRAL_DATA
+        says. Nothing is downloaded without the word "hub".
     seed
-        Of the split of the digits.
+        Of the split of the digits, and of the choice of a part.
+    size, test_size
+        Take only so many training or test images, with classes as equal as can be, in
+        the order of the files; only these are decoded.
+    side
+        Resize to so many pixels, antialiased, instead of padding.
+    scaling
+        In place of the usual mean and deviation a channel; ``Scaling()`` for [0, 1].
+        The usual ones are those of all pixels of the digits, and rounded numbers of
+        public code for the others (see `CIFAR10_SCALING`).
+    device
+        Where the tensors are made; bytes go there before they become float32.
 
     Raises
     ------
     ValueError
-        If the name is unknown, or the files or the package to read them are not there.
+        If the name is unknown, a number is impossible, files or the package to read
+        them are missing, or a file is cut off, altered or in another schema.
     """
+    if name not in get_args(Name):
+        raise ValueError(f"data is {name!r}; known are {', '.join(get_args(Name))}.")
     if name == "digits":
-        return load_digits(seed=seed)
-    if name not in _COLUMNS:
-        known = ", ".join(["digits", *_COLUMNS])
-        raise ValueError(f"data is {name!r}; known are {known}.")
-    return Images(_read(name, root, "train"), _read(name, root, "test"))
+        images = load_digits(seed=seed)
+        if scaling is not None:
+            images = _rescale(images, scaling)
+        images = Images(
+            _part(images.train, size, seed),
+            _part(images.test, test_size, seed),
+            images.scaling,
+        ).to(device)
+        return images if side is None else images.resized(side)
+    if side is not None and side < 1:
+        raise ValueError(f"side is {side}; give at least 1 pixel.")
+    how = scaling or _SCALINGS[name]
+
+    def load(split: str, wanted: int | None) -> Dataset:
+        pixels, labels = _read(name, split, root, wanted, seed)
+        inputs = pixels.to(device).float().div_(255)
+        inputs = inputs if side is None else _resize(inputs, side)
+        inputs = inputs.sub_(_column(how.mean, inputs))
+        inputs = inputs.div_(_column(how.deviation, inputs))
+        margin = max(0, 32 - inputs.shape[-1]) // 2 if side is None else 0
+        inputs = F.pad(inputs, [margin] * 4) if margin else inputs
+        return Dataset(inputs, labels.to(device))
+
+    return Images(load("train", size), load("test", test_size), how)
 
 
-def _read(name: str, root: str, split: str) -> Dataset:
-    paths = sorted(Path(root, name).glob(f"{split}-*.parquet"))
-    if not root or not paths:
-        raise ValueError(
-            f"there is no {Path(root or '<data_root>', name)}/{split}-*.parquet; set "
-            "data_root to the folder that holds it, or use the data 'digits'."
-        )
-    try:
-        import pyarrow.parquet as parquet
-    except ImportError:
-        raise ValueError(
-            f"the data {name!r} need the package pyarrow; install it, or use 'digits'."
-        ) from None
-    tables = [parquet.read_table(path) for path in paths]
-    encoded = [cell["bytes"] for t in tables for cell in t[_COLUMNS[name]].to_pylist()]
-    labels = [label for t in tables for label in t["label"].to_pylist()]
-    mean, deviation = (torch.tensor(x)[:, None, None] for x in _STATISTICS[name])
-    images = (_decode(encoded).float() / 255 - mean) / deviation
-    margin = (32 - images.shape[-1]) // 2
-    return Dataset(F.pad(images, [margin] * 4), torch.tensor(labels))
+def _read(
+    name: str, split: str, root: str, size: int | None, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Pixels [examples, channels, side, side] as bytes, and labels."""
+    source = SOURCES[name]
+    paths = find_files(name, split, root)
+    files = [read_file(path, source) for path in paths]
+    encoded = [
+        (path, row, cell)
+        for path, (cells, _) in zip(paths, files, strict=True)
+        for row, cell in enumerate(cells)
+    ]
+    labels = torch.cat([part for _, part in files])
+    if not encoded:
+        raise ValueError(f"{paths[0]} holds no images; give at least one.")
+    if size is not None:
+        rows = balanced_rows(labels, size, seed)
+        encoded, labels = [encoded[row] for row in rows.tolist()], labels[rows]
+    return _decode(encoded, source), labels
 
 
-def _decode(encoded: Sequence[bytes]) -> Tensor:
+def _decode(encoded: Sequence[tuple[Path, int, bytes]], source: Source) -> Tensor:
     from PIL import Image
 
-    pixels = np.stack([np.asarray(Image.open(io.BytesIO(png))) for png in encoded])
-    images = torch.from_numpy(pixels)
-    return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+    mode = {1: "L", 3: "RGB"}[source.channels]
+    shape = (len(encoded), source.side, source.side, source.channels)
+    pixels = np.empty(shape, np.uint8)
+    for n, (path, row, cell) in enumerate(encoded):
+        where = f"{path}, column {source.image!r}, row {row}"
+        try:
+            with Image.open(io.BytesIO(cell)) as picture:
+                picture.load()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ValueError(
+                f"{where}: is not a whole image ({error}); replace the file."
+            ) from error
+        if picture.mode != mode or picture.size != (source.side, source.side):
+            raise ValueError(
+                f"{where}: is {picture.mode} of {picture.size} pixels; give {mode} of "
+                f"{(source.side, source.side)}."
+            )
+        pixels[n] = np.asarray(picture).reshape(shape[1:])
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
 
 
-def crop_and_flip(padding: int = 4) -> Augment:
-    """Shift images by up to ``padding`` pixels at random, and mirror every second one.
-
-    Inputs [R, batch, channels, side, side]; replica r draws from generator r, so
-    replicas of equal seed see the same images. Source: the public code of Sun et al.
-    2022.
-    """
-
-    def augment(x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        return torch.stack(
-            [
-                _shift_and_flip(*pair, padding)
-                for pair in zip(x, generators, strict=True)
-            ]
-        )
-
-    return augment
+def _part(data: Dataset, size: int | None, seed: int) -> Dataset:
+    return data if size is None else take(data, balanced_rows(data.targets, size, seed))
 
 
-def _shift_and_flip(x: Tensor, generator: torch.Generator, padding: int) -> Tensor:
-    batch, side = len(x), x.shape[-1]
-    shifts = torch.randint(2 * padding + 1, (2, batch), generator=generator)
-    mirrored = torch.rand(batch, generator=generator) < 0.5
-    rows, columns = shifts[:, :, None] + torch.arange(side)
-    columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    padded = F.pad(x, [padding] * 4)
-    which = torch.arange(batch)[:, None, None]
-    rows, columns = rows[:, :, None].to(x.device), columns[:, None, :].to(x.device)
-    return padded[which.to(x.device), :, rows, columns].permute(0, 3, 1, 2)
+def _rescale(images: Images, scaling: Scaling) -> Images:
+    def change(data: Dataset) -> Dataset:
+        pixels = images.scaling.undo(data.inputs)
+        return Dataset(scaling.apply(pixels), data.targets)
+
+    return replace(images._each(change), scaling=scaling)
+
+
+def _resize(images: Tensor, side: int) -> Tensor:
+    return F.interpolate(images, (side, side), mode="bilinear", antialias=True)
+
+
+def _column(numbers: tuple[float, ...], like: Tensor) -> Tensor:
+    return torch.tensor(numbers, dtype=like.dtype, device=like.device)[:, None, None]

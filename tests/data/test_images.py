@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from spectral_lib.data.images import (
+    CIFAR10_SCALING,
     Images,
-    crop_and_flip,
+    Scaling,
     load_digits,
     load_images,
 )
@@ -48,14 +49,9 @@ def test_flat_and_precision():
     assert double.test.targets.dtype == torch.int64
 
 
-def test_missing_data_is_named(tmp_path):
+def test_unknown_name():
     with pytest.raises(ValueError, match="known are digits, fashion_mnist, cifar10"):
         load_images("mnist")
-    for root in ("", str(tmp_path)):
-        with pytest.raises(
-            ValueError, match=r"cifar10/train-\*\.parquet; set data_root"
-        ):
-            load_images("cifar10", root)
 
 
 def write(path, pixels, labels, column):
@@ -96,25 +92,72 @@ def test_parquet_in_grey_is_padded(tmp_path):
     assert found[0, 0, 16, 16].item() == pytest.approx((1 - 0.286) / 0.353)
 
 
-def test_augmentation_shifts_and_mirrors():
-    x = torch.arange(1.0, 1 + 64).view(1, 1, 1, 8, 8).repeat(1, 400, 1, 1, 1)
-    moved = crop_and_flip(2)(x, [torch.Generator().manual_seed(0)])
-    assert moved.shape == x.shape
-    picture = torch.nn.functional.pad(x[0, 0, 0], [2] * 4)
-    windows = [picture[i : i + 8, j : j + 8] for i in range(5) for j in range(5)]
-    windows += [w.flip(1) for w in windows]
-    seen = set()
-    for found in moved[0, :, 0]:
-        hits = [n for n, w in enumerate(windows) if torch.equal(found, w)]
-        assert len(hits) == 1
-        seen.update(hits)
-    assert len(seen) == 50
+def test_properties_of_a_set():
+    digits = load_images()
+    assert (digits.channels, digits.side, digits.classes) == (1, 8, 10)
+    norms = [float((x.double() ** 2).sum() ** 0.5) for x in digits.train.inputs]
+    assert digits.mean_norm == pytest.approx(np.mean(norms), rel=1e-6)
+    assert digits.flat().mean_norm == pytest.approx(digits.mean_norm, rel=1e-6)
 
 
-def test_augmentation_of_equal_generators_is_equal():
-    x = torch.randn(2, 5, 3, 8, 8)
-    x[1] = x[0]
-    twins = crop_and_flip()(x, [torch.Generator().manual_seed(4) for _ in range(2)])
-    assert torch.equal(twins[0], twins[1])
-    others = crop_and_flip()(x, [torch.Generator().manual_seed(s) for s in (4, 5)])
-    assert not torch.equal(others[0], others[1])
+def test_scaling_is_undone():
+    digits = load_images()
+    pixels = digits.scaling.undo(digits.train.inputs) * 16
+    assert (pixels - pixels.round()).abs().max() < 1e-4
+    assert (pixels.min().round(), pixels.max().round()) == (0, 16)
+    plain = load_images(scaling=Scaling())
+    assert torch.allclose(plain.train.inputs * 16, pixels, atol=1e-4)
+    assert plain.scaling == Scaling()
+    x = torch.rand(2, 5, 3, 4, 4)
+    scaled = CIFAR10_SCALING.apply(x)
+    assert scaled[1, 2, 1, 0, 3].item() == pytest.approx(
+        (x[1, 2, 1, 0, 3].item() - 0.4822) / 0.2435, abs=1e-5
+    )
+    assert torch.allclose(CIFAR10_SCALING.undo(scaled), x, atol=1e-6)
+
+
+def test_resizing_averages():
+    digits = load_images()
+    small = digits.resized(4)
+    assert small.train.inputs.shape == (1297, 1, 4, 4)
+    assert small.test.inputs.shape == (500, 1, 4, 4)
+    # Antialiased halving weighs 1/8, 3/8, 3/8, 1/8 along each axis.
+    weights = torch.tensor([1.0, 3, 3, 1]) / 8
+    window = digits.train.inputs[7, 0, 1:5, 3:7]
+    wanted = weights @ window @ weights
+    assert small.train.inputs[7, 0, 1, 2].item() == pytest.approx(
+        wanted.item(), abs=1e-5
+    )
+    large = load_images(side=32)
+    assert large.train.inputs.shape == (1297, 1, 32, 32)
+    assert torch.equal(large.train.inputs, digits.resized(32).train.inputs)
+    for wrong in (lambda: digits.resized(0), lambda: load_images(side=-1)):
+        with pytest.raises(ValueError, match="give at least 1 pixel"):
+            wrong()
+
+
+def test_part_of_the_digits_is_balanced():
+    whole, part = load_images(), load_images(size=100, test_size=50)
+    assert part.train.targets.bincount().tolist() == [10] * 10
+    assert part.test.targets.bincount().tolist() == [5] * 10
+    known = {tuple(x.flatten().tolist()) for x in whole.train.inputs}
+    assert all(tuple(x.flatten().tolist()) in known for x in part.train.inputs)
+    assert part.scaling == whole.scaling
+    with pytest.raises(ValueError, match="size is 0; give 1 to 1297"):
+        load_images(size=0)
+
+
+def test_part_of_a_parquet_set_keeps_the_order_of_the_file(tmp_path):
+    pixels = np.arange(12, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
+    for split in ("train", "test"):
+        path = tmp_path / "fashion_mnist" / f"{split}-00000-of-00001.parquet"
+        write(path, pixels, [n % 3 for n in range(12)], "image")
+    part = load_images(
+        "fashion_mnist", str(tmp_path), size=6, side=14, scaling=Scaling()
+    )
+    assert part.train.inputs.shape == (6, 1, 14, 14)
+    assert part.test.inputs.shape == (12, 1, 14, 14)
+    assert part.train.targets.bincount().tolist() == [2, 2, 2]
+    rows = (part.train.inputs[:, 0, 0, 0] * 255).round().int().tolist()
+    assert rows == sorted(rows)
+    assert [row % 3 for row in rows] == part.train.targets.tolist()
