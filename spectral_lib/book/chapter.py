@@ -19,6 +19,7 @@ from spectral_lib.report import tables
 from spectral_lib.report.claims import (
     Claim,
     ClaimsFile,
+    Profile,
     entry,
     estimate,
     judge,
@@ -37,7 +38,7 @@ class Chapter:
     """What a chapter notebook keeps at hand; see :func:`open_chapter`."""
 
     claims: ClaimsFile
-    profile: str
+    profile: Profile
     device: torch.device
     provenance: Provenance
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)

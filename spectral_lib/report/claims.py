@@ -21,6 +21,8 @@ from pydantic_core import ErrorDetails
 
 from spectral_lib.report.statistics import SCALES, STATISTICS, Values
 
+Profile = Literal["quick", "gpu", "paper"]
+
 Verdict = Literal[
     "replicated",
     "direction only",
@@ -67,7 +69,7 @@ class Claim(BaseModel):
     interval: Literal["t", "bootstrap", "range"] = "t"
     rounding_decides: bool = False
     control: str
-    differs: dict[Literal["quick", "gpu", "paper"], str]
+    differs: dict[Profile, str]
 
     @field_validator("statistic")
     @classmethod

@@ -1,7 +1,8 @@
 """R replicas of one architecture as tensors with a leading replica axis."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -60,9 +61,33 @@ class Ensemble:
         return torch.cat([self.replica(r)(x[r : r + 1]) for r in range(len(self))])
 
     @torch.no_grad()
-    def predict(self, x: Tensor) -> Tensor:
-        """Apply every replica to the same x [batch, ...]; returns [R, batch, ...]."""
-        return self(x.expand(len(self), *x.shape))
+    def predict(self, x: Tensor, chunk: int | None = None) -> Tensor:
+        """Apply every replica to the same x [batch, ...] in evaluation mode.
+
+        Returns [R, batch, ...]. With ``chunk`` no forward pass sees more than so many
+        rows, all stacked replicas together, or one row a replica.
+
+        Raises
+        ------
+        ValueError
+            If ``chunk`` is not positive.
+        """
+        parts = x.split(self.rows_in_pass(chunk)) if chunk is not None else (x,)
+        with evaluating(self.module):
+            seen = [self(part.expand(len(self), *part.shape)) for part in parts]
+        return torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
+
+    def rows_in_pass(self, chunk: int) -> int:
+        """Rows for each replica so that a pass sees at most ``chunk`` in all, or one.
+
+        Raises
+        ------
+        ValueError
+            If ``chunk`` is not positive.
+        """
+        if chunk < 1:
+            raise ValueError(f"chunk is {chunk}; it must be at least 1 row.")
+        return max(1, chunk // (len(self) if self.stacked else 1))
 
     def replica(self, r: int) -> "Ensemble":
         """Replica r as an ensemble of one that shares its memory."""
@@ -92,6 +117,18 @@ class Ensemble:
 
     def _apply(self, state: State, x: Tensor) -> Tensor:
         return functional_call(self.module, state, (x,))
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module in evaluation mode, and every part of it back as it was after."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 def initialise(

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from spectral_lib.data.dataset import Augment, Dataset
-from spectral_lib.training.ensemble import Ensemble, concatenate
+from spectral_lib.training.ensemble import Ensemble, concatenate, evaluating
 from spectral_lib.training.losses import Loss, mse
 from spectral_lib.training.optimizers import Optimizer, OptimizerSettings
 
@@ -206,14 +206,12 @@ def _measure(
     due = [name for name, probe in probes.items() if epoch in probe.epochs]
     if not due:
         return
-    training = ensemble.module.training
     devices = [ensemble.device] if ensemble.device.type == "cuda" else []
-    ensemble.module.eval()
-    with torch.no_grad(), torch.random.fork_rng(devices=devices):
+    undisturbed = torch.random.fork_rng(devices=devices)
+    with torch.no_grad(), undisturbed, evaluating(ensemble.module):
         for name in due:
             seen = probes[name].measure(ensemble)
             readings[name].append((epoch, {k: v.cpu() for k, v in seen.items()}))
-    ensemble.module.train(training)
 
 
 def _record(taken: Sequence[tuple[int, Mapping[str, Tensor]]]) -> Record:

@@ -1,0 +1,411 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import spectral_lib.probes.interpolation as module
+from spectral_lib.data.dataset import Dataset
+from spectral_lib.models.mlp import MLP
+from spectral_lib.probes.interpolation import (
+    PathSettings,
+    average_paths,
+    follow_paths,
+    interpolation,
+    pairs_between,
+    pairs_within,
+    path_lengths,
+)
+from spectral_lib.training.ensemble import Ensemble, initialise
+from spectral_lib.training.loop import Probe, TrainSettings, every, train
+from spectral_lib.training.losses import cross_entropy
+from spectral_lib.training.optimizers import OptimizerSettings
+
+NAN = math.nan
+
+
+def example(images=30, classes=3):
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(classes, (images,), generator=generator)
+    spread = 0.5 + torch.rand(images, 1, generator=generator)
+    inputs = spread * torch.randn(images, 6, generator=generator)
+    inputs[:, :classes] += 1.5 * nn.functional.one_hot(labels, classes)
+    return inputs, labels
+
+
+def trained(inputs, labels, seeds=(1, 2, 3), stacked=True, epochs=6):
+    """Replicas that get some images wrong, each different ones."""
+    ensemble = initialise(lambda: MLP([6, 16, 3]), seeds, stacked=stacked)
+    settings = TrainSettings(epochs, 10, OptimizerSettings("sgd", 0.2), cross_entropy)
+    return train(ensemble, Dataset(inputs, labels), settings).ensemble
+
+
+def one_by_one(network, x0, x1, step, bins):
+    """Values of one path, a point at a time: bins (or NaN), mean, largest gradient."""
+    length = float((x1 - x0).double().norm())
+    outputs, shares = [], []
+    t = 0
+    while t * step < length:
+        share = t * step / length
+        point = (1 - share) * x0 + share * x1
+        outputs.append(network(point[None])[0].double())
+        shares.append(share)
+        t += 1
+    rows = torch.softmax(torch.stack(outputs), dim=1).detach().numpy()
+    change = [np.sqrt(((p - rows[0]) ** 2).sum()) for p in rows]
+    slopes = [
+        np.sqrt(((rows[i + 1] - rows[i]) ** 2).sum()) / (shares[i + 1] - shares[i])
+        for i in range(len(rows) - 1)
+    ]
+    curve = [
+        [v for v, s in zip(change, shares, strict=True) if b <= s * bins < b + 1]
+        for b in range(bins)
+    ]
+    means = [np.mean(v) if v else NAN for v in curve]
+    return means, np.mean(change), max(slopes, default=NAN)
+
+
+def slow_averages(network, inputs, labels, pairs, settings):
+    """The readings of one network, path by path, over its own correct pairs."""
+
+    def right(i):
+        return int(network(inputs[i][None]).argmax()) == int(labels[i])
+
+    kept = [(i, j) for i, j in pairs.tolist() if right(i) and right(j)]
+    found = [
+        one_by_one(network, inputs[i], inputs[j], settings.step, settings.bins)
+        for i, j in kept
+    ]
+    if not found:
+        return [NAN] * settings.bins, NAN, NAN, 0
+    curve = np.array([c for c, _, _ in found], dtype=float)
+    steep = np.array([g for _, _, g in found], dtype=float)
+    averages = [
+        np.mean(v[~np.isnan(v)]) if (~np.isnan(v)).any() else NAN for v in curve.T
+    ]
+    gradient = np.mean(steep[~np.isnan(steep)]) if (~np.isnan(steep)).any() else NAN
+    return averages, np.mean([d for _, d, _ in found]), gradient, len(found)
+
+
+@pytest.mark.parametrize("step", [0.17, 1.03])
+@pytest.mark.parametrize("stacked", [True, False])
+def test_equals_a_loop_over_points_for_each_replica(stacked, step):
+    inputs, labels = example()
+    ensemble = trained(inputs, labels, stacked=stacked)
+    settings = PathSettings(pairs=5, step=step, bins=7, chunk=16)
+    seen = interpolation(inputs, labels, settings)(ensemble)
+    kinds = {"within": pairs_within(labels, 5), "between": pairs_between(labels, 5)}
+    for kind, pairs in kinds.items():
+        for r in range(3):
+            one = ensemble.replica(r)
+            curve, difference, gradient, count = slow_averages(
+                lambda x, one=one: one.predict(x)[0], inputs, labels, pairs, settings
+            )
+            got = {k: seen[f"{kind} {k}"][r] for k in ("curve", "difference")}
+            np.testing.assert_allclose(got["curve"].numpy(), curve, atol=1e-6)
+            assert got["difference"].item() == pytest.approx(difference, rel=1e-5)
+            steep = seen[f"{kind} gradient"][r].item()
+            assert steep == pytest.approx(gradient, rel=1e-4)
+            assert seen[f"{kind} pairs"][r].item() == count
+    counts = torch.stack([seen["within pairs"], seen["between pairs"]])
+    assert len(counts.unique()) > 2  # replicas do differ in what they get right
+    assert (counts < torch.tensor([[len(p)] for p in kinds.values()])).any()
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_chunks_bound_every_pass_and_change_only_rounding(stacked, monkeypatch):
+    inputs, labels = example()
+    ensemble = trained(inputs, labels, stacked=stacked)
+    together = len(ensemble) if stacked else 1
+    held, batches = [], []
+
+    def follow(function, inputs, pairs, settings):
+        held.append(len(pairs))
+        return follow_paths(function, inputs, pairs, settings)
+
+    forward = MLP.forward
+
+    def spy(self, x):
+        batches.append(len(x) * together)
+        return forward(self, x)
+
+    monkeypatch.setattr(module, "follow_paths", follow)
+    monkeypatch.setattr(MLP, "forward", spy)
+
+    def seen(chunk):
+        held.clear()
+        batches.clear()
+        settings = PathSettings(pairs=9, step=0.2, chunk=chunk)
+        return interpolation(inputs, labels, settings)(ensemble)
+
+    whole = seen(10**6)
+    assert max(batches) > 200
+    for chunk in (1, 8, 50, 101):
+        parts = seen(chunk)
+        assert max(batches) <= max(chunk, together)
+        assert max(held) <= max(chunk // together, 1)
+        for name, value in whole.items():
+            torch.testing.assert_close(
+                parts[name], value, rtol=1e-5, atol=1e-6, equal_nan=True
+            )
+
+
+def test_two_classes_and_linear_logits_have_a_closed_form():
+    """|change| = sqrt(2) |sigmoid(u(lambda)) - sigmoid(u(0))|, u the logits' gap."""
+    weight = torch.tensor([[0.6, -0.8], [-0.2, 0.5]], dtype=torch.float64)
+    inputs = torch.tensor([[-3.0, 1.0], [4.0, -2.5]], dtype=torch.float64)
+    pairs = torch.tensor([[0, 1]])
+    settings = PathSettings(step=0.01, bins=4)
+    paths = follow_paths(
+        lambda x: (x @ weight.T).softmax(-1)[None], inputs, pairs, settings
+    )
+    length = float(path_lengths(inputs, pairs))
+    assert length == pytest.approx(math.hypot(7, 3.5))
+    share = np.arange(math.ceil(length / 0.01)) * 0.01 / length
+    gaps = (inputs @ (weight[0] - weight[1])).numpy()
+    p = 1 / (1 + np.exp(-(gaps[0] + share * (gaps[1] - gaps[0]))))
+    change = math.sqrt(2) * np.abs(p - p[0])
+    assert paths.difference.item() == pytest.approx(change.mean())
+    steepest = math.sqrt(2) * np.abs(np.diff(p)).max() * length / 0.01
+    assert paths.gradient.item() == pytest.approx(steepest)
+    # Where the classes are equally likely the sigmoid is steepest, 1/4.
+    slope = math.sqrt(2) * abs(gaps[1] - gaps[0]) / 4
+    assert paths.gradient.item() == pytest.approx(slope, rel=1e-4)
+    for b in range(4):
+        inside = (share >= b / 4) & (share < (b + 1) / 4)
+        assert paths.curve[0, 0, b].item() == pytest.approx(change[inside].mean())
+
+
+@pytest.mark.parametrize("periods", [1, 2, 5])
+def test_a_sinusoid_along_the_path_has_a_closed_form(periods):
+    """The probability of a class 1/2 + A sin, so |change| = sqrt(2) A |sin|."""
+    inputs = torch.zeros(2, 1, 2, 2, dtype=torch.float64)
+    inputs[1] = 2.5  # of norm 5
+    amplitude = 0.3
+
+    def wave(x):
+        angle = 2 * math.pi * periods * x.flatten(1).mean(1) / 2.5
+        p = 0.5 + amplitude * torch.sin(angle)
+        return torch.stack([p, 1 - p], dim=-1)[None]
+
+    paths = follow_paths(
+        wave, inputs, torch.tensor([[0, 1]]), PathSettings(step=1e-3, bins=2 * periods)
+    )
+    size = math.sqrt(2) * amplitude
+    mean = size * 2 / math.pi
+    assert paths.difference.item() == pytest.approx(mean, rel=1e-4)
+    assert paths.gradient.item() == pytest.approx(
+        size * 2 * math.pi * periods, rel=1e-4
+    )
+    torch.testing.assert_close(
+        paths.curve, torch.full_like(paths.curve, mean), rtol=2e-3, atol=0
+    )
+
+
+def test_points_stand_a_step_apart_and_stop_before_the_other_image():
+    inputs = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.6, 0.0], [0.0, 0.0]])
+    seen = []
+
+    def function(x):
+        seen.append(x)
+        return x.softmax(-1)[None]
+
+    def points(pair, step):
+        seen.clear()
+        follow_paths(function, inputs, torch.tensor([pair]), PathSettings(step=step))
+        return torch.cat(seen[1:])  # the first pass asks for the number of replicas
+
+    wanted = torch.arange(5.0)[:, None] * torch.tensor([0.6, 0.8])
+    torch.testing.assert_close(points([0, 1], 1.0), wanted)
+    assert len(points([0, 1], 1.3)) == 4
+    assert len(points([0, 2], 1.0)) == 1
+    assert len(points([0, 3], 1.0)) == 1
+
+
+def test_paths_count_the_same_whatever_their_number_of_points():
+    """Two paths, one ten times as long, on which all changes are known."""
+    inputs = torch.tensor([[0.0], [10.0], [0.0], [-1.0]], dtype=torch.float64)
+
+    def function(x):
+        p = torch.where(x > 0, x / 10, -x / 2).squeeze(1) / math.sqrt(2)
+        return torch.stack([p, 1 - p], dim=-1)[None]
+
+    seen = average_paths(
+        function,
+        inputs,
+        torch.tensor([[0, 1], [2, 3]]),
+        torch.tensor([[True, True]]),
+        PathSettings(step=0.4, bins=5),
+    )
+    lengths, ends = (10, 1), (1.0, 0.5)
+    curves, gradients = [], []
+    for length, end in zip(lengths, ends, strict=True):
+        share = np.arange(math.ceil(length / 0.4)) * 0.4 / length
+        change = share * end
+        curves.append([change[(share * 5 // 1) == b] for b in range(5)])
+        gradients.append(end)
+    # The short path has the points 0, .4 and .8, in bins 0, 2 and 4.
+    assert [len(v) for v in curves[1]] == [1, 0, 1, 0, 1]
+    wanted = [np.mean([np.mean(c[b]) for c in curves if len(c[b])]) for b in range(5)]
+    np.testing.assert_allclose(seen["curve"][0].numpy(), wanted)
+    assert seen["gradient"].item() == pytest.approx(0.75)
+    whole = [np.mean(np.concatenate(c)) for c in curves]
+    assert seen["difference"].item() == pytest.approx(np.mean(whole))
+
+
+def test_equal_images_do_not_change_and_have_no_gradient():
+    inputs = torch.tensor([[1.0, 2.0], [1.0, 2.0], [4.0, 0.0]])
+    pairs = torch.tensor([[0, 1], [0, 2]])
+    paths = follow_paths(lambda x: x.softmax(-1)[None], inputs, pairs, PathSettings())
+    assert paths.difference[0, 0].item() == 0
+    assert paths.gradient.isnan().tolist() == [[True, False]]
+    assert paths.curve[0, 0].isnan().tolist() == [False] + 19 * [True]
+
+
+class Constant(nn.Module):
+    """Says one class for everything, more surely for larger images."""
+
+    def __init__(self, says):
+        super().__init__()
+        self.bias = nn.Parameter(5.0 * nn.functional.one_hot(torch.tensor(says), 3))
+
+    def forward(self, x):
+        return self.bias * (1 + x.square().mean(1, keepdim=True))
+
+
+def test_only_pairs_with_both_images_right_count_each_replica_its_own():
+    inputs, labels = example()
+    names = iter([0, 2])
+    ensemble = initialise(lambda: Constant(next(names)), [1, 2])
+    seen = interpolation(inputs, labels, PathSettings(pairs=100, step=0.2))(ensemble)
+    of_class = labels.bincount() // 2
+    assert seen["within pairs"].tolist() == [of_class[0], of_class[2]]
+    assert seen["within difference"].isfinite().all()
+    assert seen["between pairs"].tolist() == [0, 0]
+    for name in ("curve", "difference", "gradient"):
+        assert seen[f"between {name}"].isnan().all()
+    alone = interpolation(inputs, labels, PathSettings(pairs=100, step=0.2))(
+        ensemble.replica(1)
+    )
+    torch.testing.assert_close(
+        alone["within curve"][0], seen["within curve"][1], equal_nan=True
+    )
+
+
+def test_pairs_follow_the_order_of_the_data():
+    labels = torch.tensor([2, 0, 2, 0, 1, 2, 2, 0, 2])
+    assert pairs_within(labels, 9).tolist() == [[1, 3], [0, 2], [5, 6]]
+    assert pairs_within(labels, 1).tolist() == [[1, 3], [0, 2]]
+    assert pairs_between(labels, 2).tolist() == [[1, 4], [1, 0], [3, 2], [4, 0]]
+    assert pairs_between(labels, 9).tolist() == [
+        *([1, 4], [1, 0], [3, 2], [7, 5]),
+        [4, 0],
+    ]
+    assert pairs_between(labels[:1], 9).shape == (0, 2)
+
+
+def test_higher_waves_change_faster_on_the_same_paths():
+    """The smoothed label itself, as in the paper's illustration; no network."""
+    inputs = torch.randn(40, 16, generator=torch.Generator().manual_seed(0)).double()
+    pairs = pairs_within(torch.zeros(40, dtype=torch.long), 20)
+    size = inputs.norm(dim=1)
+
+    def found(frequency):
+        def label(x):
+            angle = 2 * math.pi * frequency * (x.norm(dim=1) - size.mean())
+            noise = 0.5 + 0.5 * torch.sin(angle)
+            return torch.stack([1 - 0.9 * noise] + 9 * [noise / 10], dim=-1)[None]
+
+        counted = torch.ones(1, len(pairs), dtype=torch.bool)
+        settings = PathSettings(step=0.05)
+        return average_paths(label, inputs, pairs, counted, settings)
+
+    seen = [found(f) for f in (0.02, 0.05, 0.1, 0.2)]
+    for name in ("difference", "gradient"):
+        values = [s[name].item() for s in seen]
+        assert values == sorted(values)
+        assert values[-1] > 2 * values[0]
+
+
+def test_a_network_of_ones_own():
+    inputs, labels = example()
+    network = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    with torch.no_grad():
+        network[2].bias[0] = 5.0
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    seen = interpolation(inputs, labels)(Ensemble.of(network))
+    assert network.training
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+    assert seen["within curve"].shape == (1, 20)
+    assert seen["within pairs"].item() > 0
+
+
+def test_it_sees_the_network_in_evaluation_mode():
+    inputs, labels = example()
+
+    def build():
+        return nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3))
+
+    ensemble = initialise(build, [5], stacked=False)
+    ensemble.parameters["1.weight"].data[0] = 2 * torch.eye(3, 6)
+    ensemble.buffers["0.running_mean"].fill_(0.4)
+    measure = interpolation(inputs, labels, PathSettings(step=0.3, chunk=20))
+    ensemble.module.train()
+    as_left_by_training = measure(ensemble)
+    assert ensemble.module.training
+    ensemble.module.eval()
+    for name, value in measure(ensemble).items():
+        torch.testing.assert_close(
+            as_left_by_training[name], value, rtol=0, atol=0, equal_nan=True
+        )
+    assert as_left_by_training["between gradient"].isfinite().all()
+
+
+def test_as_a_probe_it_does_not_change_the_run():
+    inputs, labels = example()
+    ensemble = initialise(lambda: MLP([6, 16, 3]), (1, 2))
+    settings = TrainSettings(40, 10, OptimizerSettings("sgd", 0.2), cross_entropy)
+    data = Dataset(inputs, labels)
+    measure = interpolation(inputs, labels, PathSettings(step=0.3))
+    run = train(ensemble, data, settings, {"paths": Probe(measure, every(40, 20))})
+    record = run.records["paths"]
+    assert record["between curve"].shape == (3, 2, 20)
+    assert (record["between gradient"][-1] > record["between gradient"][1]).all()
+    plain = train(ensemble, data, settings)
+    assert torch.equal(run.ensemble.flatten(), plain.ensemble.flatten())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pairs": 0}, "pairs is 0"),
+        ({"bins": 0}, "bins is 0"),
+        ({"chunk": 0}, "chunk is 0"),
+        ({"step": 0.0}, "step is 0.0"),
+        ({"step": NAN}, "step is nan"),
+    ],
+)
+def test_bad_settings(change, message):
+    with pytest.raises(ValueError, match=message):
+        PathSettings(**change)
+
+
+def test_bad_inputs():
+    inputs, labels = example()
+    with pytest.raises(ValueError, match="one class number an image"):
+        interpolation(inputs, labels[:-1])
+    with pytest.raises(ValueError, match="give no pair"):
+        interpolation(inputs[:1], labels[:1])
+    with pytest.raises(ValueError, match=r"step is 50 and the longest path \d"):
+        interpolation(inputs, labels, PathSettings(step=50))
+    flat = nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))
+    with pytest.raises(ValueError, match=r"outputs of shape \(\d+,\)"):
+        interpolation(inputs, labels)(Ensemble.of(flat))
+
+
+def test_centres_of_bins():
+    torch.testing.assert_close(
+        PathSettings(bins=4).centres,
+        torch.tensor([0.125, 0.375, 0.625, 0.875]).double(),
+    )

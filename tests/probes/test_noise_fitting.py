@@ -1,0 +1,257 @@
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from spectral_lib.data.dataset import Dataset
+from spectral_lib.data.images import load_digits
+from spectral_lib.models.mlp import MLP
+from spectral_lib.probes.noise_fitting import (
+    clean_and_noisy_loss,
+    correlation_with_noise,
+    dip,
+    effective_noise_fitting,
+    first_above,
+    noise_fitting,
+    rise,
+)
+from spectral_lib.training.ensemble import Ensemble, initialise
+from spectral_lib.training.loop import Probe, TrainSettings, every, train
+from spectral_lib.training.optimizers import OptimizerSettings
+
+CLASSES = 4
+NAN = math.nan
+
+
+def smooth(labels, noise, classes=CLASSES):
+    """Labels with weight 1 - S on the class and S spread over all of them."""
+    rows = [
+        [(1 - s) * (k == y) + s / classes for k in range(classes)]
+        for y, s in zip(labels.tolist(), noise.tolist(), strict=True)
+    ]
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def example(images=9, replicas=3):
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(CLASSES, (images,), generator=generator)
+    noise = torch.rand(images, generator=generator, dtype=torch.float64)
+    logits = 3 * torch.randn(replicas, images, CLASSES, generator=generator)
+    return logits, labels, noise
+
+
+def test_losses_and_correlation_equal_a_loop_over_images():
+    logits, labels, noise = example()
+    noise = 1.3 * noise  # the public rule lets some exceed 1
+    smoothed = smooth(labels, noise)
+    clean, noisy = clean_and_noisy_loss(logits, labels, smoothed)
+    found = correlation_with_noise(logits, labels, smoothed)
+    for r, net in enumerate(logits.tolist()):
+        losses, others, own = [], [], []
+        for z, y, target in zip(net, labels.tolist(), smoothed.tolist(), strict=True):
+            p = [math.exp(v) / sum(math.exp(w) for w in z) for v in z]
+            losses.append(-math.log(p[y]))
+            others.append(-sum(t * math.log(q) for t, q in zip(target, p, strict=True)))
+            own.append(p[y])
+        ideal = [1 - (1 - 1 / CLASSES) * s for s in noise.tolist()]
+        pearson = torch.corrcoef(torch.tensor([own, ideal], dtype=torch.float64))[0, 1]
+        assert clean[r].item() == pytest.approx(sum(losses) / len(losses), rel=1e-6)
+        assert noisy[r].item() == pytest.approx(sum(others) / len(others), rel=1e-6)
+        assert found[r].item() == pytest.approx(pearson.item(), rel=1e-6)
+    torch.testing.assert_close(
+        effective_noise_fitting(logits, labels, smoothed), clean - noisy
+    )
+
+
+def test_it_starts_at_zero_falls_with_the_classes_and_rises_with_the_noise():
+    logits, labels, noise = example(images=50, replicas=1)
+    smoothed = smooth(labels, noise)
+
+    def fitting(logits):
+        return float(effective_noise_fitting(logits, labels, smoothed))
+
+    assert fitting(torch.zeros_like(logits)) == pytest.approx(0, abs=1e-12)
+    sure = 8.0 * nn.functional.one_hot(labels, CLASSES)[None]
+    learned = smoothed.log()[None]
+    assert fitting(sure) < -1
+    assert fitting(sure) < fitting(learned) - 1
+    # A perfect fit: entropies are what is left of the noisy loss.
+    entropy = -(smoothed * smoothed.log()).sum(1).mean()
+    own = 1 - (1 - 1 / CLASSES) * noise
+    assert fitting(learned) == pytest.approx(float(-own.log().mean() - entropy))
+
+
+def test_correlation_is_one_for_the_noise_itself_and_nan_without_spread():
+    logits, labels, noise = example()
+    smoothed = smooth(labels, noise)
+    learned = smoothed.log().expand(1, -1, -1)
+    assert correlation_with_noise(learned, labels, smoothed).item() == pytest.approx(1)
+    against = smooth(labels, 1 - noise).log().expand(1, -1, -1)
+    assert correlation_with_noise(against, labels, smoothed).item() == pytest.approx(-1)
+    for value in (0.1, 0.2, 0.7):  # the mean of equal numbers is not always exact
+        constant = logits[:1].clone()
+        constant[0] = 0.0
+        constant[0, torch.arange(9), labels] = value
+        both = torch.cat([constant, logits[:1]])
+        found = correlation_with_noise(both, labels, smoothed)
+        assert found.isnan().tolist() == [True, False]
+        same = smooth(labels, torch.full_like(noise, value))
+        assert correlation_with_noise(logits, labels, same).isnan().all()
+
+
+class Spy(nn.Module):
+    """A classifier with batch norm that keeps the sizes of the batches it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.Linear(6, 4))
+        self.seen = []
+
+    def forward(self, x):
+        self.seen.append(len(x))
+        return self.net(x)
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_chunks_bound_a_pass_and_change_nothing(stacked):
+    _, labels, noise = example(images=23)
+    inputs = torch.randn(23, 5, generator=torch.Generator().manual_seed(1))
+    smoothed = smooth(labels, noise)
+    ensemble = initialise(Spy, [1, 2, 3], stacked=stacked)
+    whole = noise_fitting(inputs, labels, smoothed, chunk=1000)(ensemble)
+    for chunk in (1, 7, 23):
+        ensemble.module.seen.clear()
+        parts = noise_fitting(inputs, labels, smoothed, chunk)(ensemble)
+        together = 3 if stacked else 1
+        assert max(ensemble.module.seen) * together <= max(chunk, together)
+        for name, value in whole.items():
+            torch.testing.assert_close(parts[name], value, msg=name)
+
+
+def test_a_network_of_ones_own_is_measured_as_in_use_and_left_alone():
+    _, labels, noise = example(images=11)
+    inputs = torch.randn(11, 5, generator=torch.Generator().manual_seed(1))
+    network = Spy()
+    network.net[1].running_mean.fill_(0.3)
+    before = copy.deepcopy(network.state_dict())
+    measure = noise_fitting(inputs, labels, smooth(labels, noise), chunk=4)
+    found = measure(Ensemble.of(network))
+    assert network.training
+    after = network.state_dict()
+    assert all(torch.equal(v, after[k]) for k, v in before.items())
+    logits = copy.deepcopy(network).eval()(inputs)
+    expected = nn.functional.cross_entropy(logits, labels).item()
+    assert found["clean"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_modes_of_all_parts_come_back():
+    ensemble = initialise(Spy, [1])
+    ensemble.module.train()
+    ensemble.module.net[1].eval()
+    ensemble.predict(torch.zeros(3, 5), 2)
+    assert ensemble.module.training
+    assert not ensemble.module.net[1].training
+
+
+def test_in_training_a_slow_wave_is_learned_and_shuffled_noise_is_not():
+    images = load_digits(600).flat()
+
+    def labelled(data, wave):
+        return smooth(data.targets, wave, 10).float()
+
+    def wave(data):
+        size = data.inputs.norm(dim=1)
+        cycles = 0.2 * (size - 8) / size.std()
+        return 0.5 + 0.5 * torch.sin(2 * math.pi * cycles)
+
+    def loss(prediction, target):
+        return -(target * prediction.log_softmax(-1)).sum(-1).mean(1)
+
+    order = torch.randperm(600, generator=torch.Generator().manual_seed(0))
+    tests = {"wave": wave(images.test), "shuffled": wave(images.test)[order]}
+    probes = {
+        name: Probe(
+            noise_fitting(
+                images.test.inputs, images.test.targets, labelled(images.test, noise)
+            ),
+            every(30, 2),
+        )
+        for name, noise in tests.items()
+    }
+    data = Dataset(images.train.inputs, labelled(images.train, wave(images.train)))
+    settings = TrainSettings(30, 64, OptimizerSettings("sgd", 0.1, 0.9), loss)
+    ensemble = initialise(lambda: MLP([64, 128, 10]), [1, 2])
+    run = train(ensemble, data, settings, probes)
+    record = run.records["wave"]
+    assert record["noise fitting"].shape == (16, 2)
+    torch.testing.assert_close(
+        record["noise fitting"], record["clean"] - record["noisy"]
+    )
+    lowest, depth = dip(record["noise fitting"], record.epochs)
+    assert (lowest > 0).all()
+    assert (depth < -0.5).all()
+    assert (rise(record["noise fitting"]) > 0.02).all()
+    assert (record["correlation"][-1] > 0.5).all()
+    assert (run.records["shuffled"]["correlation"][-1].abs() < 0.2).all()
+    plain = train(ensemble, data, settings)
+    assert torch.equal(run.ensemble.flatten(), plain.ensemble.flatten())
+
+
+def test_dip_and_rise():
+    readings = torch.tensor([[0.0, 0.0], [-1.0, -0.2], [-0.7, -0.5], [-0.4, -0.5]])
+    epochs = torch.tensor([0, 2, 4, 8])
+    lowest, depth = dip(readings, epochs)
+    assert lowest.tolist() == [2, 4]
+    assert depth.tolist() == pytest.approx([-1.0, -0.5])
+    assert rise(readings).tolist() == pytest.approx([0.6, 0.0])
+
+
+def test_first_above_is_linear_between_readings():
+    readings = torch.tensor(
+        [
+            [NAN, 0.9, NAN, 0.1, 0.5, NAN],
+            [0.1, 0.9, 0.8, 0.2, 0.5, NAN],
+            [0.7, 0.1, 0.1, 0.3, 0.4, NAN],
+            [0.2, 0.9, 0.9, 0.4, 0.6, NAN],
+        ]
+    )
+    epochs = torch.tensor([0, 10, 20, 40])
+    found = first_above(readings, epochs, 0.5)
+    wanted = torch.tensor([10 + 10 * 2 / 3, 0, 10, NAN, 30, NAN])
+    torch.testing.assert_close(found, wanted, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": torch.tensor([0, 1])}, r"shape \(2,\) for 3 images"),
+        ({"labels": torch.tensor([0.0, 1.0, 2.0])}, "torch.float32"),
+        ({"labels": torch.tensor([0, 1, 4])}, "smoothed has 4 classes"),
+        ({"labels": torch.tensor([0, -1, 2])}, "-1 to 2"),
+        ({"smoothed": torch.ones(3)}, r"smoothed has shape \(3,\)"),
+        ({"smoothed": torch.ones(3, 4)}, "misses the sum 1 by 3"),
+        ({"smoothed": torch.full((3, 4), NAN)}, "misses the sum 1 by nan"),
+    ],
+)
+def test_bad_inputs(change, message):
+    labels = torch.tensor([0, 1, 2])
+    given = {
+        "inputs": torch.zeros(3, 5),
+        "labels": labels,
+        "smoothed": smooth(labels, torch.zeros(3)),
+    }
+    with pytest.raises(ValueError, match=message):
+        noise_fitting(**given | change)
+
+
+def test_bad_chunk_and_outputs():
+    inputs = torch.zeros(3, 5)
+    labels = torch.tensor([0, 1, 2])
+    given = inputs, labels, smooth(labels, torch.zeros(3))
+    with pytest.raises(ValueError, match="chunk is 0"):
+        noise_fitting(*given, chunk=0)(Ensemble.of(MLP([5, 4])))
+    flat = nn.Sequential(nn.Linear(5, 1), nn.Flatten(0))
+    with pytest.raises(ValueError, match=r"outputs of shape \(3,\)"):
+        noise_fitting(*given)(Ensemble.of(flat))
