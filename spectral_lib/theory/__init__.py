@@ -1,6 +1,7 @@
-"""What mathematics predicts: linear stability, kernel equations and their chaos.
+"""What mathematics predicts, before and beside training.
 
 ========================= ======================================================
+of instabilities          (Sun et al. 2022)
 `heat`                    explicit heat scheme and its von Neumann amplifier
 `patches`                 images under a sliding kernel, the checkerboard
 `patch_operator`          responses, adjoint and Gram operator of an image
@@ -10,7 +11,14 @@
 `stability`               bounds on weight decay, printed and exact
 `regimes`                 the three regimes of the non-linear equation
 `chaos`                   the one-dimensional map on the checkerboard
-`instabilities`           figures 1, 3 and 4 of Sun et al. 2022
+`instabilities`           figures 1, 3 and 4 of the paper
 `instability_bounds`      its tables 2 and 6
+of frequency dynamics     (Molina et al. 2024)
+`infinite_width`          tangent kernels and densities as the width grows
+`kernel_flow`             gradient flow of a kernel by its eigenvectors
+`frequency_pde`           the frequency equation by finite elements
+`learning_order`          rates predicted, and densities designed for rates
+of double descent         (after Heckel & Yilmaz 2020)
+`two_scales`              risk when two parts are learned at different speeds
 ========================= ======================================================
 """

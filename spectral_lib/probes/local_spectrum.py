@@ -1,0 +1,231 @@
+"""Spectrum R_k of a network's outputs along short random lines through data points.
+
+Source: Zhang, Xiong & Wu 2021, equations (1) to (3), and their public code.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from spectral_lib.data.dataset import Augment
+from spectral_lib.training.ensemble import Ensemble, evaluating
+from spectral_lib.training.loop import Measure
+
+Form = Literal["squared", "absolute"]
+Predict = Callable[[Tensor], Tensor]
+"""Maps inputs [batch, ...] to outputs [R, batch, classes]."""
+
+
+@dataclass(frozen=True)
+class LineSettings:
+    """Lines x + s v with s from -half_width to half_width, and what is made of them.
+
+    Attributes
+    ----------
+    half_width
+        h, in units of the inputs.
+    samples
+        N; frequencies are k = 0 ... N / 2, in periods over the line.
+    inclusive
+        Sample both ends, as equation (1), or leave the last one out, as the public
+        code does.
+    form
+        "squared": ln(A_k / sum_j A_j) with A_k the mean of the squared modulus, as
+        equations (2) and (3). "absolute": ln(A_k / A_0) with A_k the mean of the
+        modulus, as an older public version.
+    chunk
+        Inputs in one pass through the network, which bounds the memory; a stacked
+        ensemble of R replicas takes R times as much. None is 256 on a CPU, where
+        thousands are slower as activations leave the cache, and 8192 elsewhere.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range or the form unknown.
+    """
+
+    half_width: float = 0.5
+    samples: int = 128
+    inclusive: bool = False
+    form: Form = "squared"
+    chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.half_width > 0:
+            raise ValueError(f"half_width is {self.half_width}; it must be > 0.0.")
+        if self.samples < 2:
+            raise ValueError(f"samples is {self.samples}; it must be >= 2.")
+        if self.chunk is not None and self.chunk < 1:
+            raise ValueError(f"chunk is {self.chunk}; it must be >= 1.")
+        if self.form not in ("squared", "absolute"):
+            raise ValueError(f"form is {self.form!r}; use 'squared' or 'absolute'.")
+
+    @property
+    def offsets(self) -> Tensor:
+        """Positions s on a line, [samples]."""
+        intervals = self.samples - 1 if self.inclusive else self.samples
+        steps = torch.arange(self.samples, dtype=torch.float64)
+        return self.half_width * (2 * steps / intervals - 1)
+
+    def inputs_at_once(self, device: torch.device) -> int:
+        """The chunk, or what is fast on a device if none was given."""
+        return self.chunk or (256 if device.type == "cpu" else 8192)
+
+
+def directions(inputs: Tensor, generator: torch.Generator) -> Tensor:
+    """One random direction of length 1 for each of inputs [points, ...], same shape.
+
+    Uniform on the sphere of all entries of a point together.
+    """
+    drawn = torch.randn(inputs.shape, generator=generator).flatten(1)
+    unit = drawn / drawn.norm(dim=1, keepdim=True)
+    return unit.view(inputs.shape).to(inputs)
+
+
+def energies(outputs: Tensor, form: Form = "squared") -> Tensor:
+    """A_k of outputs [..., points, samples, classes] along lines, [..., K + 1].
+
+    The mean over points and classes of the transform's squared modulus, or of its
+    modulus. In float64, as energies span many powers of ten.
+    """
+    size = torch.fft.rfft(outputs.double(), dim=-2).abs()
+    return (size.square() if form == "squared" else size).mean((-3, -1))
+
+
+def ratios(energy: Tensor, form: Form = "squared") -> Tensor:
+    """R_k of energies [..., K + 1]: ln(A_k / sum_j A_j), or ln(A_k / A_0)."""
+    whole = energy.sum(-1, keepdim=True) if form == "squared" else energy[..., :1]
+    return (energy / whole).log()
+
+
+def high_share(ratio: Tensor, first: int = 5) -> Tensor:
+    """Share of the energy at k >= first; R_k of the squared form [..., K + 1]."""
+    return ratio[..., first:].exp().sum(-1)
+
+
+@torch.no_grad()
+def spectrum(
+    predict: Predict, inputs: Tensor, v: Tensor, settings: LineSettings | None = None
+) -> Tensor:
+    """R_k of a network along lines through inputs, [R, N / 2 + 1] in float64.
+
+    Parameters
+    ----------
+    predict
+        The network in evaluation mode, as in `Ensemble.predict`. It should return
+        logits: with them R_k does not change if the last layer is scaled.
+    inputs, v
+        Points and directions [points, ...].
+    settings
+        Of the lines.
+
+    Raises
+    ------
+    ValueError
+        If there are no points, or shapes differ.
+    """
+    s = settings or LineSettings()
+    if not len(inputs) or inputs.shape != v.shape:
+        raise ValueError(
+            f"inputs have shape {list(inputs.shape)} and directions {list(v.shape)}; "
+            "give at least one point and a direction of its shape for each."
+        )
+    offsets = s.offsets.to(inputs).view(-1, *[1] * (inputs.ndim - 1))
+    sums = []
+    chunk = s.inputs_at_once(inputs.device)
+    step = max(1, chunk // s.samples)
+    for x, direction in zip(inputs.split(step), v.split(step), strict=True):
+        lines = (x[:, None] + offsets * direction[:, None]).flatten(0, 1)
+        outputs = torch.cat([predict(part) for part in lines.split(chunk)], dim=1)
+        outputs = outputs.unflatten(1, (len(x), s.samples))
+        sums.append(len(x) * energies(outputs, s.form))
+    return ratios(torch.stack(sums).sum(0), s.form)
+
+
+def local_spectrum(
+    inputs: Tensor,
+    settings: LineSettings | None = None,
+    *,
+    points: int | None = 500,
+    seed: int = 0,
+    redraw: bool = True,
+    augment: Augment | None = None,
+) -> Measure:
+    """Measure ``R`` [R, N / 2 + 1] around points of a data set; no labels are needed.
+
+    Points, directions and augmentation come from the measure's own generator. With
+    ``redraw`` each reading has new ones, as in the paper: readings are the same again
+    for the same sequence of calls on a new measure. Without it all readings share the
+    first draw, which leaves what the network changed and hides how few points there
+    are. Replicas of one reading share points and directions.
+
+    Parameters
+    ----------
+    inputs
+        [examples, ...], training or test set.
+    settings
+        Of the lines.
+    points
+        Examples drawn without replacement for a reading; None, or as many as there
+        are, takes all in their order.
+    seed
+        Of the generator.
+    redraw
+        Draw anew at each reading.
+    augment
+        Applied to the points before directions are added, if given; it sees labels 0.
+
+    Raises
+    ------
+    ValueError
+        If points is not positive.
+    """
+    if points is not None and points < 1:
+        raise ValueError(f"points is {points}; give at least 1, or None for all.")
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw() -> tuple[Tensor, Tensor]:
+        chosen = inputs
+        if points is not None and points < len(inputs):
+            rows = torch.randperm(len(inputs), generator=generator)[:points]
+            chosen = inputs[rows.to(inputs.device)]
+        if augment is not None:
+            labels = torch.zeros(1, len(chosen), dtype=torch.long, device=chosen.device)
+            chosen = augment(chosen[None], labels, [generator])[0][0]
+        return chosen, directions(chosen, generator)
+
+    kept: list[tuple[Tensor, Tensor]] = []
+
+    def measure(ensemble: Ensemble) -> dict[str, Tensor]:
+        if redraw or not kept:
+            kept[:] = [draw()]
+        return {"R": spectrum(ensemble.predict, *kept[0], settings)}
+
+    return measure
+
+
+def line_spectra(lines: Callable[[int], Mapping[str, Tensor]]) -> Measure:
+    """Measure spectra and predicted classes along given lines, all at once.
+
+    ``lines`` maps a replica's seed to named lines [samples, ...], the same names and
+    shapes for every seed. Readings: ``R_<name>`` [R, samples / 2 + 1], of the squared
+    form, and ``class_<name>`` [R, samples].
+    """
+
+    @torch.no_grad()
+    def measure(ensemble: Ensemble) -> dict[str, Tensor]:
+        own = [lines(seed) for seed in ensemble.seeds]
+        names = list(own[0])
+        x = torch.stack([torch.cat([of[name] for name in names]) for of in own])
+        with evaluating(ensemble.module):
+            outputs = ensemble(x.to(ensemble.device)).unflatten(1, (len(names), -1))
+        seen: dict[str, Tensor] = {}
+        for name, output in zip(names, outputs.unbind(1), strict=True):
+            seen[f"R_{name}"] = ratios(energies(output[:, None]))
+            seen[f"class_{name}"] = output.argmax(-1)
+        return seen
+
+    return measure

@@ -1,0 +1,98 @@
+"""Follow R_k during any PyTorch training, without labels and without a test set."""
+
+import time
+
+import torch
+from torch import Tensor, nn
+
+from spectral_lib.probes.local_spectrum import LineSettings, directions, spectrum
+from spectral_lib.probes.spectrum_peaks import Search, Turns, find_turns
+from spectral_lib.training.ensemble import evaluating
+
+
+class SpectrumMonitor:
+    """Call it once an epoch in your own loop; it leaves training as it would have been.
+
+    ::
+
+        monitor = SpectrumMonitor(model, train_inputs)
+        for epoch in range(epochs):
+            ...  # train
+            print(monitor())
+
+    Mode, gradients, batch-norm statistics and the random state stay untouched.
+
+    Parameters
+    ----------
+    model
+        Maps inputs [batch, ...] to logits [batch, classes].
+    inputs
+        Examples [examples, ...] on the model's device; a part of the training set.
+    settings, search
+        Of the lines and of the search for the peak of R_t = sum_k R_kt.
+    points
+        Examples drawn for each reading; fewer cost less and give more noise.
+    seed
+        Of points and directions, new at each reading.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Tensor,
+        settings: LineSettings | None = None,
+        search: Search | None = None,
+        points: int = 500,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.inputs, self.points = model, inputs, points
+        self.settings, self.search = settings or LineSettings(), search or Search()
+        self.generator = torch.Generator().manual_seed(seed)
+        self.readings: list[Tensor] = []
+        self.seconds = 0.0
+        self.started = time.perf_counter()
+
+    def __call__(self) -> str:
+        """Take one reading and say what is known so far."""
+        begun = time.perf_counter()
+        rows = torch.randperm(len(self.inputs), generator=self.generator)
+        x = self.inputs[rows[: self.points].to(self.inputs.device)]
+        devices = [x.device] if x.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), evaluating(self.model):
+            found = spectrum(
+                lambda part: self.model(part)[None],
+                x,
+                directions(x, self.generator),
+                self.settings,
+            )
+        self.readings.append(found[0].cpu())  # waits for the device
+        self.seconds += time.perf_counter() - begun
+        return str(self)
+
+    @property
+    def curve(self) -> Tensor:
+        """R_t of the readings so far, [T]."""
+        return torch.stack(self.readings).sum(-1) if self.readings else torch.zeros(0)
+
+    @property
+    def turns(self) -> Turns:
+        """First minimum and peak of the curve; readings are counted from 0."""
+        return find_turns(self.curve, self.search)
+
+    @property
+    def share(self) -> float:
+        """Share of the time since the monitor was made that readings took."""
+        return self.seconds / (time.perf_counter() - self.started)
+
+    def __str__(self) -> str:
+        turns = self.turns
+        if turns.minimum is None:
+            found = "no minimum yet, no peak yet"
+        elif turns.peak is None:
+            found = f"minimum at {turns.minimum}, no peak yet"
+        else:
+            found = f"minimum at {turns.minimum}, peak at {turns.peak}"
+        return (
+            f"{len(self.readings)} readings: {found} "
+            f"({self.seconds:.2g} s, {self.share:.1%} of the time)"
+        )

@@ -1,0 +1,107 @@
+"""Geometry of the two lines, and a wrong label for each replica."""
+
+from fractions import Fraction
+
+import pytest
+import torch
+
+from spectral_lib.data.toy_manifold import (
+    ALONG,
+    CENTRE,
+    PerturbOne,
+    line,
+    lines_of,
+    perturbed_row,
+    two_lines,
+    wrong_label_given,
+)
+from spectral_lib.models.mlp import MLP
+from spectral_lib.probes.accuracy import accuracy_on
+from spectral_lib.training.ensemble import initialise
+from spectral_lib.training.loop import Probe, TrainSettings, every, train
+from spectral_lib.training.losses import cross_entropy
+from spectral_lib.training.optimizers import OptimizerSettings
+
+
+def test_lines_are_perpendicular_to_each_other_and_to_their_gap():
+    vectors = torch.stack([*ALONG, CENTRE / CENTRE.norm()])
+    assert torch.allclose(vectors @ vectors.T, torch.eye(3), atol=1e-6)
+    assert ALONG[1].tolist() == pytest.approx([6**-0.5, 6**-0.5, -2 * 6**-0.5])
+
+
+def test_points_are_even_and_ordered():
+    data = two_lines(51)
+    assert data.inputs.shape == (102, 3)
+    assert data.targets.tolist() == [0] * 51 + [1] * 51
+    for i, sign in enumerate((1, -1)):
+        own = data.inputs[51 * i : 51 * (i + 1)]
+        k = (own - sign * CENTRE) @ ALONG[i]
+        expected = [float(Fraction(n - 25, 25)) for n in range(51)]
+        assert k.tolist() == pytest.approx(expected, abs=1e-6)
+        # each class lies on its side of the boundary <x, r_0> = 0
+        assert own @ CENTRE == pytest.approx(torch.full((51,), sign * 0.03), abs=1e-6)
+
+
+def test_lines_of_a_seed_are_all_on_the_side_of_class_0():
+    for seed in range(5):
+        named = lines_of(seed)
+        for points in named.values():
+            assert points.shape == (128, 3)
+            assert points @ CENTRE == pytest.approx(torch.full((128,), 0.03), abs=1e-6)
+        middles = {name: points.mean(0) for name, points in named.items()}
+        assert torch.allclose(middles["on"], CENTRE, atol=1e-6)
+        assert torch.allclose(middles["off"], CENTRE, atol=1e-6)
+        wrong = two_lines(51).inputs[perturbed_row(seed)]
+        assert torch.allclose(middles["through"], wrong, atol=1e-6)
+        parallel = named["through"] - named["off"]
+        assert torch.allclose(parallel, parallel[:1].expand(128, 3), atol=1e-6)
+
+
+def test_perturbed_rows_cover_the_line():
+    rows = [perturbed_row(seed) for seed in range(400)]
+    assert rows == [perturbed_row(seed) for seed in range(400)]
+    assert set(rows) == set(range(51))
+
+
+def test_each_replica_gets_its_own_wrong_label():
+    data, seeds = two_lines(51), (3, 4, 9)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    states = [g.get_state() for g in generators]
+    rows = torch.stack([torch.randperm(102, generator=g) for g in generators])
+    states = [g.get_state() for g in generators]
+    inputs, targets = PerturbOne()(data.inputs[rows], data.targets[rows], generators)
+    assert torch.equal(inputs, data.inputs[rows])
+    for r, seed in enumerate(seeds):
+        changed = (targets[r] != data.targets[rows[r]]).nonzero().flatten()
+        assert rows[r][changed].tolist() == [perturbed_row(seed)]
+        assert targets[r][changed].tolist() == [1]
+        assert torch.equal(generators[r].get_state(), states[r])
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_training_sees_the_wrong_label(stacked):
+    """A network that fits everything agrees with the labels but for the wrong one."""
+    data, seeds = two_lines(5), (1, 2, 3)
+    ensemble = initialise(lambda: MLP([3, 64, 64, 2]), seeds, stacked=stacked)
+    settings = TrainSettings(
+        200, 10, OptimizerSettings("adam", 1e-2), cross_entropy, PerturbOne(5)
+    )
+    probe = {"fit": Probe(accuracy_on(data), every(200, 200))}
+    found = train(ensemble, data, settings, probe).records["fit"]["class"][-1]
+    for r, seed in enumerate(seeds):
+        wrong = (found[r] != data.targets).nonzero().flatten().tolist()
+        assert wrong == [perturbed_row(seed, 5)]
+
+
+def test_wrong_label_given():
+    classes = torch.zeros(4, 3, 102, dtype=torch.long)
+    classes[2, 1, perturbed_row(8)] = 1
+    classes[3, 0] = 1
+    found = wrong_label_given(classes, (7, 8, 9))
+    assert found.nonzero().tolist() == [[2, 1], [3, 0]]
+
+
+def test_line_has_both_ends():
+    points = line(CENTRE, ALONG[0], 3)
+    expected = torch.stack([CENTRE + k * ALONG[0] for k in (-1, 0, 1)])
+    assert torch.allclose(points, expected)

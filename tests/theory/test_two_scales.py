@@ -1,0 +1,275 @@
+"""Closed-form risks against simulation and against the book's loop."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from spectral_lib.data.dataset import Dataset
+from spectral_lib.models.mlp import MLP
+from spectral_lib.probes.ntk import empirical_ntk
+from spectral_lib.theory.two_scales import (
+    TwoScales,
+    best_steps,
+    draw,
+    kernel_risk,
+    matched_step_sizes,
+    turns,
+    two_scale_risk,
+)
+from spectral_lib.training.ensemble import initialise
+from spectral_lib.training.loop import Probe, TrainSettings, train
+from spectral_lib.training.optimizers import OptimizerSettings
+
+SETTING = TwoScales(40, (12, 6), (1.0, 0.3), (1.0, 2.0), 1.2)
+STEPS = np.array([0, 1, 5, 20, 100, 400])
+SIZES = (0.3, 0.5)
+
+
+def descent(inputs, labels, step_sizes, steps):
+    """Coefficients after numbers of steps, by stepping."""
+    theta, seen = np.zeros(inputs.shape[1]), []
+    for t in range(max(steps) + 1):
+        if t in steps:
+            seen.append(theta)
+        gradient = inputs.T @ (inputs @ theta - labels) / len(labels)
+        theta = theta - step_sizes * gradient
+    return np.array(seen)
+
+
+def population_risk(setting, theta, truth):
+    scales = np.repeat(setting.scales, setting.features)
+    return (scales**2 * (theta - truth) ** 2).sum(-1)
+
+
+def test_design_is_orthogonal_and_carries_the_signals():
+    sample = draw(SETTING, 0)
+    scales = np.repeat(SETTING.scales, SETTING.features)
+    gram = sample.inputs.T @ sample.inputs / 40
+    assert gram == pytest.approx(np.diag(scales**2), abs=1e-12)
+    parts = np.split((scales * sample.coefficients) ** 2, [12])
+    assert [p.sum() for p in parts] == pytest.approx([1.0, 2.0])
+    assert np.array_equal(draw(SETTING, 1).inputs, sample.inputs)
+    assert not np.array_equal(draw(SETTING, 1).labels, sample.labels)
+
+
+def test_risk_is_the_mean_of_simulated_descents():
+    each = np.repeat(SIZES, SETTING.features)
+    risks = []
+    for seed in range(300):
+        s = draw(SETTING, seed)
+        theta = descent(s.inputs, s.labels, each, STEPS)
+        risks.append(population_risk(SETTING, theta, s.coefficients))
+    expected = two_scale_risk(SETTING, STEPS, SIZES).sum(0)
+    error = np.std(risks, axis=0) / 300**0.5
+    assert np.abs(np.mean(risks, axis=0) - expected)[1:].max() < (4 * error).max()
+    assert (np.abs(np.mean(risks, axis=0) - expected) <= 4 * error + 1e-12).all()
+
+
+def test_groups_are_the_parts_of_kernel_risk():
+    """The general formula on the same design, with step sizes as scaled features."""
+    s = draw(SETTING, 0)
+    scaled = s.inputs * np.sqrt(np.repeat(SIZES, SETTING.features))
+    # The risk over the population is that at d points, one along each feature.
+    d = sum(SETTING.features)
+    points = np.sqrt(d) * np.diag(np.repeat(SETTING.scales, SETTING.features))
+    features = points * np.sqrt(np.repeat(SIZES, SETTING.features))
+    risk = kernel_risk(
+        scaled @ scaled.T,
+        features @ scaled.T,
+        s.inputs @ s.coefficients,
+        points @ s.coefficients,
+        SETTING.noise,
+        STEPS,
+        1.0,
+    )
+    parts = two_scale_risk(SETTING, STEPS, SIZES)
+    assert risk.total == pytest.approx(parts.sum(0), rel=1e-9)
+    left = (1 - np.multiply(SIZES, np.square(SETTING.scales)))[:, None] ** STEPS
+    bias = (np.array(SETTING.signals)[:, None] * left**2).sum(0)
+    assert risk.bias == pytest.approx(bias, abs=1e-9)
+
+
+def gaussian_gap(n):
+    """Largest relative difference of the sum of groups to the exact risk."""
+    setting = TwoScales(n, (12, 6), (1.0, 0.3), (1.0, 2.0), 1.2)
+    s = draw(setting, 0, gaussian=True)
+    points = np.sqrt(18) * np.diag(np.repeat(setting.scales, setting.features))
+    exact = kernel_risk(
+        s.inputs @ s.inputs.T,
+        points @ s.inputs.T,
+        s.inputs @ s.coefficients,
+        points @ s.coefficients,
+        setting.noise,
+        STEPS,
+        0.3,
+    ).total
+    return np.abs(two_scale_risk(setting, STEPS, (0.3, 0.3)).sum(0) / exact - 1).max()
+
+
+def test_gaussian_inputs_agree_as_they_become_many():
+    assert gaussian_gap(60) > 0.1
+    assert gaussian_gap(1000) < 0.06
+
+
+def test_kernel_risk_of_any_design_is_the_mean_over_noise():
+    """More features than examples, so that some modes are never learned."""
+    rng = np.random.default_rng(0)
+    train_x, test_x = rng.normal(size=(8, 12)), rng.normal(size=(5, 12))
+    truth = rng.normal(size=12)
+    risk = kernel_risk(
+        train_x @ train_x.T,
+        test_x @ train_x.T,
+        train_x @ truth,
+        test_x @ truth,
+        0.7,
+        STEPS,
+        0.1,
+    )
+    runs = []
+    for _ in range(400):
+        labels = train_x @ truth + 0.7 * rng.normal(size=8)
+        theta = descent(train_x, labels, 0.1, STEPS)
+        runs.append(((theta - truth) @ test_x.T) ** 2)
+    runs = np.mean(runs, axis=-1)
+    error = runs.std(0) / 400**0.5
+    assert (np.abs(runs.mean(0) - risk.total) <= 4 * error + 1e-12).all()
+
+
+def test_a_mode_without_a_rate_grows_with_the_steps():
+    """Test points may see what training points do not: (1 - (1 - 0)^t) / 0 = t."""
+    gram, cross = np.diag([1.0, 0.0]), np.array([[0.0, 0.5]])
+    risk = kernel_risk(gram, cross, [0.0, 1.0], [0.0], 0.0, [0, 1, 10], 1.0)
+    assert risk.bias == pytest.approx([0, 0.25**2, 2.5**2])
+    # a rate of 1e-13 and one of 1.5, in exact arithmetic
+    gram, cross = np.diag([3.0, 2e-13]), np.array([[0.0, 0.5], [1.5, 0.0]])
+    risk = kernel_risk(gram, cross, [1.0, 1.0], [0.0, 0.0], 0.0, [1, 10], 1.0)
+    fast = [0.5 * (1 - (-0.5) ** t) for t in (1, 10)]
+    expected = [
+        ((0.25 * t) ** 2 + f**2) / 2 for t, f in zip((1, 10), fast, strict=True)
+    ]
+    assert risk.bias == pytest.approx(expected, rel=1e-9)
+
+
+def test_best_steps_are_where_each_group_is_least():
+    setting = TwoScales()
+    steps = np.arange(8000)
+    curves = two_scale_risk(setting, steps, (0.02, 0.02))
+    best = best_steps(setting, (0.02, 0.02))
+    for curve, at, signal, v in zip(
+        curves, best, setting.signals, setting.variances, strict=True
+    ):
+        assert abs(curve.argmin() - at) <= 1
+        assert curve.min() == pytest.approx(signal * v / (signal + v), rel=1e-3)
+
+
+def test_double_descent_and_how_step_sizes_remove_it():
+    setting, steps = TwoScales(), np.arange(3000)
+    plain = two_scale_risk(setting, steps, (0.2, 0.2)).sum(0)
+    assert [kind for kind, _ in turns(plain)] == ["minimum", "maximum", "minimum"]
+    first, peak, second = (plain[i] for _, i in turns(plain))
+    assert peak > 1.3 * first
+    assert peak > 1.3 * second
+    sizes = matched_step_sizes(setting, 50)
+    matched = two_scale_risk(setting, steps, sizes).sum(0)
+    assert turns(matched) == [("minimum", 50)]
+    v, signals = setting.variances, np.array(setting.signals)
+    assert matched.min() == pytest.approx((signals * v / (signals + v)).sum())
+    assert matched.min() < 0.6 * plain.min()
+    # without noise nothing is over-fitted
+    quiet = TwoScales(noise=0.0)
+    assert not turns(two_scale_risk(quiet, steps, (0.2, 0.2)).sum(0))
+    assert np.isinf(best_steps(quiet, (0.2, 0.2))).all()
+
+
+def test_turns():
+    curve = [3, 2, 2, 1, 4, 4, 5, 0, 0]
+    assert turns(curve) == [("minimum", 3), ("maximum", 6)]
+    assert turns([1, 2, 3]) == turns([1.0]) == turns([]) == turns([2, 2]) == []
+    assert turns([0, 1, 1, 0]) == [("maximum", 1)]
+
+
+class Tape:
+    """A measure of predictions at points."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def __call__(self, ensemble):
+        return {"f": ensemble.predict(self.x)[..., 0]}
+
+
+def test_linear_regression_in_the_loop():
+    """The loop's loss has no 1/2, so that its rate is half the step size."""
+    s = draw(SETTING, 3)
+    scaled = torch.from_numpy(s.inputs * np.sqrt(np.repeat(SIZES, SETTING.features)))
+    data = Dataset(scaled, torch.from_numpy(s.labels)[:, None])
+
+    def build():
+        net = nn.Linear(sum(SETTING.features), 1, bias=False)
+        nn.init.zeros_(net.weight)
+        return net
+
+    ensemble = initialise(build, [1], dtype=torch.float64)
+    settings = TrainSettings(400, 40, OptimizerSettings("sgd", 0.5))
+    probe = Probe(Tape(scaled), frozenset(STEPS.tolist()))
+    seen = train(ensemble, data, settings, {"f": probe}).records["f"]["f"][:, 0]
+    theta = descent(s.inputs, s.labels, np.repeat(SIZES, SETTING.features), STEPS)
+    assert seen.numpy() == pytest.approx(theta @ s.inputs.T, abs=1e-10)
+    gap = ((seen.numpy() - s.inputs @ s.coefficients) ** 2).mean(1)
+    k = (scaled @ scaled.T).numpy()
+    truth = s.inputs @ s.coefficients
+    # One run is the formula without noise, with labels as the function to learn.
+    fitted = kernel_risk(k, k, s.labels, s.labels, 0.0, STEPS, 1.0).bias
+    assert ((seen.numpy() - s.labels) ** 2).mean(1) == pytest.approx(fitted)
+    assert gap == pytest.approx(population_risk(SETTING, theta, s.coefficients))
+    assert gap[0] == pytest.approx((truth**2).mean())
+
+
+def lazy_gap(width):
+    """Largest difference of a two-layer network's test error to the formula's."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(60, 6, generator=generator, dtype=torch.float64)
+    x[:, 4:] *= 0.2
+    labels = x[:, 0] + 5 * x[:, 4]
+    labels += 0.7 * torch.randn(60, generator=generator, dtype=torch.float64)
+    ensemble = initialise(lambda: MLP([6, width, 1]), [1], dtype=torch.float64)
+    kernel = empirical_ntk(ensemble, x, x[:30])[0].numpy()
+    start = ensemble.predict(x)[0, :, 0]
+    step = 15 / np.linalg.eigvalsh(kernel[:30])[-1]
+    steps = np.array([0, 3, 10, 30, 100])
+    gap = (labels - start).detach().numpy()
+    formula = kernel_risk(
+        kernel[:30], kernel[30:], gap[:30], gap[30:], 0.0, steps, step
+    ).bias
+    settings = TrainSettings(100, 30, OptimizerSettings("sgd", step / 2))
+    probe = Probe(Tape(x[30:]), frozenset(steps.tolist()))
+    run = train(ensemble, Dataset(x[:30], labels[:30, None]), settings, {"f": probe})
+    error = (run.records["f"]["f"][:, 0] - labels[30:]).square().mean(1).numpy()
+    assert error[0] == pytest.approx(formula[0])
+    return np.abs(error / formula - 1).max()
+
+
+def test_a_wide_two_layer_network_follows_its_tangent_kernel():
+    narrow, wide = lazy_gap(32), lazy_gap(4096)
+    assert wide < 0.03
+    assert wide < narrow / 5
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="100 examples for 110 features"):
+        TwoScales(features=(60, 50))
+    with pytest.raises(ValueError, match="> 0"):
+        TwoScales(scales=(0.0, 1.0))
+    for sizes in ((3.0, 1.0), (0.0, 1.0), (1.0,)):
+        with pytest.raises(ValueError, match="step_sizes"):
+            two_scale_risk(TwoScales(), [1], sizes)
+    with pytest.raises(ValueError, match="< 1"):
+        best_steps(TwoScales(), (1.5, 1.0))
+    with pytest.raises(ValueError, match="noise"):
+        matched_step_sizes(TwoScales(noise=0.0), 10)
+    eye = np.eye(2)
+    with pytest.raises(ValueError, match="shape"):
+        kernel_risk(eye, eye[:1], [0.0, 0.0], [0.0, 0.0], 1.0, [1], 1.0)
+    with pytest.raises(ValueError, match="below 2"):
+        kernel_risk(eye, eye, [0.0, 0.0], [0.0, 0.0], 1.0, [1], 4.0)
