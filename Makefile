@@ -7,10 +7,10 @@ NOTEBOOKS := $(wildcard book/*.ipynb)
 # Chapters and tests side by side; each process keeps to one thread.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install book test check lab notebooks benchmarks clean
+.PHONY: help install book test check gpu paper lab notebooks benchmarks clean
 
 help:  ## list what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z ]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 install: $(VENV)/installed  ## make the virtual environment with the pinned packages
 
@@ -32,6 +32,11 @@ test: check book  ## style, types, the book, its pages in a browser, all tests, 
 	SPECTRAL_BUILT_BOOK=$(abspath $(HTML)) $(BIN)/pytest tests -n 2 --dist loadfile
 	$(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
 	  -p no:cacheprovider -n 2 --dist loadfile $(NOTEBOOKS)
+
+# For instance: make gpu CHAPTER=derivative_operator DATA_ROOT=/data
+gpu paper: install  ## run CHAPTER at this profile and record its results
+	$(BIN)/python -m spectral_lib.book.records $(CHAPTER) $@ \
+	  $(if $(DATA_ROOT),--data-root "$(DATA_ROOT)")
 
 lab: install  ## open the chapters in JupyterLab
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lab]'

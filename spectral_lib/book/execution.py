@@ -27,10 +27,14 @@ _STARTUP_SECONDS = 180
 
 @dataclass(frozen=True)
 class Chapter:
-    """A notebook of the book: its document name and its file."""
+    """A notebook of the book: its document name and its file.
+
+    Its kernel works in ``folder``, by default that of the file.
+    """
 
     docname: str
     path: Path
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def execute_chapters(
     Parameters
     ----------
     chapters
-        What to execute; a kernel works in the folder of its notebook.
+        What to execute.
     jobs
         How many kernels may run at the same time.
     environment
@@ -132,14 +136,14 @@ async def _execute(
     """Execute one notebook; whatever goes wrong is this chapter's failure."""
     started = time.monotonic()
     notebook = nbformat.v4.new_notebook()
-    client = None
+    client, path = None, chapter.path
     try:
-        notebook = without_outputs(nbformat.read(chapter.path, as_version=4))
+        notebook = without_outputs(nbformat.read(path, as_version=4))
         with tempfile.TemporaryDirectory(prefix="chapter-") as folder:
             client = ChapterClient(
                 notebook,
                 kernel_manager(Path(folder)),
-                resources={"metadata": {"path": str(chapter.path.parent)}},
+                resources={"metadata": {"path": str(chapter.folder or path.parent)}},
                 timeout=timeout if timeout > 0 else None,
                 startup_timeout=_STARTUP_SECONDS,
                 # Times in the executed file would make two equal builds differ.

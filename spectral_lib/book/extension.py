@@ -39,6 +39,7 @@ from spectral_lib.book.ledger import (
     without_claims,
 )
 from spectral_lib.book.ledger_page import LedgerDirective
+from spectral_lib.book.records import differences, read_records, recorded_claims
 
 _logger = logging.getLogger(__name__)
 
@@ -146,6 +147,9 @@ class BookBuild:
             self._read(chapters)
         # The directive that shows the ledger has the environment to find it.
         env.spectral_ledger = self.ledger  # type: ignore[attr-defined]
+        env.spectral_records = self._records(  # type: ignore[attr-defined]
+            Path(app.srcdir).parent
+        )
 
     def give_source(self, app: Sphinx, docname: str, source: list[str]) -> None:
         """Hand the executed notebook to the parser in place of the file's text.
@@ -209,6 +213,17 @@ class BookBuild:
         failures = {name: stored_failure(nb) for name, nb in notebooks.items()}
         failed = {n: f.describe(n) for n, f in failures.items() if f is not None}
         self._keep(notebooks, failed)
+
+    def _records(self, root: Path) -> dict[str, Claim]:
+        """Return the claims of recorded runs; one that is out of date is a problem."""
+        try:
+            records = read_records(root / "results")
+        except ValueError as error:
+            self.problems.append(str(error))
+            return {}
+        told = [line for record in records for line in differences(record, root)]
+        self.problems += [f"recorded results are out of date: {line}" for line in told]
+        return recorded_claims(records)
 
     def _keep(self, notebooks: dict[str, NotebookNode], failed: dict[str, str]) -> None:
         """Keep the notebooks to render, the problems, and the ledger."""

@@ -13,7 +13,6 @@ from sphinx.util.docutils import SphinxDirective
 from spectral_lib.book.ledger import Claim, Ledger
 from spectral_lib.report.tables import interval, number
 
-_COLUMNS = ("Verdict", "Claim", "Estimate", "Needed", "Control")
 _NOTHING = "–"
 
 # A verdict must be told apart without colour: each has its own sign beside its name.
@@ -54,20 +53,31 @@ class LedgerDirective(SphinxDirective):
             box += self._table(ledger)
         return [box]
 
+    def _columns(self) -> tuple[str, ...]:
+        """Return the columns' titles; that of large runs only if there are any."""
+        recorded = ("Recorded run",) if self._recorded() else ()
+        return ("Verdict", "Claim", "Estimate", *recorded, "Needed", "Control")
+
+    def _recorded(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the claims of recorded runs."""
+        return self.env.spectral_records  # type: ignore[attr-defined]
+
     def _table(self, ledger: Ledger) -> nodes.table:
         """Return the table, with a row that links to the chapter before its claims."""
-        head = nodes.row("", *[_cell([nodes.Text(title)]) for title in _COLUMNS])
+        columns = self._columns()
+        head = nodes.row("", *[_cell([nodes.Text(title)]) for title in columns])
         body = nodes.tbody()
         page = None
         for claim in ledger.claims:
             if claim["page"] != page:
                 page = claim["page"]
-                body += _chapter_row(page, self.env.docname)
+                body += _chapter_row(page, self.env.docname, len(columns))
             body += self._row(claim)
-        group = nodes.tgroup("", cols=len(_COLUMNS))
-        group += [nodes.colspec(colwidth=1) for _ in _COLUMNS]
+        group = nodes.tgroup("", cols=len(columns))
+        group += [nodes.colspec(colwidth=1) for _ in columns]
         group += [nodes.thead("", head), body]
-        return nodes.table("", group, classes=["ledger-table", "colwidths-auto"])
+        wide = ["ledger-wide"] if self._recorded() else []
+        return nodes.table("", group, classes=["ledger-table", "colwidths-auto", *wide])
 
     def _row(self, claim: Claim) -> nodes.row:
         """Return one claim's row."""
@@ -77,14 +87,26 @@ class LedgerDirective(SphinxDirective):
             [_chip(claim["verdict"]), *_small(_run(claim))],
             [*statement, *self._source(claim)],
             [nodes.Text(interval(claim)), *_small(_sample(claim))],
+            *self._large_run(claim),
             [nodes.Text(str(claim.get("threshold") or _NOTHING))],
             _control(claim.get("control")),
         ]
         row = nodes.row("", classes=["ledger-claim"], ids=[])
-        for title, content in zip(_COLUMNS, cells, strict=True):
+        for title, content in zip(self._columns(), cells, strict=True):
             row += _cell(content, label=title)
         row.children[1] += messages
         return row
+
+    def _large_run(self, claim: Claim) -> list[list[nodes.Node]]:
+        """Return the cell of the recorded run, if the table has that column."""
+        recorded = self._recorded()
+        if not recorded:
+            return []
+        row = recorded.get(claim["id"])
+        if row is None:
+            return [[nodes.Text(_NOTHING)]]
+        size = f"{interval(row)}, n = {number(row.get('n'))}"
+        return [[_chip(row["verdict"]), *_small(size), *_small(_run(row))]]
 
     def _source(self, claim: Claim) -> list[nodes.Node]:
         """Return where the paper says it, as a link to the claim on its page."""
@@ -112,7 +134,7 @@ def _control(control: Mapping[str, Any] | None) -> list[nodes.Node]:
     ]
 
 
-def _run(claim: Claim) -> str:
+def _run(claim: Mapping[str, Any]) -> str:
     """Return the profile and device a claim was tested with."""
     return ", ".join(str(claim[k]) for k in ("profile", "device") if claim.get(k))
 
@@ -130,7 +152,7 @@ def _small(text: str | None) -> list[nodes.Node]:
     return [nodes.inline("", str(text), classes=["ledger-note"])] if text else []
 
 
-def _chapter_row(docname: str, here: str) -> nodes.row:
+def _chapter_row(docname: str, here: str, columns: int) -> nodes.row:
     """Return a row that links from the page `here` to a chapter by its title."""
     link = pending_xref(
         "",
@@ -143,7 +165,7 @@ def _chapter_row(docname: str, here: str) -> nodes.row:
         refwarn=True,
     )
     entry = _cell([link])
-    entry["morecols"] = len(_COLUMNS) - 1
+    entry["morecols"] = columns - 1
     return nodes.row("", entry, classes=["ledger-chapter"])
 
 
