@@ -6,18 +6,32 @@ of ``torch.func``, "chosen" what the library takes: a sum over layers for a perc
 the closed form for two-layer Fourier features. All run on one thread and take turns
 within each round; the table shows medians over rounds, and how far the kernels are
 apart.
+
+If the package ``neural-tangents`` is there, it computes the same kernels of the same
+weights, compiled, by the way that it chooses itself; compiling is not timed. It is no
+dependency of this project and wants an environment of its own: its release 0.6.5 ran
+with jax and jaxlib 0.4.25, tf2jax 0.3.6 and numpy 1.26, and failed with newer ones.
 """
 
 import argparse
+import contextlib
+import functools
+import importlib
+import io
 import json
+import math
 import os
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -57,6 +71,62 @@ def plain_loop(ensemble: Ensemble, x: Tensor) -> Tensor:
     return torch.stack(kernels)
 
 
+@functools.cache
+def peer_is_there() -> bool:
+    """Whether neural-tangents imports; says in one line why not."""
+    try:
+        importlib.import_module("neural_tangents")
+    except Exception as error:  # beside a newer jax it fails in many ways
+        print(f"neural-tangents is left out: {error}")
+        return False
+    return True
+
+
+def peer_way(ensemble: Ensemble) -> Kernel | None:
+    """The kernel by neural-tangents from the same weights; None where it is missing."""
+    if not peer_is_there():
+        return None
+    import jax
+    import jax.numpy as jnp
+    import neural_tangents
+
+    module = ensemble.module
+
+    def perceptron(w: dict[str, Any], x: Any) -> Any:
+        for i in range(len(module.layers)):
+            x = jax.nn.relu(x) if i else x
+            x = x @ w[f"layers.{i}.weight"].T + w[f"layers.{i}.bias"]
+        return x
+
+    def fourier(w: dict[str, Any], x: Any) -> Any:
+        halves = []
+        for half in range(module.halves):
+            angle = x * w["frequency"][half]
+            units = module.scale * jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], -1)
+            if module.settings.hidden:
+                units = jnp.sin(units @ w["hidden"][half].T) * module.output_scale
+            halves.append(units @ w["amplitude"][half][:, None])
+        return halves[0] - halves[1]
+
+    ntk = neural_tangents.empirical_ntk_fn(
+        perceptron if isinstance(module, MLP) else fourier,
+        vmap_axes=0,
+        implementation=neural_tangents.NtkImplementation.AUTO,
+    )
+    compiled = jax.jit(lambda x, w: ntk(x, None, w))
+    weights = [
+        {k: jnp.asarray(v[r].detach().numpy()) for k, v in ensemble.parameters.items()}
+        for r in range(len(ensemble))
+    ]
+
+    def way(_: Ensemble, x: Tensor) -> Tensor:
+        points = jnp.asarray(x.numpy())
+        kernels = [np.array(compiled(points, w)) for w in weights]
+        return torch.from_numpy(np.stack(kernels))
+
+    return way
+
+
 def seconds(way: Kernel, ensemble: Ensemble, x: Tensor) -> float:
     """Seconds of one evaluation."""
     started = time.perf_counter()
@@ -73,7 +143,12 @@ def compare(name: str, points: int, replicas: int, rounds: int) -> dict[str, obj
         "jacobian": jacobian_ntk,
         "chosen": empirical_ntk,
     }
-    kernels = {way: f(ensemble, x) for way, f in ways.items()}  # also warms up
+    if (peer := peer_way(ensemble)) is not None:
+        ways["neural-tangents"] = peer
+    # Also warms up, and lets the peer print what it considers.
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kernels = {way: f(ensemble, x) for way, f in ways.items()}
     taken: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, f in ways.items():
@@ -88,6 +163,7 @@ def compare(name: str, points: int, replicas: int, rounds: int) -> dict[str, obj
         "R": replicas,
         "ms": {way: 1e3 * s for way, s in medians.items()},
         "plain / chosen": medians["plain loop"] / medians["chosen"],
+        "peer / chosen": medians.get("neural-tangents", math.nan) / medians["chosen"],
         "largest relative gap": gap,
     }
 
@@ -106,10 +182,12 @@ def main() -> None:
         for name in NETWORKS:
             line = compare(name, options.points, replicas, options.rounds)
             lines.append(line)
+            ratio = line["peer / chosen"]
+            peer = "" if math.isnan(ratio) else f"peer / chosen {ratio:.1f}  "
             times = "  ".join(f"{way} {ms:.1f}" for way, ms in line["ms"].items())
             print(
                 f"{name:22s} R={replicas}  ms: {times}  "
-                f"plain / chosen {line['plain / chosen']:.1f}  "
+                f"plain / chosen {line['plain / chosen']:.1f}  {peer}"
                 f"gap {line['largest relative gap']:.0e}",
                 flush=True,
             )

@@ -56,6 +56,12 @@ def _kernel(size: int) -> int:
     return size
 
 
+def _even(number: int) -> int:
+    if number < 2 or number % 2:
+        raise ValueError("must be an even number, 2 or larger")
+    return number
+
+
 def _device(name: str) -> str:
     # torch takes seconds to import; a check of names and types should not wait for it.
     from spectral_lib.training.devices import resolve_device
@@ -66,6 +72,7 @@ def _device(name: str) -> str:
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_unique)]
 Rising = Annotated[list[Count], Field(min_length=2), AfterValidator(_rising)]
@@ -73,6 +80,8 @@ RisingRates = Annotated[list[Positive], Field(min_length=2), AfterValidator(_ris
 Range = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_range)]
 Kernel = Annotated[int, AfterValidator(_kernel)]
 RisingKernels = Annotated[list[Kernel], Field(min_length=2), AfterValidator(_rising)]
+Even = Annotated[int, AfterValidator(_even)]
+RisingEven = Annotated[list[Even], Field(min_length=2), AfterValidator(_rising)]
 Device = Annotated[str, AfterValidator(_device)]
 
 

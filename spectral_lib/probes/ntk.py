@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
-from spectral_lib.models.fourier_features import FourierFeatures
+from spectral_lib.models.fourier_features import FourierFeatures, FourierSettings
 from spectral_lib.models.mlp import MLP
 from spectral_lib.probes.features_ntk import (
     MEMORY,
     dense_features_ntk,
     fourier_features_ntk,
 )
+from spectral_lib.theory.infinite_width import WideNetwork
 from spectral_lib.theory.kernel_flow import KernelFlow, kernel_flow
 from spectral_lib.training.ensemble import Ensemble, State
 from spectral_lib.training.loop import Measure
@@ -142,6 +143,19 @@ def ntk_on(x: Tensor, memory: int = MEMORY) -> Measure:
         return {"kernel": empirical_ntk(ensemble, x, memory=memory)}
 
     return measure
+
+
+def limit_of(settings: FourierSettings, terms: int = 150) -> WideNetwork:
+    """Limit of infinite width of a network, with ``terms`` powers of its kernel."""
+    return WideNetwork(
+        settings.frequencies,
+        settings.sigma_a,
+        settings.activation if settings.hidden else None,
+        settings.features,
+        settings.train_frequencies,
+        settings.train_phases,
+        terms,
+    )
 
 
 def predicted_flow(kernel: Tensor) -> KernelFlow:

@@ -49,6 +49,14 @@ def test_defaults_and_profiles_are_possible(name):
         ("derivative_operator", "reading", "book", "'notebook' or 'paper'"),
         ("derivative_operator", "learning_rate", "1e-3", "valid number"),
         ("derivative_operator", "kernel_size", 3, "did you mean 'kernel_sizes'"),
+        ("frequency_dynamics", "sigma_a", -1.0, "greater than or equal to 0"),
+        ("frequency_dynamics", "share", 2.0, "must be positive and below"),
+        ("frequency_dynamics", "share", 0.0, "share = 0.0"),
+        ("frequency_dynamics", "width", 8001, "must be an even number"),
+        ("frequency_dynamics", "widths", [8000, 500], "must rise"),
+        ("frequency_dynamics", "frequencies", [50.0, 10.0], "must rise"),
+        ("frequency_dynamics", "reach", 60, "use more than 70"),
+        ("frequency_dynamics", "elements", 3001, "no node on the jump"),
         ("instabilities", "kernel_size", 257, "larger than the image"),
         ("instabilities", "kernel_sizes", [16, 300], "larger than the image"),
         ("instabilities", "equation_decay", 0.0, "equation_decay = 0.0"),
@@ -73,3 +81,12 @@ def test_impossible_parameter(name, parameter, value, said):
         parameters.check(defaults | {parameter: value})
     assert said in str(told.value)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "points"), [("points", 40), ("fine_points", 120)]
+)
+def test_too_few_points_are_told_with_their_nyquist_number(parameter, points):
+    defaults, parameters = chapter("frequency_dynamics")
+    with pytest.warns(UserWarning, match=rf"^{points} points .* \(Nyquist\)"):
+        parameters.check(defaults | {parameter: points})

@@ -10,6 +10,7 @@ from spectral_lib.probes.features_ntk import dense_features_ntk, fourier_feature
 from spectral_lib.probes.ntk import (
     empirical_ntk,
     jacobian_ntk,
+    limit_of,
     mlp_ntk,
     ntk_on,
     predicted_flow,
@@ -130,6 +131,25 @@ def test_monte_carlo_error_falls_like_the_root_of_the_width():
         errors.append(float(relative_change(kernel, wanted).mean()))
     slope = np.polyfit(np.log(widths), np.log(errors), 1)[0]
     assert slope == pytest.approx(-0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sigma_a": 1.7},
+        {"train_frequencies": False},
+        {"features": "phase", "sigma_a": 0.6},
+        {"features": "phase", "train_phases": False},
+        {"hidden": 300, "activation": "tanh"},
+        {"hidden": 300, "activation": "relu", "sigma_a": 1.5},
+    ],
+)
+def test_the_limit_of_a_networks_settings_is_what_its_kernel_tends_to(options):
+    settings = FourierSettings(600, NORMAL, antisymmetric=False, **options)
+    ensemble = initialise(lambda: FourierFeatures(settings), range(30))
+    mean = empirical_ntk(ensemble, X.float()).double().mean(0)
+    wanted = torch.from_numpy(limit_of(settings).kernel(X))
+    assert float(relative_change(mean, wanted)) < 0.05
 
 
 @pytest.mark.parametrize("antisymmetric", [False, True])
