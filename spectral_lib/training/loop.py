@@ -10,9 +10,17 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from spectral_lib.data.dataset import Augment, Dataset
+from spectral_lib.training.checkpoints import (
+    FOLDER,
+    Checkpoint,
+    CheckpointFile,
+    checkpoint_files,
+)
 from spectral_lib.training.ensemble import Ensemble, concatenate, evaluating
+from spectral_lib.training.fingerprints import fingerprint, machine
 from spectral_lib.training.losses import Loss, mse
 from spectral_lib.training.optimizers import Optimizer, OptimizerSettings
+from spectral_lib.training.progress import Progress, Readings, Record, record
 
 Measure = Callable[[Ensemble], Mapping[str, Tensor]]
 
@@ -43,22 +51,12 @@ class Probe:
     """A measurement and the epochs at which to take it (0 is before training).
 
     ``measure`` maps an ensemble to named tensors [R, ...]. It runs without gradients,
-    in evaluation mode, and cannot change the run.
+    in evaluation mode, and cannot change the run. torch's random state, which
+    ``torch.initial_seed()`` tells, depends on the epoch and the first replica's seed.
     """
 
     measure: Measure
     epochs: frozenset[int]
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a probe saw: ``epochs`` [T] and named tensors [T, R, ...] on the CPU."""
-
-    epochs: Tensor
-    values: dict[str, Tensor]
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self.values[name]
 
 
 @dataclass(frozen=True)
@@ -88,6 +86,7 @@ def train(
     probes: Mapping[str, Probe] | None = None,
     *,
     label: str = "training",
+    checkpoint: Checkpoint | None = None,
 ) -> Run:
     """Train all replicas of an ensemble; stacked, or one after another.
 
@@ -95,10 +94,18 @@ def train(
     depends on the replica's seed alone; an incomplete last batch is left out. What a
     network draws itself (dropout) is seeded too. The ensemble handed in is not changed.
 
+    With a checkpoint, a run that was killed goes on from the last epoch saved, and on a
+    CPU ends bitwise as if it had not been; a run that was finished is read from its
+    file and nothing is trained. The environment variable SPECTRAL_CHECKPOINTS, a
+    folder, does so for every call without a checkpoint. Replicas that train one after
+    another are runs of their own with a file each. Probes must be pure functions: what
+    one keeps to itself is not in the file.
+
     Raises
     ------
     ValueError
-        If a data set is smaller than a batch, or hyperparameters do not fit R.
+        If a data set is smaller than a batch, or hyperparameters do not fit R; if a
+        checkpoint cannot be written or belongs to another run.
     """
     sets = [data] if isinstance(data, Dataset) else list(data)
     for s in sets:
@@ -109,17 +116,44 @@ def train(
             )
     probes = probes or {}
     size = len(ensemble)
+    runs = [(ensemble, settings)]
+    if not ensemble.stacked and size > 1:
+        runs = [
+            (
+                ensemble.replica(r),
+                replace(settings, optimizer=settings.optimizer.replica(r)),
+            )
+            for r in range(size)
+        ]
+    files: Sequence[CheckpointFile | None] = [None] * len(runs)
+    if checkpoint is not None or os.environ.get(FOLDER):
+        files = _files(checkpoint, label, runs, sets, probes)
     steps = sum(len(s) // settings.batch_size for s in sets) * settings.epochs
-    passes = 1 if ensemble.stacked else size
     quiet = bool(os.environ.get("CI") or os.environ.get("SPECTRAL_BUILD"))
-    with tqdm(total=steps * passes, desc=label, disable=quiet, leave=False) as bar:
-        if ensemble.stacked or size == 1:
-            return _seeded(ensemble, sets, settings, probes, bar)
-        parts = []
-        for r in range(size):
-            alone = replace(settings, optimizer=settings.optimizer.replica(r))
-            parts.append(_seeded(ensemble.replica(r), sets, alone, probes, bar))
-    return _join(parts)
+    total = steps * len(runs)
+    with tqdm(total=total, desc=label, disable=quiet, leave=False) as bar:
+        parts = [
+            _seeded(part, sets, how, probes, bar, file)
+            for (part, how), file in zip(runs, files, strict=True)
+        ]
+    return parts[0] if len(parts) == 1 else _join(parts)
+
+
+def _files(
+    checkpoint: Checkpoint | None,
+    label: str,
+    runs: Sequence[tuple[Ensemble, TrainSettings]],
+    sets: Sequence[Dataset],
+    probes: Mapping[str, Probe],
+) -> list[CheckpointFile]:
+    """The file of each run, all checked before the first is trained."""
+    shared = machine(runs[0][0].device) | fingerprint(data=sets, probes=probes)
+    prints = [fingerprint(ensemble=part, settings=how) | shared for part, how in runs]
+    files = checkpoint_files(checkpoint, label, prints)
+    for file, (part, _) in zip(files, runs, strict=True):
+        # The weights and at most two moments.
+        file.prepare(3 * sum(p.nbytes for p in part.parameters.values()))
+    return files
 
 
 def _seeded(
@@ -128,13 +162,14 @@ def _seeded(
     settings: TrainSettings,
     probes: Mapping[str, Probe],
     bar: tqdm,
+    file: CheckpointFile | None,
 ) -> Run:
     """Train with the global random state set, for networks that draw (dropout)."""
     devices = [ensemble.device] if ensemble.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         # Not the seed itself: masks must not repeat what initialised the weights.
         torch.manual_seed(ensemble.seeds[0] + 1_000_000_007)
-        return _train(ensemble, sets, settings, probes, bar)
+        return _train(ensemble, sets, settings, probes, bar, file)
 
 
 def _train(
@@ -143,6 +178,7 @@ def _train(
     settings: TrainSettings,
     probes: Mapping[str, Probe],
     bar: tqdm,
+    file: CheckpointFile | None,
 ) -> Run:
     started = time.perf_counter()
     buffers = {k: v.clone() for k, v in ensemble.buffers.items()}
@@ -151,13 +187,16 @@ def _train(
     steps = sum(len(s) // settings.batch_size for s in sets)
     optimizer = Optimizer(weights, settings.optimizer, steps * settings.epochs)
     orders = [torch.Generator().manual_seed(seed) for seed in ensemble.seeds]
-    readings: dict[str, list[tuple[int, Mapping[str, Tensor]]]] = {
-        p: [] for p in probes
-    }
-    losses: list[Tensor] = []
+    readings: Readings = {name: [] for name in probes}
+    done = Progress(weights.detach(), buffers, optimizer, orders, readings)
 
-    _measure(ensemble.unflatten(weights.detach()), probes, 0, readings)
-    for epoch in range(1, settings.epochs + 1):
+    if file is not None and (saved := file.load()) is not None:
+        done.restore(saved)
+        bar.update(steps * done.epoch)
+    else:
+        _measure(ensemble.unflatten(weights.detach()), probes, 0, done.readings)
+    before = done.seconds
+    for epoch in range(done.epoch + 1, settings.epochs + 1):
         total = torch.zeros(len(ensemble), device=ensemble.device)
         optimizer.start_epoch(epoch)
         for data in sets:
@@ -172,18 +211,24 @@ def _train(
                 (gradient,) = torch.autograd.grad(loss.sum(), weights)
                 optimizer.step(gradient)
                 total += loss.detach()
-        losses.append((total / steps).cpu())
+        done.losses.append((total / steps).cpu())
         bar.update(steps)
-        _measure(ensemble.unflatten(weights.detach()), probes, epoch, readings)
+        _measure(ensemble.unflatten(weights.detach()), probes, epoch, done.readings)
+        done.epoch = epoch
+        done.seconds = before + time.perf_counter() - started
+        last = epoch == settings.epochs
+        if file is not None and (last or file.due()):
+            file.save(done.state(finished=last))
 
+    losses = done.losses
     history = torch.stack(losses) if losses else torch.zeros(0, len(ensemble))
     diverged = ~history.isfinite()
     return Run(
         ensemble.unflatten(weights.detach()),
-        {name: _record(taken) for name, taken in readings.items()},
+        {name: record(taken) for name, taken in done.readings.items()},
         history,
         torch.where(diverged.any(0), _first(diverged), -1),
-        time.perf_counter() - started,
+        done.seconds if losses else time.perf_counter() - started,
     )
 
 
@@ -200,7 +245,7 @@ def _measure(
     ensemble: Ensemble,
     probes: Mapping[str, Probe],
     epoch: int,
-    readings: dict[str, list[tuple[int, Mapping[str, Tensor]]]],
+    readings: Readings,
 ) -> None:
     """Take the readings due at an epoch, leaving mode and random state as they were."""
     due = [name for name, probe in probes.items() if epoch in probe.epochs]
@@ -209,17 +254,16 @@ def _measure(
     devices = [ensemble.device] if ensemble.device.type == "cuda" else []
     undisturbed = torch.random.fork_rng(devices=devices)
     with torch.no_grad(), undisturbed, evaluating(ensemble.module):
+        # Probes that draw do so anew at each epoch, and alike in a resumed run.
+        torch.manual_seed(2_000_000_011 + 100_003 * ensemble.seeds[0] + epoch)
         for name in due:
             seen = probes[name].measure(ensemble)
-            readings[name].append((epoch, {k: v.cpu() for k, v in seen.items()}))
+            readings[name].append((epoch, _kept(seen)))
 
 
-def _record(taken: Sequence[tuple[int, Mapping[str, Tensor]]]) -> Record:
-    names = taken[0][1] if taken else ()
-    return Record(
-        torch.tensor([epoch for epoch, _ in taken]),
-        {name: torch.stack([seen[name] for _, seen in taken]) for name in names},
-    )
+def _kept(seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies on the CPU: what a probe hands out may be a view of the weights."""
+    return {name: value.to("cpu", copy=True) for name, value in seen.items()}
 
 
 def _first(event: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ Section 4.1).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -152,12 +152,29 @@ class Optimizer:
         self.drops = self.scale = 1.0
         self.mean = torch.zeros_like(weights)
         self.square = torch.zeros_like(weights)
-        self._update = self._adam if settings.kind == "adam" else self._sgd
 
     def start_epoch(self, epoch: int) -> None:
         """Set the learning rate of an epoch, counted from 1."""
         passed = sum(milestone < epoch for milestone in self.settings.milestones)
         self.drops = self.settings.drop**passed
+
+    def state(self) -> dict[str, Tensor | int]:
+        """What the next step depends on besides the weights; shares the memory."""
+        sgd = self.settings.kind == "sgd"
+        moving = any(_as_list(self.settings.momentum))
+        moments = {"mean": self.mean} if moving or not sgd else {}
+        if not sgd:
+            moments["square"] = self.square
+        return {"steps": self.steps, **moments}
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, Tensor | int]) -> None:
+        """Go on from what `state` gave."""
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                getattr(self, name).copy_(value)
+            else:
+                setattr(self, name, value)
 
     @torch.no_grad()
     def step(self, gradient: Tensor) -> None:
@@ -170,7 +187,10 @@ class Optimizer:
             clip = self.settings.clip
             norm = gradient.norm(dim=1, keepdim=True)
             gradient = gradient * (clip / norm.clamp(min=clip))
-        self.weights -= self._update(gradient)
+        # Not a bound method kept on the object: such a cycle would keep the weights and
+        # moments of finished runs in memory.
+        adam = self.settings.kind == "adam"
+        self.weights -= self._adam(gradient) if adam else self._sgd(gradient)
 
     def _fall(self) -> float:
         """Share of the learning rate that the schedule leaves to this step."""
