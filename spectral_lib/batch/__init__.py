@@ -1,0 +1,1 @@
+"""Chapters over many parameters: sweeps with papermill, on one machine or a cluster."""
