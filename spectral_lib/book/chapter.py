@@ -8,13 +8,14 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+import yaml
 from IPython.display import HTML, Markdown, display
 from ipywidgets import Widget
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from spectral_lib.book.ledger import MIME_TYPE
-from spectral_lib.book.parameters import ChapterParameters, defaults
+from spectral_lib.book.parameters import MACHINE, ChapterParameters, defaults
 from spectral_lib.report import tables
 from spectral_lib.report.claims import (
     Claim,
@@ -163,6 +164,12 @@ class Chapter:
         return [self.rows[c.id] for c in self.claims.claims]
 
 
+def _profile(name: str, profile: str) -> dict[str, Any]:
+    """What a profile's file changes, if the notebook runs in its repository."""
+    path = Path("..") / "params" / profile / f"{name}.yaml"
+    return yaml.safe_load(path.read_text()) or {} if path.is_file() else {}
+
+
 def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
     """Prepare device, threads, figure style and claims for a chapter's notebook.
 
@@ -179,9 +186,14 @@ def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
         for key, value in parameters.model_dump().items()
         if key not in usual or usual[key] != value
     }
-    # A changed quick run must not be mistaken for the quick profile.
-    altered = parameters.profile == "quick" and changed.keys() - {"device"}
-    label = "quick, changed" if altered else parameters.profile
+    # A changed run must not be mistaken for its profile.
+    expected = usual | _profile(name, parameters.profile)
+    altered = [
+        key
+        for key, value in parameters.model_dump().items()
+        if key not in MACHINE and (key not in expected or expected[key] != value)
+    ]
+    label = f"{parameters.profile}, changed" if altered else parameters.profile
     came_from = provenance(name, label, parameters.seeds, device, changed)
     print(came_from.line())
     return Chapter(claims, parameters.profile, device, came_from)

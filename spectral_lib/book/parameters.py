@@ -85,6 +85,10 @@ RisingEven = Annotated[list[Even], Field(min_length=2), AfterValidator(_rising)]
 Device = Annotated[str, AfterValidator(_device)]
 
 
+MACHINE = ("data_root", "device")
+"""Parameters that say where a chapter runs, not what it computes."""
+
+
 class ChapterParameters(BaseModel):
     """What every chapter takes; a chapter adds its own fields and combinations."""
 

@@ -26,16 +26,13 @@ from papermill.parameterize import parameterize_notebook
 from spectral_lib.book.execution import Chapter, execute_chapters
 from spectral_lib.book.files import write_atomic
 from spectral_lib.book.ledger import claims_of
-from spectral_lib.book.parameters import defaults
+from spectral_lib.book.parameters import MACHINE, defaults
 from spectral_lib.report.claims import load_claims
 
 Record = dict[str, Any]
 
 LARGE = ("gpu", "paper")
 """Profiles that are recorded, the larger one last."""
-
-MACHINE = ("data_root", "device")
-"""Parameters that say where, not what: they may differ between machines."""
 
 
 def record(
@@ -66,7 +63,7 @@ def record(
         If a name is unknown, or files differ from the commit that the record would
         name.
     RuntimeError
-        If the chapter fails; nothing is recorded then.
+        If the chapter fails, or files change while it runs; nothing is recorded then.
     """
     import torch
 
@@ -81,14 +78,14 @@ def record(
     commit = _clean_commit(root)
     work = root / "book" / "_build" / "records" / profile
     work.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("SPECTRAL_CHECKPOINTS", str(work / f"{chapter}.checkpoints"))
+    checkpoints = {"SPECTRAL_CHECKPOINTS": str(work / f"{chapter}.checkpoints")}
     notebook = load_notebook_node(str(root / "book" / f"{chapter}.ipynb"))
     file = work / f"{chapter}.ipynb"
     nbformat.write(parameterize_notebook(notebook, given), file)
     (run,) = execute_chapters(
         [Chapter(chapter, file, root / "book")],
         jobs=1,
-        environment=os.environ,
+        environment=checkpoints | dict(os.environ),
         timeout=0,
         on_finish=lambda run: nbformat.write(run.notebook, file),
     )
@@ -96,7 +93,12 @@ def record(
         raise RuntimeError(run.failure.describe(chapter))
     rows = claims_of(chapter, run.notebook)
     if not rows:
-        raise ValueError(f"{chapter} published no claims; there is nothing to record.")
+        raise RuntimeError(f"{chapter} published no claims; nothing can be recorded.")
+    if _clean_commit(root) != commit:
+        raise RuntimeError(
+            f"the repository moved on from {commit} during the run; run it again: the "
+            "trainings whose code is the same are taken from their checkpoints."
+        )
     made = {
         "commit": commit,
         "date": datetime.now(UTC).date().isoformat(),
@@ -176,12 +178,15 @@ def differences(record: Record, root: Path) -> list[str]:
             "statistic": claim.statistic,
             "quantity": claim.quantity,
             "threshold": claim.bar(),
+            "interval": claim.interval,
+            "control": claim.control,
         }
+        was = {**then, "control": then["control"]["name"]}
         for key, value in now.items():
-            if then.get(key) != value:
+            if was.get(key) != value:
                 told.append(
                     f"{chapter}, {profile}: {key} of {claim.id!r} was "
-                    f"{then.get(key)!r} and is {value!r}."
+                    f"{was.get(key)!r} and is {value!r}."
                 )
     return told
 

@@ -59,12 +59,14 @@ _SCALINGS = {
 class Images:
     """Training and test set: inputs [examples, channels, side, side], labels.
 
-    ``scaling`` says how inputs were made from pixels in [0, 1].
+    ``scaling`` says how inputs were made from pixels in [0, 1]; ``classes`` counts the
+    classes of the whole set, of which a part need not hold all.
     """
 
     train: Dataset
     test: Dataset
     scaling: Scaling = Scaling()
+    classes: int = 10
 
     @property
     def channels(self) -> int:
@@ -75,11 +77,6 @@ class Images:
     def side(self) -> int:
         """Pixels along a side."""
         return self.train.inputs.shape[-1]
-
-    @property
-    def classes(self) -> int:
-        """Number of classes: the largest label of both sets, plus 1."""
-        return 1 + max(int(s.targets.max()) for s in self._both())
 
     @property
     def mean_norm(self) -> float:
@@ -167,7 +164,8 @@ def load_images(
     ----------
     name
         "digits" needs nothing else; the others are read from parquet files and padded
-        to 32 pixels with the value 0, which is the mean colour.
+        to 32 pixels with the value 0: the mean colour if they are scaled by it, black
+        with ``Scaling()``.
     root
         Folder that holds ``name/train-*.parquet`` and ``name/test-*.parquet``, or "hub"
         for the Hugging Face hub; if empty, what the environment variable SPECTRAL_DATA
@@ -218,7 +216,8 @@ def load_images(
         inputs = F.pad(inputs, [margin] * 4) if margin else inputs
         return Dataset(inputs, labels.to(device))
 
-    return Images(load("train", size), load("test", test_size), how)
+    classes = SOURCES[name].classes
+    return Images(load("train", size), load("test", test_size), how, classes)
 
 
 def _read(

@@ -18,7 +18,7 @@ class NoisyLabels:
     data
         All examples, with the noisy labels.
     chosen
-        Rows of the examples whose label was put at risk, rising.
+        Rows of the examples whose label was put at risk, rising; on the data's device.
     clean
         The labels [examples] as they were.
     """
@@ -65,9 +65,8 @@ def shuffle_labels(
     generator = torch.Generator().manual_seed(seed)
     chosen = _choose(data, share, generator, balanced)
     order = torch.randperm(len(chosen), generator=generator)
-    rows = chosen.to(data.targets.device)
     labels = data.targets.clone()
-    labels[rows] = data.targets[rows[order.to(rows.device)]]
+    labels[chosen] = data.targets[chosen[order.to(chosen.device)]]
     return NoisyLabels(replace(data, targets=labels), chosen, data.targets)
 
 
@@ -94,9 +93,8 @@ def flip_labels(
             f"0 to {classes - 1}."
         )
     step = torch.randint(1, classes, (len(chosen),), generator=generator)
-    rows = chosen.to(data.targets.device)
     labels = data.targets.clone()
-    labels[rows] = (labels[rows] + step.to(rows.device)) % classes
+    labels[chosen] = (labels[chosen] + step.to(chosen.device)) % classes
     return NoisyLabels(replace(data, targets=labels), chosen, data.targets)
 
 
@@ -111,9 +109,9 @@ def _choose(
             "give one class index an example."
         )
     count = round(share * len(data))
-    if count == 0:
-        return torch.zeros(0, dtype=torch.long)
-    if balanced:
+    if balanced and count:
         seed = int(torch.randint(2**31, (), generator=generator))
-        return balanced_rows(data.targets, count, seed)
-    return torch.randperm(len(data), generator=generator)[:count].sort().values
+        rows = balanced_rows(data.targets, count, seed)
+    else:
+        rows = torch.randperm(len(data), generator=generator)[:count].sort().values
+    return rows.to(data.targets.device)

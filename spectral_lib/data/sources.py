@@ -205,7 +205,12 @@ def _from_hub(name: str, split: str) -> Path:
     file = f"{source.folder}/{split}-00000-of-00001.parquet"
     try:
         from huggingface_hub import hf_hub_download
-
+    except ImportError:
+        raise ValueError(
+            f"{name} from the hub needs the package huggingface_hub; install it, or "
+            "set data_root to a folder that holds the files, or use the data 'digits'."
+        ) from None
+    try:
         path = Path(
             hf_hub_download(
                 source.repository,

@@ -125,7 +125,8 @@ def follow_paths(
     """Follow each of P paths, ``settings.chunk`` points of any of them at a time.
 
     Shapes: inputs [images, ...], pairs [P, 2] rows of them, P > 0. A pair of equal
-    images has one point. What is returned grows with P; `average_paths` does not.
+    images has one point. What is returned grows with P; `average_paths` does not. On
+    CUDA the order of sums, and so the last bits, may differ between calls.
     """
     size, bins = len(pairs), settings.bins
     lengths = path_lengths(inputs, pairs)

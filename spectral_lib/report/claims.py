@@ -297,6 +297,7 @@ def entry(claim: Claim, file: ClaimsFile, **measured: Any) -> dict[str, Any]:
         "statistic": claim.statistic,
         "quantity": claim.quantity,
         "threshold": claim.bar(),
+        "interval": claim.interval,
         "resolution": claim.resolution(),
         "frozen": file.frozen,
         "rounding_decides": claim.rounding_decides,

@@ -51,8 +51,9 @@ class Probe:
     """A measurement and the epochs at which to take it (0 is before training).
 
     ``measure`` maps an ensemble to named tensors [R, ...]. It runs without gradients,
-    in evaluation mode, and cannot change the run. torch's random state, which
-    ``torch.initial_seed()`` tells, depends on the epoch and the first replica's seed.
+    in evaluation mode, and cannot change the run. torch's random state is
+    seeded by the epoch alone: what a probe draws is new at each epoch, and the same for
+    replicas that train one after another.
     """
 
     measure: Measure
@@ -104,17 +105,13 @@ def train(
     Raises
     ------
     ValueError
-        If a data set is smaller than a batch, or hyperparameters do not fit R; if a
-        checkpoint cannot be written or belongs to another run.
+        If there are no data, a data set is smaller than a batch or on another device,
+        hyperparameters do not fit R, a probe is due after the end, or the network is in
+        evaluation mode; if a checkpoint cannot be written or belongs to another run.
     """
     sets = [data] if isinstance(data, Dataset) else list(data)
-    for s in sets:
-        if len(s) < settings.batch_size:
-            raise ValueError(
-                f"a data set of {len(s)} examples is smaller than "
-                f"batch_size {settings.batch_size}; use a smaller batch."
-            )
     probes = probes or {}
+    _check(ensemble, sets, settings, probes)
     size = len(ensemble)
     runs = [(ensemble, settings)]
     if not ensemble.stacked and size > 1:
@@ -137,6 +134,42 @@ def train(
             for (part, how), file in zip(runs, files, strict=True)
         ]
     return parts[0] if len(parts) == 1 else _join(parts)
+
+
+def _check(
+    ensemble: Ensemble,
+    sets: Sequence[Dataset],
+    settings: TrainSettings,
+    probes: Mapping[str, Probe],
+) -> None:
+    """Raise a ValueError for what cannot be trained, before anything is."""
+    if not sets:
+        raise ValueError("there are no data sets; give at least one.")
+    for s in sets:
+        if len(s) < settings.batch_size:
+            raise ValueError(
+                f"a data set of {len(s)} examples is smaller than "
+                f"batch_size {settings.batch_size}; use a smaller batch."
+            )
+        for values in (s.inputs, s.targets):
+            if values.device != ensemble.device:
+                raise ValueError(
+                    f"data are on {values.device} and the ensemble on "
+                    f"{ensemble.device}; move one to the other."
+                )
+    settings.optimizer.check_replicas(len(ensemble))
+    for name, probe in probes.items():
+        late = [epoch for epoch in probe.epochs if not 0 <= epoch <= settings.epochs]
+        if late:
+            raise ValueError(
+                f"the probe {name!r} is due at epoch {late[0]} of {settings.epochs}; "
+                "give epochs from 0 to the last one."
+            )
+    if not ensemble.module.training:
+        raise ValueError(
+            "the network is in evaluation mode, as Ensemble.of makes it to be "
+            "measured; call ensemble.module.train() first."
+        )
 
 
 def _files(
@@ -254,8 +287,9 @@ def _measure(
     devices = [ensemble.device] if ensemble.device.type == "cuda" else []
     undisturbed = torch.random.fork_rng(devices=devices)
     with torch.no_grad(), undisturbed, evaluating(ensemble.module):
-        # Probes that draw do so anew at each epoch, and alike in a resumed run.
-        torch.manual_seed(2_000_000_011 + 100_003 * ensemble.seeds[0] + epoch)
+        # Probes that draw do so anew at each epoch, and alike in a resumed run and for
+        # all replicas.
+        torch.manual_seed(2_000_000_011 + epoch)
         for name in due:
             seen = probes[name].measure(ensemble)
             readings[name].append((epoch, _kept(seen)))

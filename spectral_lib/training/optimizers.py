@@ -101,6 +101,16 @@ class OptimizerSettings:
         if self.kind == "adam" and set(_as_list(self.factor)) != {1}:
             raise ValueError("factor belongs to 'sgd'; leave it at 1 for Adam.")
 
+    def check_replicas(self, size: int) -> None:
+        """Raise ValueError unless each sequence has one value for each replica."""
+        for name in PER_REPLICA:
+            value = getattr(self, name)
+            if isinstance(value, Sequence) and len(value) != size:
+                raise ValueError(
+                    f"{name} has {len(value)} values for {size} replicas; "
+                    "give one number or one value a replica."
+                )
+
     def replica(self, r: int) -> "OptimizerSettings":
         """Settings of replica r alone."""
         single = {
@@ -140,14 +150,15 @@ class Optimizer:
     ) -> None:
         if settings.schedule == "cosine" and total is None:
             raise ValueError("schedule 'cosine' needs the total number of steps.")
+        settings.check_replicas(len(weights))
         self.weights = weights
         self.total = total
         self.nesterov = settings.nesterov
         self.settings = settings
-        self.learning_rate = _column("learning_rate", settings.learning_rate, weights)
-        self.momentum = _column("momentum", settings.momentum, weights)
-        self.weight_decay = _column("weight_decay", settings.weight_decay, weights)
-        self.factor = _column("factor", settings.factor, weights)
+        self.learning_rate = _column(settings.learning_rate, weights)
+        self.momentum = _column(settings.momentum, weights)
+        self.weight_decay = _column(settings.weight_decay, weights)
+        self.factor = _column(settings.factor, weights)
         self.steps = 0
         self.drops = self.scale = 1.0
         self.mean = torch.zeros_like(weights)
@@ -238,15 +249,8 @@ def perturbed_product(
     return (eta * k) * (gradient / k)
 
 
-def _column(
-    name: str, value: PerReplica | Sequence[int], weights: Tensor
-) -> Tensor | float:
+def _column(value: PerReplica | Sequence[int], weights: Tensor) -> Tensor | float:
     """A hyperparameter as a number, or as [R, 1]."""
     if not isinstance(value, Sequence):
         return value
-    if len(value) != len(weights):
-        raise ValueError(
-            f"{name} has {len(value)} values for {len(weights)} replicas; "
-            "give one number or one value a replica."
-        )
     return torch.tensor(value, dtype=weights.dtype, device=weights.device)[:, None]

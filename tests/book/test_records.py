@@ -118,8 +118,18 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
     edit(claims, "threshold: 1.0", "threshold: 0.5")
     (told,) = differences(one, repository)
     assert "threshold of 'size-counts' was" in told
+    edit(claims, 'control: "size 0"', 'control: "size 1"')
+    assert len(differences(one, repository)) == 2
     edit(claims, "id: size-counts", "id: size-weighs")
     assert len(differences(one, repository)) == 2
+
+
+def test_a_run_whose_files_change_meanwhile_is_not_recorded(repository, monkeypatch):
+    commits = iter(["one", "two"])
+    monkeypatch.setattr(records, "_clean_commit", lambda root: next(commits))
+    with pytest.raises(RuntimeError, match="moved on from one"):
+        records.record(repository, "tiny", "gpu")
+    assert not (repository / "results").exists()
 
 
 def test_nothing_is_recorded_of_a_failed_run(repository, monkeypatch):
@@ -194,7 +204,8 @@ def test_the_front_page_shows_recorded_runs_and_refuses_old_ones(tmp_path):
     row = claim("alpha-one", "inconclusive", estimate=0.0321, profile="gpu")
     wanted = CLAIMS.replace("size-counts", "alpha-one").replace("tiny", "alpha")
     (book.folder / "claims" / "alpha.yaml").write_text(wanted)
-    row |= {"statistic": "value", "quantity": "size", "threshold": "> 1"}
+    row |= {"statistic": "value", "quantity": "size", "interval": "t"}
+    row["control"] = {"name": "size 0", "estimate": 0.0, "ci_low": None}
     params = tmp_path / "params" / "gpu"
     params.mkdir(parents=True)
     (params / "alpha.yaml").write_text("profile: gpu\n")
@@ -225,3 +236,20 @@ def test_the_front_page_shows_recorded_runs_and_refuses_old_ones(tmp_path):
 def test_the_records_of_this_repository_fit_it():
     found = read_records(REPOSITORY / "results")
     assert [line for one in found for line in differences(one, REPOSITORY)] == []
+
+
+def test_a_changed_run_does_not_bear_its_profiles_name(repository, monkeypatch):
+    monkeypatch.chdir(repository / "book")
+    namespace: dict = {"__name__": "tiny"}
+    exec(CHECK.split("\nP = ")[0], namespace)
+    usual = {"seeds": [1, 2, 3], "device": "cpu"}
+
+    def label(profile, size, root="elsewhere"):
+        given = usual | {"profile": profile, "size": size, "data_root": root}
+        parameters = namespace["Parameters"].check(given)
+        return namespace["open_chapter"]("tiny", parameters).provenance.profile
+
+    assert label("quick", 2) == "quick"
+    assert label("quick", 3) == "quick, changed"
+    assert label("gpu", 4) == "gpu"
+    assert label("gpu", 2) == "gpu, changed"

@@ -213,6 +213,19 @@ def test_probes_leave_the_run_bitwise_unchanged(stacked, data):
     assert ensemble.module.training
 
 
+@pytest.mark.parametrize("stacked", [True, False])
+def test_what_a_probe_draws_depends_on_the_epoch_alone(stacked, data):
+    def draw(ensemble):
+        return {"number": torch.rand(1).expand(len(ensemble))}
+
+    ensemble = initialise(mlp, SEEDS, dtype=torch.float64, stacked=stacked)
+    probes = {"draw": Probe(draw, every(4))}
+    seen = train(ensemble, data, TrainSettings(4, BATCH), probes).records["draw"]
+    numbers = seen["number"]  # [T, R]
+    assert (numbers == numbers[:, :1]).all()
+    assert len(numbers[:, 0].unique()) == 5
+
+
 def test_batch_norm_statistics_survive_a_probe(data):
     def build():
         return nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8), nn.Linear(8, 20))
@@ -305,6 +318,26 @@ def test_every_holds_start_and_end():
         (lambda d: train(initialise(mlp, (1,)), d, TrainSettings(1, 99)), "smaller"),
         (lambda d: initialise(mlp, ()), "seeds is empty"),
         (lambda d: Dataset(d.inputs, d.targets[:3]), "as many"),
+        (lambda d: train(initialise(mlp, (1,)), [], TrainSettings(1, 2)), "no data"),
+        (
+            lambda d: train(
+                initialise(mlp, (1,), device="meta"), d, TrainSettings(1, 2)
+            ),
+            "data are on cpu and the ensemble on meta",
+        ),
+        (
+            lambda d: train(Ensemble.of(mlp().double()), d, TrainSettings(1, 2)),
+            "evaluation mode",
+        ),
+        (
+            lambda d: train(
+                initialise(mlp, (1,), dtype=torch.float64),
+                d,
+                TrainSettings(3, 2),
+                {"late": Probe(lambda e: {}, frozenset([0, 7]))},
+            ),
+            "'late' is due at epoch 7 of 3",
+        ),
         (lambda d: TrainSettings(-1, 4), "epochs"),
         (lambda d: TrainSettings(1, 0), "batch_size"),
         (lambda d: OptimizerSettings("adagrad"), "'sgd' or 'adam'"),
@@ -320,6 +353,14 @@ def test_every_holds_start_and_end():
         (
             lambda d: train(
                 initialise(mlp, (1, 2), dtype=torch.float64),
+                d,
+                TrainSettings(1, BATCH, OptimizerSettings("sgd", (1.0, 1.0, 1.0))),
+            ),
+            "3 values for 2 replicas",
+        ),
+        (
+            lambda d: train(
+                initialise(mlp, (1, 2), dtype=torch.float64, stacked=False),
                 d,
                 TrainSettings(1, BATCH, OptimizerSettings("sgd", (1.0, 1.0, 1.0))),
             ),
