@@ -1,7 +1,5 @@
 """Recorded runs: made by running a chapter, and refused once they no longer fit."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from pathlib import Path
