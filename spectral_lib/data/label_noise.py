@@ -53,7 +53,8 @@ def shuffle_labels(
     share
         Of the examples to choose, 0 to 1.
     seed
-        Of the choice and of the shuffle.
+        Of the choice and of the shuffle. Take another one for a part of the same data:
+        equal seeds choose equal rows.
     balanced
         Choose equally many of each class.
 

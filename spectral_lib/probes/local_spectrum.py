@@ -101,6 +101,18 @@ def ratios(energy: Tensor, form: Form = "squared") -> Tensor:
     return (energy / whole).log()
 
 
+def straight_line(samples: int) -> Tensor:
+    """R_k - R_1 of a function that is straight along the line, k = 1 ... N / 2.
+
+    Its transform is that of the jump between the line's ends, with modulus proportional
+    to 1 / sin(pi k / N): an output that hardly bends has this spectrum, whatever its
+    slope.
+    """
+    k = torch.arange(1, samples // 2 + 1, dtype=torch.float64)
+    size = (torch.pi * k / samples).sin()
+    return 2 * (size[0] / size).log()
+
+
 def high_share(ratio: Tensor, first: int = 5) -> Tensor:
     """Share of the energy at k >= first; R_k of the squared form [..., K + 1]."""
     return ratio[..., first:].exp().sum(-1)
@@ -156,11 +168,11 @@ def local_spectrum(
 ) -> Measure:
     """Measure ``R`` [R, N / 2 + 1] around points of a data set; no labels are needed.
 
-    Points, directions and augmentation come from the measure's own generator. With
-    ``redraw`` each reading has new ones, as in the paper: readings are the same again
-    for the same sequence of calls on a new measure. Without it all readings share the
-    first draw, which leaves what the network changed and hides how few points there
-    are. Replicas of one reading share points and directions.
+    Points, directions and augmentation depend on ``seed`` and, with ``redraw``, on the
+    seed of torch's global random state, which `train` sets anew at each epoch: so each
+    epoch has its own draw, as in the paper, shared by all replicas and by a run that
+    is taken up again. Without ``redraw`` all readings share one draw, which leaves what
+    the network changed and hides how few points there are.
 
     Parameters
     ----------
@@ -172,9 +184,9 @@ def local_spectrum(
         Examples drawn without replacement for a reading; None, or as many as there
         are, takes all in their order.
     seed
-        Of the generator.
+        Of points and directions.
     redraw
-        Draw anew at each reading.
+        Draw anew at each epoch.
     augment
         Applied to the points before directions are added, if given; it sees labels 0.
 
@@ -185,9 +197,11 @@ def local_spectrum(
     """
     if points is not None and points < 1:
         raise ValueError(f"points is {points}; give at least 1, or None for all.")
-    generator = torch.Generator().manual_seed(seed)
 
     def draw() -> tuple[Tensor, Tensor]:
+        epoch = torch.initial_seed() if redraw else 0
+        # A large odd factor, so that neighbouring seeds and epochs do not meet.
+        generator = torch.Generator().manual_seed((seed + 1_000_003 * epoch) % 2**63)
         chosen = inputs
         if points is not None and points < len(inputs):
             rows = torch.randperm(len(inputs), generator=generator)[:points]
@@ -197,12 +211,8 @@ def local_spectrum(
             chosen = augment(chosen[None], labels, [generator])[0][0]
         return chosen, directions(chosen, generator)
 
-    kept: list[tuple[Tensor, Tensor]] = []
-
     def measure(ensemble: Ensemble) -> dict[str, Tensor]:
-        if redraw or not kept:
-            kept[:] = [draw()]
-        return {"R": spectrum(ensemble.predict, *kept[0], settings)}
+        return {"R": spectrum(ensemble.predict, *draw(), settings)}
 
     return measure
 

@@ -3,7 +3,7 @@
 Source: Zhang, Xiong & Wu 2021, Sections 3.1 and 3.2.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 from torch import Tensor
@@ -60,7 +60,7 @@ def smooth(curve: Tensor, window: int = 10) -> Tensor:
     # From the first value on, so that a constant curve is constant to the last bit.
     origin = curve[:1].double()
     sums = torch.cat([torch.zeros_like(origin), curve.double() - origin]).cumsum(0)
-    t = torch.arange(len(curve))
+    t = torch.arange(len(curve), device=curve.device)
     first = (t - window // 2).clamp(min=0)
     last = (t + (window - 1) // 2 + 1).clamp(max=len(curve))
     count = (last - first).view(-1, *[1] * (curve.ndim - 1))
@@ -86,8 +86,9 @@ def find_turns(curve: Tensor, search: Search | None = None) -> Turns:
     The curve is smoothed and followed until no lower value has come for `patience`
     epochs; from that minimum on until no higher one has come, and the mean of the last
     `patience` epochs lies clearly below. A maximum within the noise does not end the
-    search. A curve is cut where it is no longer finite. Source: Zhang, Xiong & Wu 2021,
-    Section 3.2; the test against noise is ours.
+    search. Values at the start that are not finite (of a network that began at zero)
+    are passed over; after them a curve is cut where it is no longer finite. Source:
+    Zhang, Xiong & Wu 2021, Section 3.2; the test against noise is ours.
 
     Raises
     ------
@@ -97,6 +98,12 @@ def find_turns(curve: Tensor, search: Search | None = None) -> Turns:
     s = search or Search()
     if curve.ndim != 1:
         raise ValueError(f"the curve has shape {list(curve.shape)}; give one axis.")
+    first = int(curve.isfinite().int().argmax()) if len(curve) else 0
+    found = _find_turns(curve[first:], s)
+    return Turns(*(None if t is None else first + t for t in astuple(found)))
+
+
+def _find_turns(curve: Tensor, s: Search) -> Turns:
     bad = (~curve.isfinite()).nonzero()
     curve = curve[: int(bad[0])] if len(bad) else curve
     values = smooth(curve.double(), s.window)
@@ -115,6 +122,13 @@ def find_turns(curve: Tensor, search: Search | None = None) -> Turns:
             if min(fall, values[peak] - values[minimum]) > least:
                 return Turns(minimum, peak)
     return Turns(minimum, None)
+
+
+def first_minimum(curve: Tensor, search: Search | None = None) -> int:
+    """Position of a curve's first minimum [T], or of its least value if it has none."""
+    s = search or Search()
+    found = find_turns(curve, s).minimum
+    return int(smooth(curve, s.window).argmin()) if found is None else found
 
 
 def _minimum(values: Tensor, patience: int) -> int | None:
@@ -182,6 +196,64 @@ def spectrum_agreement(first: Tensor, second: Tensor, window: int) -> Tensor:
     its mean. Source: Zhang, Xiong & Wu 2021, Figure 5.
     """
     return short_time_correlation(first, second, window)[:, 1:].nanmean(-1)
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Epochs of one run between which relations are looked for; None if not seen.
+
+    Attributes
+    ----------
+    error, spectrum
+        First minimum and peak of the test error and of the spectrum's mean.
+    fastest_fall
+        Epoch at which the error on the perturbed set falls fastest.
+    fastest_growth
+        Epoch at which the spectrum's mean rises fastest, from the error's minimum on.
+    """
+
+    error: Turns
+    spectrum: Turns
+    fastest_fall: int | None
+    fastest_growth: int | None
+
+
+def landmarks(
+    error: Tensor, spectrum: Tensor, perturbed: Tensor, search: Search | None = None
+) -> Landmarks:
+    """Landmarks of curves [T] of test error, mean of R_k and error on wrong labels.
+
+    Source: Zhang, Xiong & Wu 2021, Section 3.2 and Figure 6; the growth is ours.
+    """
+    turns = find_turns(error, search)
+    start = first_minimum(error, search)
+    growth = fastest_fall(-spectrum[start:])
+    return Landmarks(
+        turns,
+        find_turns(spectrum, search),
+        fastest_fall(perturbed),
+        None if growth is None else start + growth,
+    )
+
+
+def jackknife_correlation(first: Tensor, second: Tensor) -> Tensor:
+    """Jackknife pseudo-values [n] of Pearson's r between first and second [n].
+
+    Their mean estimates r, and an interval of their mean is one of r. NaN with fewer
+    than four pairs, as three less one always lie on a straight line.
+    """
+    n = len(first)
+    pairs = torch.stack([first, second]).double()
+    if n < 4:
+        return pairs.new_full((n,), torch.nan)
+
+    def correlation(kept: Tensor) -> Tensor:
+        x, y = kept - kept.mean(1, keepdim=True)
+        return x @ y / (x.square().sum() * y.square().sum()).sqrt()
+
+    keep = ~torch.eye(n, dtype=torch.bool)
+    left_out = torch.stack([correlation(pairs[:, row]) for row in keep])
+    return n * correlation(pairs) - (n - 1) * left_out
 
 
 def learned_for_good(right: Tensor) -> Tensor:

@@ -17,11 +17,14 @@ from spectral_lib.probes.local_spectrum import (
     local_spectrum,
     ratios,
     spectrum,
+    straight_line,
 )
 from spectral_lib.probes.spectrum_monitor import SpectrumMonitor
+from spectral_lib.training.checkpoints import Checkpoint
 from spectral_lib.training.ensemble import evaluating, initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
 from spectral_lib.training.losses import cross_entropy
+from spectral_lib.training.optimizers import OptimizerSettings
 
 
 def draw(*shape, seed=0):
@@ -163,14 +166,61 @@ def test_readings_are_new_or_the_same():
     ensemble = initialise(lambda: MLP([6, 20, 3]), [1, 2])
     inputs = draw(40, 6).float()
     fresh = local_spectrum(inputs, points=9, seed=5)
-    first, second = fresh(ensemble)["R"], fresh(ensemble)["R"]
+    torch.manual_seed(1)
+    first = fresh(ensemble)["R"]
+    torch.manual_seed(2)
+    second = fresh(ensemble)["R"]
     assert not torch.equal(first, second)
     again = local_spectrum(inputs, points=9, seed=5)
-    assert torch.equal(again(ensemble)["R"], first)
     assert torch.equal(again(ensemble)["R"], second)
+    torch.manual_seed(1)
+    assert torch.equal(again(ensemble)["R"], first)
+    other = local_spectrum(inputs, points=9, seed=6)
+    assert not torch.equal(other(ensemble)["R"], first)
     kept = local_spectrum(inputs, points=9, seed=5, redraw=False)
-    assert torch.equal(kept(ensemble)["R"], first)
-    assert torch.equal(kept(ensemble)["R"], first)
+    always = kept(ensemble)["R"]
+    torch.manual_seed(2)
+    assert torch.equal(kept(ensemble)["R"], always)
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_replicas_share_each_epochs_draw(stacked):
+    x = draw(24, 6).float()
+    data = Dataset(x, torch.zeros(24, dtype=torch.long))
+    still = TrainSettings(3, 8, OptimizerSettings("sgd", 0.0), cross_entropy)
+    ensemble = initialise(lambda: MLP([6, 20, 3]), [1, 1], stacked=stacked)
+    probe = Probe(local_spectrum(x, LineSettings(samples=16), points=5), every(3))
+    seen = train(ensemble, data, still, {"s": probe}).records["s"]["R"]
+    # Replicas of equal weights at rate 0: all that changes are points and directions.
+    assert torch.allclose(seen[:, 0], seen[:, 1], atol=1e-6)
+    changes = (seen[1:, 0] - seen[:-1, 0]).abs().amax(-1)
+    assert (changes > 1e-3).all()
+
+
+def test_a_run_taken_up_again_has_the_same_draws(tmp_path, monkeypatch):
+    x = draw(24, 6).float()
+    data = Dataset(x, torch.randint(3, (24,), generator=torch.Generator()))
+    ensemble = initialise(lambda: MLP([6, 20, 3]), [1, 2])
+    settings = TrainSettings(4, 8, loss=cross_entropy)
+
+    def readings(**checkpoint):
+        measure = local_spectrum(x, LineSettings(samples=16), points=5)
+        probes = {"s": Probe(measure, every(4))}
+        return train(ensemble, data, settings, probes, **checkpoint).records["s"]["R"]
+
+    calls = iter(range(9))
+
+    def killed(*given):
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        return spectrum(*given)
+
+    file = Checkpoint(tmp_path / "run.pt", seconds=0)
+    with monkeypatch.context() as patched:
+        patched.setattr("spectral_lib.probes.local_spectrum.spectrum", killed)
+        with pytest.raises(KeyboardInterrupt):
+            readings(checkpoint=file)
+    assert torch.equal(readings(checkpoint=file), readings())
 
 
 def test_augmentation_comes_before_directions():
@@ -310,9 +360,11 @@ def test_monitor_reads_what_the_probe_reads():
     assert "4 readings: no minimum yet, no peak yet" in said[-1]
     assert 0 < monitor.share < 1
     ensemble = initialise(lambda: model, [0], stacked=False)
-    measure = local_spectrum(x, LineSettings(samples=16), points=6)
-    for _ in range(4):
-        last = measure(ensemble)["R"][0]  # the same draws, so the fourth compares
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(4):  # the monitor's draws; the fourth compares
+        near = x[torch.randperm(len(x), generator=generator)[:6]]
+        v = directions(near, generator)
+    last = spectrum(ensemble.predict, near, v, LineSettings(samples=16))[0]
     assert torch.allclose(last, monitor.readings[-1], atol=1e-6)
 
 
@@ -327,3 +379,26 @@ def test_monitor_tells_what_it_has_passed():
     assert monitor.turns.minimum == pytest.approx(20, abs=1)
     assert monitor.turns.peak == pytest.approx(60, abs=6)
     assert "peak at" in str(monitor)
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+def test_a_straight_line_has_the_spectrum_of_its_jump(inclusive):
+    settings = LineSettings(samples=32, inclusive=inclusive)
+    x = draw(7, 3)
+    v = directions(x, torch.Generator().manual_seed(1))
+    weights = draw(3, 2, seed=2)
+    found = spectrum(lambda part: (part @ weights + 0.4)[None], x, v, settings)[0]
+    assert found[1:] - found[1] == pytest.approx(straight_line(32), abs=1e-9)
+    assert straight_line(32).diff().max() < 0
+
+
+def test_two_samples_measure_the_jump_itself():
+    settings = LineSettings(samples=2, inclusive=True)
+    x = draw(7, 3)
+    v = directions(x, torch.Generator().manual_seed(1))
+    net = MLP([3, 8, 2]).double()
+    found = spectrum(lambda part: net(part)[None], x, v, settings)[0, 1]
+    with torch.no_grad():
+        low, high = net(x - 0.5 * v), net(x + 0.5 * v)
+    jump, total = (high - low).square().mean(), (high + low).square().mean()
+    assert found == pytest.approx(float((jump / (jump + total)).log()))

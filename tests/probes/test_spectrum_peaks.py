@@ -12,6 +12,9 @@ from spectral_lib.probes.spectrum_peaks import (
     falling_rate,
     fastest_fall,
     find_turns,
+    first_minimum,
+    jackknife_correlation,
+    landmarks,
     learned_for_good,
     noise_level,
     short_time_correlation,
@@ -62,6 +65,12 @@ CURVES = {
         (30, 65),
         (100, 1),
     ),
+    "not finite at first": (
+        torch.cat([torch.full((7,), torch.nan), FALL + hump(100, 12)]),
+        (37, 72),
+        (107, 1),
+    ),
+    "never finite": (torch.full((90,), torch.nan), None, None),
     "empty": (T[:0], None, None),
     "diverged": (torch.where(T < 90, (T - 20).abs(), torch.nan), (19, 21), None),
 }
@@ -191,3 +200,40 @@ def test_bad_search():
             Search(**bad)
     with pytest.raises(ValueError, match="one axis"):
         find_turns(torch.zeros(3, 2))
+
+
+def test_landmarks_of_a_run_with_known_turns():
+    u = torch.arange(400.0)
+    error = (-u / 20).exp() + 0.3 * (-(((u - 200) / 50) ** 2)).exp()
+    spectrum = (-(((u - 220) / 40) ** 2)).exp()
+    spectrum[:20] = -1.0  # an early rise, steeper than all that follows
+    perturbed = 1 - torch.sigmoid((u - 190) / 10)
+    found = landmarks(error, spectrum, perturbed)
+    assert found.error.minimum == pytest.approx(int(error[:200].argmin()), abs=3)
+    assert found.error.peak == pytest.approx(200, abs=3)
+    assert found.spectrum.peak == pytest.approx(220, abs=3)
+    assert found.fastest_fall == pytest.approx(190, abs=1)
+    # a Gaussian rises fastest one standard deviation, 40 / sqrt 2, before its middle
+    assert found.fastest_growth == pytest.approx(220 - 40 / 2**0.5, abs=2)
+    still = landmarks(error, torch.zeros(400), torch.ones(400))
+    assert still.spectrum.peak is None
+    assert still.fastest_fall is None
+    assert still.fastest_growth is None
+
+
+def test_jackknife_correlation_leaves_out_one_pair_at_a_time():
+    x, y = noise(1.0, 0)[:9], noise(1.0, 1)[:9]
+    found = jackknife_correlation(x, y)
+    whole = np.corrcoef(x, y)[0, 1]
+    for i in range(9):
+        part = np.corrcoef(np.delete(x.numpy(), i), np.delete(y.numpy(), i))[0, 1]
+        assert found[i].item() == pytest.approx(9 * whole - 8 * part)
+    assert jackknife_correlation(x, 2 * x + 1) == pytest.approx(torch.ones(9))
+    assert jackknife_correlation(x[:3], y[:3]).isnan().all()
+
+
+def test_first_minimum_is_the_least_value_where_a_curve_has_none():
+    u = torch.arange(300.0)
+    twice = (-u / 20).exp() + 0.3 * (-(((u - 150) / 40) ** 2)).exp() - u / 1000
+    assert first_minimum(twice) < 100 < int(twice.argmin())
+    assert first_minimum(-u) == 299
