@@ -236,26 +236,6 @@ def landmarks(
     )
 
 
-def jackknife_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Jackknife pseudo-values [n] of Pearson's r between first and second [n].
-
-    Their mean estimates r, and an interval of their mean is one of r. NaN with fewer
-    than four pairs, as three less one always lie on a straight line.
-    """
-    n = len(first)
-    pairs = torch.stack([first, second]).double()
-    if n < 4:
-        return pairs.new_full((n,), torch.nan)
-
-    def correlation(kept: Tensor) -> Tensor:
-        x, y = kept - kept.mean(1, keepdim=True)
-        return x @ y / (x.square().sum() * y.square().sum()).sqrt()
-
-    keep = ~torch.eye(n, dtype=torch.bool)
-    left_out = torch.stack([correlation(pairs[:, row]) for row in keep])
-    return n * correlation(pairs) - (n - 1) * left_out
-
-
 def learned_for_good(right: Tensor) -> Tensor:
     """First position after which events [T, R] stay true to the end, [R]; -1 if never.
 

@@ -78,16 +78,12 @@ def spread_ratio(numerator: ArrayLike, denominator: ArrayLike) -> Values:
     Annals of Mathematical Statistics 39 (1968).
     """
     pair = np.log(np.stack([np.asarray(numerator), np.asarray(denominator)]))
-    seeds = pair.shape[1]
-    if seeds < 3:  # leaving one out leaves no spread
-        return np.full(seeds, np.nan)
 
     def estimate(logs: Values) -> float:
-        top, bottom = logs.std(axis=1, ddof=1)
+        top, bottom = logs.std(axis=0, ddof=1)
         return float(np.log(top / bottom))
 
-    left_out = [estimate(np.delete(pair, r, axis=1)) for r in range(seeds)]
-    return seeds * estimate(pair) - (seeds - 1) * np.array(left_out)
+    return _pseudo_values(estimate, pair.T, fewest=3)
 
 
 def grid_spread_ratio(x: ArrayLike) -> Values:
@@ -98,16 +94,37 @@ def grid_spread_ratio(x: ArrayLike) -> Values:
     of that within a column. Returns pseudo-values on the linear scale, so that a
     setting without any effect gives 0.
     """
-    grid = np.asarray(x, float)
-    seeds = len(grid)
-    if seeds < 3:  # leaving one out leaves no spread
-        return np.full(seeds, np.nan)
 
     def estimate(part: Values) -> float:
         return float(part.std(1, ddof=1).mean() / part.std(0, ddof=1).mean())
 
-    left_out = [estimate(np.delete(grid, r, axis=0)) for r in range(seeds)]
-    return seeds * estimate(grid) - (seeds - 1) * np.array(left_out)
+    return _pseudo_values(estimate, np.asarray(x, float), fewest=3)
+
+
+def correlation_over_runs(x: ArrayLike, y: ArrayLike) -> Values:
+    """Jackknife of Pearson's r between one number x and one y of each run, [runs].
+
+    NaN with fewer than four runs, as three less one always lie on a straight line.
+    """
+
+    def estimate(pairs: Values) -> float:
+        return float(np.corrcoef(pairs.T)[0, 1])
+
+    return _pseudo_values(estimate, np.stack([x, y], 1).astype(float), fewest=4)
+
+
+def _pseudo_values(
+    estimate: Callable[[Values], float], rows: Values, fewest: int
+) -> Values:
+    """Jackknife: n times the estimate, less n - 1 times that without row i, [n].
+
+    NaN if there are fewer rows than an estimate without one of them needs.
+    """
+    n = len(rows)
+    if n < fewest:
+        return np.full(n, np.nan)
+    left_out = [estimate(np.delete(rows, i, axis=0)) for i in range(n)]
+    return n * estimate(rows) - (n - 1) * np.array(left_out)
 
 
 def seeds_to_tell(ratio: float, columns: int, power: float = 0.8) -> int:
@@ -156,6 +173,7 @@ STATISTICS: Mapping[str, Statistic] = {
         correlation,
         spread_ratio,
         grid_spread_ratio,
+        correlation_over_runs,
     )
 }
 """Every statistic a claims file may name."""

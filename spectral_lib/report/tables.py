@@ -66,7 +66,7 @@ def html(rows: Sequence[Row]) -> str:
 def text(rows: Sequence[Row]) -> str:
     """All claims in columns: id, rounded estimate, threshold, n, verdict.
 
-    Where rounding decides, estimate and verdict are left open: they differ between
+    Where rounding decides, estimate, n and verdict are left open: they differ between
     processors, and the text is there to be compared.
     """
     cells = [("claim", "estimate", "needed", "n", "verdict")] + [
@@ -76,7 +76,7 @@ def text(rows: Sequence[Row]) -> str:
             if row["rounding_decides"]
             else coarse(row["estimate"], row["resolution"]),
             row["threshold"],
-            str(row["n"]),
+            "-" if row["rounding_decides"] else str(row["n"]),
             "open: rounding decides" if row["rounding_decides"] else row["verdict"],
         )
         for row in rows

@@ -13,7 +13,6 @@ from spectral_lib.probes.spectrum_peaks import (
     fastest_fall,
     find_turns,
     first_minimum,
-    jackknife_correlation,
     landmarks,
     learned_for_good,
     noise_level,
@@ -219,17 +218,6 @@ def test_landmarks_of_a_run_with_known_turns():
     assert still.spectrum.peak is None
     assert still.fastest_fall is None
     assert still.fastest_growth is None
-
-
-def test_jackknife_correlation_leaves_out_one_pair_at_a_time():
-    x, y = noise(1.0, 0)[:9], noise(1.0, 1)[:9]
-    found = jackknife_correlation(x, y)
-    whole = np.corrcoef(x, y)[0, 1]
-    for i in range(9):
-        part = np.corrcoef(np.delete(x.numpy(), i), np.delete(y.numpy(), i))[0, 1]
-        assert found[i].item() == pytest.approx(9 * whole - 8 * part)
-    assert jackknife_correlation(x, 2 * x + 1) == pytest.approx(torch.ones(9))
-    assert jackknife_correlation(x[:3], y[:3]).isnan().all()
 
 
 def test_first_minimum_is_the_least_value_where_a_curve_has_none():

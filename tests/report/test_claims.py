@@ -228,3 +228,15 @@ def test_a_wrong_claims_file_names_file_claim_and_remedy(tmp_path):
 def test_claims_that_cannot_be_judged_are_refused(changes, words):
     with pytest.raises(ValidationError, match=words):
         claim(**changes)
+
+
+def test_correlation_over_runs_leaves_out_one_run_at_a_time():
+    x, y = np.random.default_rng(0).normal(size=(2, 9))
+    found = STATISTICS["correlation_over_runs"](x, y)
+    whole = np.corrcoef(x, y)[0, 1]
+    for i in range(9):
+        part = np.corrcoef(np.delete(x, i), np.delete(y, i))[0, 1]
+        assert found[i] == pytest.approx(9 * whole - 8 * part)
+    straight = STATISTICS["correlation_over_runs"](x, 2 * x + 1)
+    assert straight == pytest.approx(np.ones(9))
+    assert np.isnan(STATISTICS["correlation_over_runs"](x[:3], y[:3])).all()
