@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln
+from scipy.special import gamma, gammainc, gammaln
 
-from spectral_lib.data.frequencies import Frequencies
+from spectral_lib.data.frequencies import Frequencies, Normal
 
 Array = NDArray[np.float64]
 Activation = Literal["sin", "tanh", "relu"]
@@ -44,6 +44,8 @@ class WideNetwork:
         Whether the phases of ``"phase"`` are trained: they add to the damping.
     terms
         How many powers of kappa the densities of a network with a dense layer keep.
+        `truncation` tells where they are too few. With ReLU and normal frequencies the
+        rest is added in closed form.
 
     Raises
     ------
@@ -137,6 +139,26 @@ class WideNetwork:
     def _coefficients(self) -> tuple[Array, Array]:
         return self.coefficients()
 
+    def truncation(self, xi: ArrayLike) -> Array:
+        """Share of the damping at xi that the upper half of the powers make up.
+
+        Where coefficients fall like a power (ReLU), about as much again is left out.
+        0 where nothing is: without a dense layer, and with ReLU on normal frequencies.
+        """
+        at = np.asarray(xi, dtype=float)
+        plain = self._coefficients[0]
+        if self.activation is None or self._adds_tail:
+            return np.zeros_like(at)
+        upper = np.where(np.arange(plain.size) > plain.size // 2, plain, 0.0)
+        whole = self.damping(at)
+        share = np.zeros_like(at)
+        return np.divide(self._mixture(at, upper), whole, out=share, where=whole > 0)
+
+    @property
+    def _adds_tail(self) -> bool:
+        normal = isinstance(self.frequencies, Normal)
+        return normal and self.activation == "relu" and self.terms >= 10
+
     def _mixture(self, xi: ArrayLike, coefficients: Array) -> Array:
         at = np.asarray(xi, dtype=float)
         total = np.zeros_like(at)
@@ -144,7 +166,25 @@ class WideNetwork:
             if coefficients[power] > 0:
                 convolved = self.frequencies.convolved_density(at, power)
                 total += coefficients[power] * convolved
+        if self._adds_tail and coefficients[2] > 0:
+            total += self._tail(at, coefficients)
         return total
+
+    def _tail(self, xi: Array, coefficients: Array) -> Array:
+        """Powers beyond the last even one, J, of ReLU on normal frequencies.
+
+        Coefficients c j^-p of even j times the density of variance j s^2 sum up to
+        int j^-q e^(-a / j) dj / 2 from J + 1 on, with q = p + 1/2 and
+        a = xi^2 / 2 s^2: an incomplete gamma function. p is that of the last two.
+        """
+        assert isinstance(self.frequencies, Normal)
+        std, last = self.frequencies.std, 2 * (self.terms // 2)
+        before, now = coefficients[last - 2], coefficients[last]
+        p = np.log(before / now) / np.log(last / (last - 2))
+        q, start = p + 0.5, last + 1.0
+        a = np.maximum(xi**2 / (2 * std**2), 1e-6)
+        integral = a ** (1 - q) * gamma(q - 1) * gammainc(q - 1, a / start)
+        return now * last**p / (np.sqrt(2 * np.pi) * std) * integral / 2.0
 
 
 def dual(activation: Activation, kappa: ArrayLike) -> tuple[Array, Array]:

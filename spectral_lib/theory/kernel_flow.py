@@ -2,7 +2,7 @@
 
 The loss is (1 / 2n) sum_i (f - g)^2 at n points, so the error u = f - g obeys
 du/dt = -K u / n. A loss without the 1/2 runs twice as fast. It is solved exactly by
-eigendecomposition, and so checks the frequency PDE without sharing anything with it.
+eigendecomposition, and so checks the frequency PDE by another numerical method.
 Standard theory of tangent kernels; the identity for F[K v] is derived here.
 """
 
@@ -57,6 +57,9 @@ class KernelFlow:
     def _mix(self, initial: ArrayLike, factors: Array) -> Array:
         u = np.asarray(initial, dtype=float)
         amplitudes = np.einsum("...xk,...x->...k", self.modes, u)
+        # More initial errors than kernels: their axes come after the times.
+        more = (1,) * (amplitudes.ndim - factors.ndim + 1)
+        factors = factors.reshape(factors.shape[:1] + more + factors.shape[1:])
         return np.einsum("...xk,t...k->t...x", self.modes, factors * amplitudes)
 
 

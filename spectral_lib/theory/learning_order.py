@@ -6,6 +6,7 @@ the order of learning, and that choosing it can remove the bias, is Molina et al
 (abstract); the formulas and the design are derived here from the frequency equation.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,8 +25,15 @@ def local_rate(
     """Rate at which an error of frequency xi around the point x decays.
 
     (2 pi / L) (R1(xi) + R2(xi) x^2), the symbol of the equation: good for errors spread
-    over many wavelengths (WKB). xi in radians and x are broadcast together.
+    over many wavelengths (WKB). xi in radians and x are broadcast together. Warns where
+    the network keeps too few powers of its kernel (`WideNetwork.truncation`).
     """
+    if float(np.max(network.truncation(xi), initial=0.0)) > 0.05:
+        warnings.warn(
+            f"{network.terms} powers of the kernel are too few for a rate at "
+            f"{float(np.max(xi)):.4g} rad; give the network more terms.",
+            stacklevel=2,
+        )
     place = np.asarray(x, dtype=float) ** 2
     local = network.damping(xi) + network.diffusion(xi) * place
     return 2 * np.pi / length * local

@@ -38,6 +38,23 @@ def test_flow_of_many_kernels_is_that_of_each():
         np.testing.assert_allclose(together[:, r], alone, atol=1e-12)
 
 
+def test_flow_of_many_errors_is_that_of_each():
+    x = midpoints(12)
+    kernels = [WideNetwork(Normal(s)).kernel(x) for s in (3.0, 6.0)]
+    starts = np.random.default_rng(0).normal(size=(5, 12))
+    one = kernel_flow(kernels[0]).error(starts, [0.5, 1.0, 2.0])
+    assert one.shape == (3, 5, 12)
+    crossed = kernel_flow(np.array(kernels)).error(starts[:, None], [0.5, 2.0])
+    assert crossed.shape == (2, 5, 2, 12)
+    for i, start in enumerate(starts):
+        np.testing.assert_allclose(
+            one[:, i], kernel_flow(kernels[0]).error(start, [0.5, 1.0, 2.0])
+        )
+        for j, kernel in enumerate(kernels):
+            alone = kernel_flow(kernel).error(start, [0.5, 2.0])
+            np.testing.assert_allclose(crossed[:, i, j], alone)
+
+
 def test_descent_equals_a_loop_and_tends_to_the_flow():
     flow = kernel_flow(KERNEL)
     step, state = 1.5 / flow.largest_rate, ERROR.copy()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from spectral_lib.data.frequencies import Normal, Uniform
+from spectral_lib.data.frequencies import Normal, Student, Uniform
 from spectral_lib.data.packets import Packets, midpoints
 from spectral_lib.theory.infinite_width import WideNetwork
 from spectral_lib.theory.kernel_flow import frequency_rates
@@ -25,6 +25,16 @@ def kernel_rate(network, frequency, width=0.15, centre=0.0, points=400):
 def test_local_rate_by_hand():
     rate = local_rate(WideNetwork(Uniform(10.0), sigma_a=2.0), [3.0, 11.0], 0.5, 4.0)
     np.testing.assert_allclose(rate, [np.pi / 2 / 20 * (1 + 4 * 0.25), 0.0])
+
+
+def test_too_few_powers_for_a_rate_are_told():
+    def rate(terms):
+        network = WideNetwork(Student(5.0), activation="relu", terms=terms)
+        return local_rate(network, [10.0, 90.0])
+
+    with pytest.warns(UserWarning, match="10 powers .* rate at 90 rad"):
+        rate(10)
+    rate(150)  # a warning would be an error
 
 
 def test_rates_follow_the_density_of_frequencies():
