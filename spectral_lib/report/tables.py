@@ -136,5 +136,4 @@ def interval(row: Row) -> str:
     shown = number(row.get("estimate"))
     if row.get("ci_low") is None:
         return shown
-    # No line break within the brackets.
-    return f"{shown} [{number(row['ci_low'])},\u00a0{number(row['ci_high'])}]"
+    return f"{shown} [{number(row['ci_low'])}, {number(row['ci_high'])}]"

@@ -73,7 +73,7 @@ def test_numbers_are_short(x, shown):
 def test_tables_hold_the_numbers_and_escape_the_words():
     box = row_html(ROW)
     assert "x &lt; y &amp; more" in box
-    assert "0.0312 [0.01,\u00a00.09]" in box
+    assert "0.0312 [0.01, 0.09]" in box
     assert "found by this book" in box
     assert 'id="a-claim"' in box
     assert "not replicated" in html([ROW])
