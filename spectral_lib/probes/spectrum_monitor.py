@@ -56,6 +56,8 @@ class SpectrumMonitor:
 
     def __call__(self) -> str:
         """Take one reading and say what is known so far."""
+        if self.inputs.is_cuda:  # or training still under way would count
+            torch.cuda.synchronize(self.inputs.device)
         begun = time.perf_counter()
         rows = torch.randperm(len(self.inputs), generator=self.generator)
         x = self.inputs[rows[: self.points].to(self.inputs.device)]

@@ -209,7 +209,8 @@ class Landmarks:
     fastest_fall
         Epoch at which the error on the perturbed set falls fastest.
     fastest_growth
-        Epoch at which the spectrum's mean rises fastest, from the error's minimum on.
+        Epoch at which the spectrum's smoothed mean rises fastest, from the error's
+        minimum on.
     """
 
     error: Turns
@@ -227,7 +228,8 @@ def landmarks(
     """
     turns = find_turns(error, search)
     start = first_minimum(error, search)
-    growth = fastest_fall(-spectrum[start:])
+    even = smooth(spectrum, (search or Search()).window)
+    growth = fastest_fall(-even[start:])
     return Landmarks(
         turns,
         find_turns(spectrum, search),
