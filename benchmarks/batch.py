@@ -72,7 +72,6 @@ class Trivial:
     """An engine whose points are done at once."""
 
     window = 4
-    elsewhere = False
 
     def __init__(self) -> None:
         self.executor = ThreadPoolExecutor(self.window)

@@ -59,8 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("out", type=Path, help="the output folder")
     run.add_argument("--jobs", type=int, default=0, help="points at a time (all cores)")
     run.add_argument("--threads", type=int, default=0, help="threads a point (1)")
-    run.add_argument("--scheduler", default="", help="address of a Dask scheduler")
-    run.add_argument("--cluster", type=Path, help="a cluster file: Slurm, PBS or SGE")
+    _add_places(run)
     run.add_argument("--cell-timeout", type=float, default=0, metavar="SECONDS")
     run.add_argument("--point-timeout", type=float, default=0, metavar="SECONDS")
     run.add_argument("--cold", action="store_true", help="start each kernel anew")
@@ -72,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="check a sweep and list its points")
     check.add_argument("sweep", type=Path)
+    _add_places(check)
     check.set_defaults(command=_check)
 
     state = commands.add_parser("status", help="how far a sweep has come")
@@ -99,9 +99,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    """Add where points run, if not on this machine."""
+    parser.add_argument("--scheduler", default="", help="address of a Dask scheduler")
+    text = "a cluster file: Slurm, PBS or SGE"
+    parser.add_argument("--cluster", type=Path, help=text)
+
+
 def _run(options: argparse.Namespace) -> int:
     from spectral_lib.batch.run import Settings, execute_sweep
 
+    if options.to_book is not None:
+        from spectral_lib.batch.html import check_target
+
+        check_target(options.to_book, options.out)
     settings = Settings(
         jobs=options.jobs,
         threads=options.threads,
@@ -130,11 +141,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from spectral_lib.batch.run import prepare
-    from spectral_lib.batch.validation import check_points
+    from spectral_lib.batch.cluster import load_cluster
+    from spectral_lib.batch.run import Settings, prepare
+    from spectral_lib.batch.validation import asks_gpu, check_points
 
+    settings = Settings(scheduler=options.scheduler, cluster=options.cluster)
     chapter, points = prepare(options.sweep)
-    check_points(chapter, points)
+    check_points(chapter, points, elsewhere=settings.elsewhere)
+    if settings.cluster is not None:
+        load_cluster(settings.cluster, needs_gpu=any(map(asks_gpu, points)))
     for point in points:
         print(point.id)
     return 0

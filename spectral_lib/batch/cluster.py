@@ -112,8 +112,7 @@ def started(file: ClusterFile) -> Iterator[Any]:
 
     Jobs are submitted while points wait, and end when none do.
     """
-    settings = _job_settings(file)
-    with _cluster_class(file)(interface=file.interface, **settings) as cluster:
+    with _cluster_class(file)(**_job_settings(file)) as cluster:
         cluster.adapt(minimum_jobs=1, maximum_jobs=file.jobs)
         yield cluster
 
@@ -141,23 +140,26 @@ def _job_settings(file: ClusterFile) -> dict[str, Any]:
     threads = str(file.threads)
     names = ("SPECTRAL_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     settings: dict[str, Any] = {
-        "cores": file.cores,
+        # For dask-jobqueue these are threads of the workers, of which each runs one
+        # point; the cores of the job are for the threads of the points.
+        "cores": file.points,
         "memory": file.memory,
         "processes": file.points,
         "queue": file.queue,
         "walltime": file.walltime,
         "python": file.python,
+        "interface": file.interface,
         "log_directory": file.logs,
         "job_name": "spectral-batch",
         "job_directives_skip": [],
         "job_extra_directives": [*_gpu_directives(file), *file.directives],
         "job_script_prologue": [f"export {n}={threads}" for n in names] + file.prologue,
-        # The cores are for the threads of the point, of which a worker runs one.
-        "worker_extra_args": ["--nthreads", "1"]
-        + (["--resources", "GPU=1"] if file.gpus else []),
+        "worker_extra_args": ["--resources", "GPU=1"] if file.gpus else [],
     }
     settings["project" if file.scheduler == "sge" else "account"] = file.account
-    if file.scheduler == "pbs":
+    if file.scheduler == "slurm":
+        settings["job_cpu"] = file.cores
+    elif file.scheduler == "pbs":
         gpus = f":ngpus={file.gpus}" if file.gpus else ""
         settings["resource_spec"] = (
             f"select=1:ncpus={file.cores}:mem={file.memory}{gpus}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 from spectral_lib.batch.errors import EngineLost, SweepError
 from spectral_lib.batch.execution import run_point
 from spectral_lib.batch.manifest import Outcome
-from spectral_lib.batch.pool import Job, Kernels, process_kernels
+from spectral_lib.batch.pool import Job, Kernels, worker_kernels
 from spectral_lib.batch.sweep import Point
 
 _CONNECT_SECONDS = 10
@@ -32,12 +33,9 @@ class Engine(Protocol):
     ----------
     window
         How many points to have submitted at a time.
-    elsewhere
-        Whether the points run on other machines than this one.
     """
 
     window: int
-    elsewhere: bool
 
     def submit(self, job: Job, point: Point, *, gpu: bool) -> Future[Outcome]:
         """Start a point, or put it in the queue."""
@@ -99,8 +97,6 @@ def plan_local(
 class LocalEngine:
     """Points on this machine: a thread waits for each, its kernel is a process."""
 
-    elsewhere = False
-
     def __init__(self, plan: LocalPlan) -> None:
         self.window = plan.jobs
         self._kernels = Kernels()
@@ -138,18 +134,18 @@ class LocalEngine:
 class DaskEngine:
     """Points on the workers of a Dask scheduler, which share the output folder."""
 
-    elsewhere = True
-
     # The scheduler keeps what is submitted in memory; more is submitted as points end.
     window = 500
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._tokens: set[str] = set()
         self._executor: Executor = client.get_executor(pure=False)
         self._with_gpu: Executor = client.get_executor(pure=False, resources={"GPU": 1})
 
     def submit(self, job: Job, point: Point, *, gpu: bool) -> Future[Outcome]:
         """Put a point in the scheduler's queue; a GPU point waits for a GPU."""
+        self._tokens.add(job.token)
         executor = self._with_gpu if gpu else self._executor
         return executor.submit(run_point, job, point)
 
@@ -159,23 +155,25 @@ class DaskEngine:
             return
         for executor in (self._executor, self._with_gpu):
             executor.shutdown(wait=False)  # Dask's own version cancels by itself
-        self._client.run(_close_kernels, on_error="ignore")
+        for token in self._tokens:
+            self._client.run(_close_kernels, token, on_error="ignore")
 
 
-def _check_gpus(client: Any) -> None:
-    """Refuse workers none of which can ever run a GPU point; it would wait forever."""
+def _check_workers(client: Any, *, needs_gpu: bool) -> None:
+    """Say if there are no workers yet; refuse some that never can run a GPU point."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    if workers and not any(worker["resources"].get("GPU") for worker in workers):
+    if not workers:
+        print("no Dask worker is there yet; the points wait for one", file=sys.stderr)
+    elif needs_gpu and not any(worker["resources"].get("GPU") for worker in workers):
         raise SweepError(
             f"points ask for device 'cuda', but none of the {len(workers)} workers "
             "offers a GPU; start them with: dask worker --resources GPU=1"
         )
 
 
-def _close_kernels() -> None:
-    """End the kernels of a worker; those of later sweeps are not concerned."""
-    process_kernels().close()
-    process_kernels.cache_clear()
+def _close_kernels(token: str) -> None:
+    """End the kernels of a sweep on a worker; those of other sweeps go on."""
+    worker_kernels(token).close()
 
 
 @contextmanager
@@ -215,8 +213,7 @@ def dask_engine(address: str | Any, *, needs_gpu: bool) -> Iterator[DaskEngine]:
     except (OSError, ValueError) as error:
         raise EngineLost(f"no Dask scheduler answers at {address}: {error}") from error
     try:
-        if needs_gpu:
-            _check_gpus(client)
+        _check_workers(client, needs_gpu=needs_gpu)
         yield DaskEngine(client)
     finally:
         client.close(timeout=5)

@@ -28,7 +28,7 @@ from papermill.execute import ERROR_MARKER_TAG
 from spectral_lib.batch.chapters import library_hash
 from spectral_lib.batch.errors import StorageError
 from spectral_lib.batch.manifest import Outcome
-from spectral_lib.batch.pool import Job, Kernels, process_kernels
+from spectral_lib.batch.pool import Job, Kernels, worker_kernels
 from spectral_lib.batch.results import Record, finished, store, store_failed
 from spectral_lib.batch.sweep import Point
 from spectral_lib.book.ledger import claims_of
@@ -54,7 +54,7 @@ def run_point(
     job, point
         What to run.
     kernels
-        Where its kernel comes from; those of this process by default.
+        Where its kernel comes from; those of the sweep in this process by default.
     extra
         More variables of its environment.
     """
@@ -69,7 +69,7 @@ def run_point(
     run = _PointRun(job, point, environment)
     error: Exception | None = None
     try:
-        notebook = run.execute(kernels or process_kernels(), library)
+        notebook = run.execute(kernels or worker_kernels(job.token), library)
         claims = claims_of(job.chapter, notebook)
     except Exception as problem:
         error = problem

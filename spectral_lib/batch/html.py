@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
 from spectral_lib.batch.errors import SweepError, storing
-from spectral_lib.batch.manifest import open_manifest
+from spectral_lib.batch.manifest import NAME, open_manifest
 from spectral_lib.batch.page import write_page
 from spectral_lib.batch.results import notebook_path
 from spectral_lib.book import assets
@@ -23,6 +23,8 @@ from spectral_lib.book.files import write_atomic
 from spectral_lib.book.ledger import without_claims
 
 _LABEL = re.compile(r"^\([\w-]+\)=\s*$", re.MULTILINE)
+_MARK = ".spectral-batch-book"  # only folders with it are cleared
+_RESULTS = ("points", "failed", "source", "page")  # in the folder of a sweep
 _ENDING = 15  # lines of the build's output to show when it fails
 
 
@@ -39,18 +41,21 @@ def write_book(out: Path, target: Path) -> Path:
     Raises
     ------
     SweepError
-        If no point is done, or the build fails.
+        If no point is done, the folder is not one for a book, or the build fails.
     StorageError
         If the folder cannot be written.
     """
+    check_target(target, out)
     with open_manifest(out) as manifest:
         names = [row.id for row in manifest.rows() if row.state == "done"]
         facts = manifest.facts()
     if not names:
         raise SweepError(f"no point in {out} is done yet")
     with storing(target):
+        write_atomic(target / _MARK, "Made by spectral-batch to-book.\n")
         for part in ("points", "page"):
-            shutil.rmtree(target / part, ignore_errors=True)
+            if (target / part).exists():
+                shutil.rmtree(target / part)
         write_page(out, target / "page")
         for number, name in enumerate(names):
             notebook = nbformat.read(notebook_path(out, name), as_version=4)
@@ -59,6 +64,34 @@ def write_book(out: Path, target: Path) -> Path:
         _configure(target, str(facts["chapter"]), names)
     _build(target)
     return target / "_build" / "html" / "index.html"
+
+
+def check_target(target: Path, out: Path) -> None:
+    """Refuse a folder in which a book would take the place of something else.
+
+    Raises
+    ------
+    SweepError
+        If it is or lies among the results of a sweep, or holds what is no book of ours.
+    """
+    place, results = target.resolve(), out.resolve()
+    for folder in (place, *place.parents):
+        inside = place.relative_to(folder).parts[:1]
+        if (folder == results or (folder / NAME).exists()) and (
+            not inside or inside[0] in _RESULTS
+        ):
+            raise SweepError(
+                f"{target} is for the results of a sweep; choose another folder for "
+                "the book"
+            )
+    if place.is_file():
+        raise SweepError(f"{target} is a file; choose a folder for the book")
+    is_ours = (place / _MARK).is_file() and place not in results.parents
+    if place.is_dir() and any(place.iterdir()) and not is_ours:
+        raise SweepError(
+            f"{target} holds other files than a book of spectral-batch; choose a new "
+            "or an empty folder"
+        )
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -10,8 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from spectral_lib.batch.errors import SweepError, storing
+
+_PATIENCE_SECONDS = 0.5
 
 
 @contextmanager
@@ -33,7 +36,7 @@ def locked(folder: Path) -> Iterator[None]:
         file = open(folder / ".lock", "a+", encoding="utf-8")  # noqa: SIM115
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(file)
         except BlockingIOError:
             raise SweepError(
                 f"{folder} is in use by another sweep{_holder(file.name)}; wait for "
@@ -66,6 +69,24 @@ def is_locked(folder: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def _take(file: IO[str]) -> None:
+    """Take the lock, past those who look for a moment whether it is held.
+
+    Raises
+    ------
+    BlockingIOError
+        If it is held for longer.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _holder(name: str) -> str:

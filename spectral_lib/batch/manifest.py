@@ -214,7 +214,7 @@ def open_manifest(out: Path, *, write: bool = False) -> Iterator[Manifest]:
     Raises
     ------
     SweepError
-        If it is to be read and there is none, or it is damaged.
+        If it is to be read and there is none, or it is damaged or cannot be read.
     StorageError
         If it is to be written and cannot be.
     """
@@ -229,6 +229,8 @@ def open_manifest(out: Path, *, write: bool = False) -> Iterator[Manifest]:
             with _storing(path):
                 _prepare(path, connection)
         yield Manifest(path, connection)
+    except sqlite3.Error as error:  # of reading; what writes says so by itself
+        raise _unreadable(path, error) from error
     finally:
         connection.close()
 
@@ -245,12 +247,19 @@ def _prepare(path: Path, connection: sqlite3.Connection) -> None:
             raise
         sound = False
     if not sound:
-        raise SweepError(
-            f"{path} is damaged; remove it and run the same command again: what is "
-            "done is known from the files in points/"
-        )
+        raise _unreadable(path, sqlite3.DatabaseError())
     with connection:
         connection.executescript(_TABLES)
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> SweepError:
+    """Return what to tell of an error while reading."""
+    if isinstance(error, sqlite3.OperationalError):  # another process holds it
+        return SweepError(f"{path} cannot be read now: {error}; try again")
+    return SweepError(
+        f"{path} is damaged; remove it and run the sweep again: what is done is known "
+        "from the files in points/"
+    )
 
 
 @contextmanager

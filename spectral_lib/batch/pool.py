@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Job:
     imports
         What a warm process imports before it forks kernels; None for kernels that
         are started anew.
+    token
+        What sets this call apart from others that share its workers.
     threads
         Threads for each point; 0 for as many as the worker's SPECTRAL_THREADS says.
     cell_seconds, point_seconds
@@ -47,6 +50,7 @@ class Job:
     source: Path
     code: str
     imports: tuple[str, ...] | None
+    token: str = ""
     threads: int = 0
     cell_seconds: float = 0
     point_seconds: float = 0
@@ -72,13 +76,18 @@ def thread_budget() -> int:
 
 
 class Kernels:
-    """The kernels of this process, and the warm process that they are forked from."""
+    """The kernels of a sweep in this process, and what they are forked from.
+
+    When the library changes, the next kernels come from a new warm process; the old one
+    ends with the last of its kernels.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: set[AsyncKernelManager] = set()
-        self._server: ForkServer | None = None
+        self._running: dict[AsyncKernelManager, ForkServer | None] = {}
+        self._server: ForkServer | None = None  # for the next kernel
         self._made_for: object = None
+        self._used = time.monotonic()
         self.is_closed = False
 
     def manager(self, job: Job, library: str, folder: Path) -> AsyncKernelManager:
@@ -86,45 +95,71 @@ class Kernels:
         with self._lock:
             if self.is_closed:
                 raise RuntimeError("the sweep is being ended")
-            if job.imports is None or not can_fork():
+            server = self._warm(job, library)
+            if server is None:
                 manager = kernel_manager(folder)
             else:
-                manager = warm_manager(folder, self._warm(job, library))
-            self._running.add(manager)
+                manager = warm_manager(folder, server)
+            self._running[manager] = server
         return manager
 
     def forget(self, manager: AsyncKernelManager) -> None:
         """Let go of a kernel that has ended."""
         with self._lock:
-            self._running.discard(manager)
+            self._end_unused(self._running.pop(manager, None))
+            self._used = time.monotonic()
 
     def close(self) -> None:
         """End all kernels at once; the points they run fail, and no more can start."""
         with self._lock:
             self.is_closed = True
-            if self._server is not None:
-                self._server.close()
+            for server in {self._server, *self._running.values()}:
+                if server is not None:
+                    server.close()
             for manager in self._running:
                 process = getattr(manager.provisioner, "process", None)
                 if process is not None:
                     process.kill()
 
-    def _warm(self, job: Job, library: str) -> ForkServer:
-        """Return a warm process for this job and this state of the library."""
+    def cool(self, seconds: float = 60) -> None:
+        """End the warm process if there was no kernel for some time."""
+        with self._lock:
+            if not self._running and time.monotonic() - self._used > seconds:
+                idle, self._server = self._server, None
+                self._end_unused(idle)
+
+    def _warm(self, job: Job, library: str) -> ForkServer | None:
+        """Return a warm process for this state of the library; None to do without."""
+        if job.imports is None or not can_fork():
+            return None
         wanted = (job.imports, job.environment(), library)
-        if self._server is not None and (
-            wanted != self._made_for or not self._server.is_alive()
+        if (
+            self._server is None
+            or wanted != self._made_for
+            or not self._server.is_alive()
         ):
-            self._server.close()
-            self._server = None
-        if self._server is None:
-            assert job.imports is not None
+            old = self._server
             self._server = ForkServer(job.imports, job.environment())
             self._made_for = wanted
+            self._end_unused(old)
         return self._server
+
+    def _end_unused(self, server: ForkServer | None) -> None:
+        """End a warm process that no running kernel came from and no new one will."""
+        users = (self._server, *self._running.values())
+        if server is not None and server not in users:
+            server.close()
 
 
 @functools.cache
-def process_kernels() -> Kernels:
-    """Return the kernels of this process, for workers that know no other place."""
-    return Kernels()
+def _sweeps() -> dict[str, Kernels]:
+    """The kernels of each sweep that this process, a worker, has had points of."""
+    return {}
+
+
+def worker_kernels(token: str) -> Kernels:
+    """Return the kernels of a sweep here; warm processes that others left idle end."""
+    for other, kernels in list(_sweeps().items()):
+        if other != token:
+            kernels.cool()
+    return _sweeps().setdefault(token, Kernels())

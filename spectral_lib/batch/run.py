@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -80,6 +81,11 @@ class Settings:
             raise SweepError("a time limit is less than 0; give seconds, or 0 for none")
         if self.scheduler and self.cluster:
             raise SweepError("a scheduler and a cluster are given; leave one")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the points run on other machines than this one."""
+        return bool(self.scheduler or self.cluster)
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,7 @@ def execute_sweep(
     """
     out = Path(out).absolute()
     chapter, points = prepare(sweep)
-    check_points(chapter, points, elsewhere=_elsewhere(settings))
+    check_points(chapter, points, elsewhere=settings.elsewhere)
     code = f"{chapter.code}-{library_hash()}"
     with locked(out), open_manifest(out, write=True) as manifest:
         _claim_folder(manifest, chapter, out)
@@ -179,7 +185,7 @@ def execute_sweep(
             or (settings.rerun_stale and rows[point.id].code != code)
         ]
         manifest.reset(point.id for point in todo)
-        manifest.note({"started": time.time(), "code": code, "settled": 0})
+        manifest.note({"started": time.time(), "code": code})
         job = make_job(chapter, out, settings)
         ran = 0
         if todo:
@@ -238,14 +244,11 @@ def make_job(chapter: ChapterFile, out: Path, settings: Settings) -> Job:
         source=source,
         code=chapter.code,
         imports=chapter.imports() if settings.warm else None,
+        token=uuid.uuid4().hex,
         threads=settings.threads,
         cell_seconds=settings.cell_seconds,
         point_seconds=settings.point_seconds,
     )
-
-
-def _elsewhere(settings: Settings) -> bool:
-    return bool(settings.scheduler or settings.cluster)
 
 
 @contextmanager

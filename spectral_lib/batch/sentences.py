@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+from spectral_lib.book.parameters import unknown_name
 
 
 def sentences(
@@ -26,18 +27,11 @@ def sentences(
     return " ".join(_sentence(details, known, name) for details in error.errors())
 
 
-def unknown(name: str, known: Sequence[str]) -> str:
-    """Return that a name is not known, and what may have been meant."""
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}."
-    return f"Unknown name {name!r}: {hint}"
-
-
 def _sentence(error: ErrorDetails, known: Sequence[str], name: str) -> str:
     parts = [name, *map(str, error["loc"])]
     where = ".".join(part for part in parts if part)
     if error["type"] == "extra_forbidden":
-        return unknown(where, known)
+        return unknown_name(where, known, "name")
     if error["type"] == "missing":
         return f"{where!r} is missing."
     why = error["msg"].removeprefix("Value error, ").rstrip(".")

@@ -23,8 +23,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from spectral_lib.batch.chapters import ChapterFile
 from spectral_lib.batch.errors import SweepError
-from spectral_lib.batch.sentences import sentences, unknown
+from spectral_lib.batch.sentences import sentences
 from spectral_lib.batch.sweep import Point
+from spectral_lib.book.parameters import unknown_name
 
 _SHOWN = 20
 
@@ -171,7 +172,7 @@ def _by_annotations(parameters: str) -> Check:
                 types[name] = TypeAdapter(kind, config=ConfigDict(strict=True))
 
     def check(values: Mapping[str, Any]) -> str:
-        wrong = [unknown(name, list(types)) for name in values if name not in types]
+        wrong = [unknown_name(n, list(types)) for n in values if n not in types]
         for name in [n for n in types if n in values]:
             try:
                 types[name].validate_python(values[name])

@@ -6,10 +6,8 @@ A :class:`ForkServer` is the process of :mod:`spectral_lib.batch.forkserver`;
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import queue
 import select
 import signal
 import socket
@@ -22,7 +20,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from jupyter_client import AsyncKernelClient, AsyncKernelManager
+from jupyter_client import AsyncKernelManager
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
@@ -87,7 +85,6 @@ def warm_manager(folder: Path, server: ForkServer) -> AsyncKernelManager:
     )
     manager = kernel_manager(folder)
     manager.kernel_spec_manager = _WarmPython(server.address)
-    manager.client_factory = QuickClient
     return manager
 
 
@@ -108,34 +105,6 @@ class _WarmPython(KernelSpecManager):
         )
 
 
-class QuickClient(AsyncKernelClient):
-    """A client that starts as soon as the kernel answers.
-
-    Jupyter's own waits for a fifth of a second of silence after the answer; nbclient
-    tells by itself which messages belong to its cells.
-    """
-
-    async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Wait until the kernel has answered on both of its channels.
-
-        Raises
-        ------
-        RuntimeError
-            If it has died, or does not answer in time.
-        """
-        deadline = time.monotonic() + (timeout or float("inf"))
-        while time.monotonic() < deadline:
-            self.kernel_info()
-            try:
-                await self.shell_channel.get_msg(timeout=1)
-                await self.iopub_channel.get_msg(timeout=1)
-                return
-            except queue.Empty:
-                if not await self.is_alive():
-                    raise RuntimeError("the kernel died before it answered") from None
-        raise RuntimeError(f"the kernel did not answer in {timeout:g} s")
-
-
 class WarmProvisioner(LocalProvisioner):
     """Starts a kernel by asking the warm process for a fork."""
 
@@ -151,12 +120,6 @@ class WarmProvisioner(LocalProvisioner):
         self.process = process  # type: ignore[assignment]
         self.pid = self.pgid = process.pid
         return self.connection_info
-
-    async def wait(self) -> int | None:
-        """Wait for the kernel's end; Jupyter looks only ten times a second."""
-        while self.process is not None and await self.poll() is None:
-            await asyncio.sleep(0.005)
-        return await super().wait()
 
 
 class ForkedProcess:

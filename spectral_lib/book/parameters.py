@@ -116,7 +116,7 @@ class ChapterParameters(BaseModel):
         unknown = [name for name in names if name not in cls.model_fields]
         if unknown:
             raise ParameterError(
-                " ".join(_unknown(name, list(cls.model_fields)) for name in unknown)
+                " ".join(unknown_name(name, list(cls.model_fields)) for name in unknown)
             )
         return cls.check({k: namespace[k] for k in cls.model_fields if k in namespace})
 
@@ -182,17 +182,18 @@ def _literals(cell: str) -> dict[str, Any] | None:
     return found
 
 
-def _unknown(name: str, known: Sequence[str]) -> str:
+def unknown_name(name: str, known: Sequence[str], kind: str = "parameter") -> str:
+    """Return that a name is not known, and what may have been meant."""
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}."
-    return f"Unknown parameter {name!r}: {hint}"
+    return f"Unknown {kind} {name!r}: {hint}"
 
 
 def _sentence(error: ErrorDetails, known: Sequence[str]) -> str:
     """One sentence for one of pydantic's errors."""
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return _unknown(where, known)
+        return unknown_name(where, known)
     if error["type"] == "missing":
         return f"Parameter {where!r} is missing; assign it in the parameters cell."
     why = error["msg"].removeprefix("Value error, ").rstrip(".")

@@ -110,7 +110,8 @@ def correlation_over_runs(x: ArrayLike, y: ArrayLike) -> Values:
     def estimate(pairs: Values) -> float:
         return float(np.corrcoef(pairs.T)[0, 1])
 
-    return _pseudo_values(estimate, np.stack([x, y], 1).astype(float), fewest=4)
+    pairs = np.stack([np.asarray(x, float), np.asarray(y, float)], 1)
+    return _pseudo_values(estimate, pairs, fewest=4)
 
 
 def _pseudo_values(

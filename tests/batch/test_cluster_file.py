@@ -6,8 +6,9 @@ import os
 import sys
 
 import pytest
-from tiny import command, whole, write_sweep, write_tiny
+from tiny import command, whole, write_notebook, write_sweep, write_tiny
 
+from spectral_lib.batch.cli import main
 from spectral_lib.batch.cluster import job_script, load_cluster
 from spectral_lib.batch.engines import plan_local
 from spectral_lib.batch.errors import SweepError
@@ -54,8 +55,8 @@ def test_slurm(tmp_path):
     assert worker.startswith(f"{sys.executable} -m distributed.cli.dask_worker ")
     assert "tcp://10.0.0.1:8786" in worker
     assert "--nworkers 2" in worker
-    # The last of two options counts: one point at a time in each worker.
-    assert worker.index("--nthreads 4") < worker.index("--nthreads 1")
+    # One point at a time in each worker.
+    assert worker.count("--nthreads") == worker.count("--nthreads 1 ") == 1
     assert worker.endswith("--resources GPU=1")
 
 
@@ -98,9 +99,20 @@ def test_gpu_points_need_jobs_with_a_gpu(tmp_path):
         load_cluster(path, needs_gpu=True)
 
 
+def test_a_sweep_is_checked_for_the_place_where_it_runs(tmp_path, capsys):
+    chapter = write_notebook(tmp_path / "a.ipynb", 'device: str = "cuda"')
+    file = str(write_sweep(tmp_path / "sweep.yaml", {"chapter": chapter.name}))
+    for gpus, expected in ((0, 2), (1, 0)):
+        path = write_sweep(tmp_path / "c.yaml", {**SLURM, "gpus": gpus})
+        assert main(["check", file, "--cluster", str(path)]) == expected
+    assert "asks for no GPU" in capsys.readouterr().err
+    assert main(["check", file, "--scheduler", "x", "--cluster", str(path)]) == 2
+
+
 SBATCH = """#!/bin/sh
-# Stands for Slurm: runs the job's script here.
-sh "$1" > "$0.log" 2>&1 &
+# Stands for Slurm: runs a copy of the job's script here.
+cp "$1" "$0.job"
+sh "$0.job" > "$0.log" 2>&1 &
 echo $! >> "$0.pids"
 echo "Submitted batch job $!"
 """

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from tiny import (
+    WORK,
     command,
     events,
     printed,
@@ -179,30 +180,41 @@ def test_gpu_points_run_where_a_gpu_is(two_kinds, tmp_path):
     assert {printed(p) for p in out.glob("points/*.ipynb")} == {"special\n"}
 
 
-def test_gpu_points_do_not_wait_for_a_gpu_that_never_comes(tmp_path):
-    with (
-        scheduler(tmp_path) as (_, where, address),
-        worker(where, "plain"),
-        distributed.Client(address, set_as_default=False) as client,
-    ):
-        client.wait_for_workers(1, timeout=60)
+def test_a_wait_for_workers_is_told_and_none_is_for_a_gpu_that_never_comes(
+    tmp_path, capsys
+):
+    with scheduler(tmp_path) as (_, where, address):
+        with engines.dask_engine(address, needs_gpu=True):
+            assert "no Dask worker is there yet" in capsys.readouterr().err
         with (
-            pytest.raises(SweepError, match="none of the 1 workers offers a GPU"),
-            engines.dask_engine(address, needs_gpu=True),
+            worker(where, "plain"),
+            distributed.Client(address, set_as_default=False) as client,
         ):
-            pytest.fail("the point would wait for ever")
+            client.wait_for_workers(1, timeout=60)
+            with (
+                pytest.raises(SweepError, match="none of the 1 workers offers a GPU"),
+                engines.dask_engine(address, needs_gpu=True),
+            ):
+                pytest.fail("the point would wait for ever")
+            assert capsys.readouterr().err == ""
 
 
-def test_an_interruption_ends_what_runs_on_workers(two_kinds, tmp_path):
-    chapter, log, out = write_tiny(tmp_path), tmp_path / "log", tmp_path / "out"
-    sweep = {
-        "chapter": chapter.name,
-        "fixed": {"log": str(log), "wait": 60.0},
-        "grid": {"size": list(range(6))},
-    }
+def test_an_interruption_ends_what_this_sweep_runs_on_workers(two_kinds, tmp_path):
+    """A sweep is interrupted while another runs beside it on the other worker."""
+    gated = (
+        WORK + "\nwhile word != 'a' and not os.path.exists(word):\n    time.sleep(0.1)"
+    )
+    chapter = write_tiny(tmp_path, work=gated)
+    log, beside, gate = (tmp_path / name for name in ("log", "beside", "gate"))
+    sweep = {"chapter": chapter.name, "fixed": {"log": str(beside), "word": str(gate)}}
+    neighbour = write_sweep(tmp_path / "beside.yaml", sweep)
+    sweep["fixed"] = {"log": str(log), "wait": 60.0}
+    sweep["grid"] = {"size": [1, 2, 3, 4]}
     file = write_sweep(tmp_path / "sweep.yaml", sweep)
-    process = start("run", file, out, "--scheduler", two_kinds)
-    until(lambda: events(log).total() == 2)
+    other = start("run", neighbour, tmp_path / "beside-out", "--scheduler", two_kinds)
+    until(lambda: events(beside).total())
+    process = start("run", file, tmp_path / "out", "--scheduler", two_kinds)
+    until(lambda: events(log).total())
     kernels = running(log)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
@@ -210,13 +222,13 @@ def test_an_interruption_ends_what_runs_on_workers(two_kinds, tmp_path):
     assert "Traceback" not in said, said
     until(lambda: not any(map(alive, kernels)), 15)
     time.sleep(0.5)
-    assert len(kernels) == 2
-    assert events(log).total() == 2
+    assert len(kernels) == 1
+    assert events(log).total() == 1
+    gate.touch()
+    said, _ = other.communicate(timeout=60)
+    assert other.returncode == 0, said
+    assert ended(beside) == 1
     # The same workers take the next sweep.
-    table = run_sweep(
-        {**sweep, "chapter": chapter, "fixed": {}, "grid": {"size": [1]}},
-        tmp_path / "other",
-        scheduler=two_kinds,
-        progress=False,
-    )
-    assert len(table) == 2
+    sweep = {"chapter": chapter, "grid": {"size": [1, 2]}}
+    out = tmp_path / "next"
+    assert len(run_sweep(sweep, out, scheduler=two_kinds, progress=False)) == 4

@@ -193,15 +193,19 @@ def interrupted(tmp_path):
     chapter, log, out = write_tiny(tmp_path), tmp_path / "log", tmp_path / "out"
     sweep = {
         "chapter": chapter.name,
-        "fixed": {"log": str(log), "wait": 0.3},
+        "fixed": {"log": str(log), "wait": 0.5},
         "grid": {"size": list(range(4))},
     }
     file = write_sweep(tmp_path / "sweep.yaml", sweep)
 
+    def under_way():
+        words = [word for word, _ in events(log).elements()]
+        return words.count("start") > words.count("end")
+
     def stop(number):
         process = start("run", file, out, "--jobs", "2")
         until(lambda: len(list(out.glob("points/*.json"))) >= 1)
-        until(lambda: events(log).total() % 2)
+        until(under_way)
         process.send_signal(number)
         said, _ = process.communicate(timeout=30)
         return process.returncode, said

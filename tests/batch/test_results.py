@@ -11,6 +11,7 @@ import pandas
 import pytest
 from tiny import command, printed, write_tiny
 
+from spectral_lib.batch.cli import main
 from spectral_lib.batch.collect import swept
 from spectral_lib.batch.errors import SweepError
 from spectral_lib.batch.figures import draw_estimates, draw_shares, shares
@@ -157,7 +158,16 @@ class Pictures(HTMLParser):
 def test_the_book_shows_the_runs_without_running_them(done, tmp_path):
     out, _ = done
     before = {path: path.stat().st_mtime_ns for path in out.glob("points/*")}
+    # A page of an earlier book goes; what is not of the book stays.
+    old = tmp_path / "book/points/00099.ipynb"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    with pytest.raises(SweepError, match="holds other files"):
+        write_book(out, tmp_path / "book")
+    assert old.exists()
+    (tmp_path / "book/.spectral-batch-book").touch()
     index = write_book(out, tmp_path / "book")
+    assert not old.exists()
     html = index.parent
     assert {path: path.stat().st_mtime_ns for path in out.glob("points/*")} == before
     pages = sorted((html / "points").glob("*.html"))
@@ -176,6 +186,23 @@ def test_the_book_shows_the_runs_without_running_them(done, tmp_path):
         assert (html / "page" / source).resolve().is_file()
     assert "cdn" not in front
     assert (html / "_static/mathjax").is_dir()
+
+
+def test_a_book_takes_the_place_of_nothing_else(done, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(done[0], out)
+    (out / "page").mkdir(exist_ok=True)
+    (tmp_path / "points").mkdir()
+    (tmp_path / "points/mine").touch()
+    # Also not of a sweep in a folder that was made for a book.
+    (tmp_path / ".spectral-batch-book").touch()
+    other = shutil.copytree(out, out / "b")
+    before = sorted(tmp_path.rglob("*"))
+    for place in ("", "points", "points/book", "page", "..", "b"):
+        target = str(out / place)
+        assert main(["to-book", str(out), target]) == 2
+        assert main(["run", "none.yaml", str(other), "--to-book", target]) == 2
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_status_and_the_time_left(done, tmp_path):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+import threading
+from functools import partial
 
 import nbformat
 import pytest
@@ -14,8 +18,9 @@ from tiny import command, write_sweep, write_tiny
 
 from spectral_lib.batch import results
 from spectral_lib.batch.errors import StorageError, SweepError
-from spectral_lib.batch.lock import locked
+from spectral_lib.batch.lock import is_locked, locked
 from spectral_lib.batch.manifest import open_manifest
+from spectral_lib.batch.status import status
 
 
 def mounted(options, folder, *arguments):
@@ -149,6 +154,31 @@ def test_a_damaged_manifest(tmp_path):
             open_manifest(tmp_path, write=True),
         ):
             pytest.fail("a damaged manifest was opened")
+        with pytest.raises(SweepError, match="is damaged; remove it"):
+            status(tmp_path)
+
+
+def test_a_manifest_that_another_process_holds(tmp_path, monkeypatch):
+    with open_manifest(tmp_path, write=True) as manifest:
+        path = manifest.path
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0.05))
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(SweepError, match="cannot be read now: database is locked"):
+        status(tmp_path)
+    holder.close()
+
+
+def test_a_look_at_the_lock_keeps_no_sweep_from_starting(tmp_path):
+    with locked(tmp_path):
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
+    with open(tmp_path / ".lock") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # as one who looks does for a moment
+        moment = threading.Timer(0.1, fcntl.flock, (file, fcntl.LOCK_UN))
+        moment.start()
+        with locked(tmp_path):
+            moment.join()
 
 
 def test_a_lock_is_for_one_holder_also_within_a_process(tmp_path):

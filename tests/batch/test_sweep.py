@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -220,6 +221,18 @@ def test_a_gpu_is_looked_for_only_where_points_run(typed, monkeypatch):
     check_points(typed, asked, elsewhere=True)
     with pytest.raises(SweepError, match="use 'auto'"):
         check_points(typed, points(typed, fixed={"device": "cudda"}), elsewhere=True)
+
+
+def test_the_first_example_of_the_page_runs_on_any_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    root = Path(__file__).parents[2]
+    page = (root / "book/batch.md").read_text("utf-8")
+    file = tmp_path / "kernels.yaml"
+    file.write_text(page.split("```yaml")[1].split("```")[0], "utf-8")
+    (tmp_path / "book").symlink_to(root / "book")
+    sweep = load_sweep(file)
+    chapter = read_chapter(sweep.chapter)
+    check_points(chapter, points_of(sweep, chapter))
 
 
 def test_a_class_that_cannot_be_read(tmp_path):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import subprocess
 
 import nbformat
 import pytest
 from tiny import WORK, printed, write_notebook
 
+from spectral_lib.batch import execution
+from spectral_lib.batch.pool import worker_kernels
 from spectral_lib.batch.run import run_sweep
 from spectral_lib.batch.warm import ForkedProcess, can_fork
 
@@ -115,6 +119,28 @@ def test_a_cold_kernel_is_a_process_of_its_own(tmp_path):
         run_sweep({"chapter": path}, out, warm=warm, progress=False)
         (notebook,) = (out / "points").glob("*.ipynb")
         assert printed(notebook) == f"{warm}\n"
+
+
+def test_points_go_on_when_the_library_changes(tmp_path, monkeypatch):
+    """Each point finds another library, and so comes from another warm process."""
+    found = itertools.count()
+    monkeypatch.setattr(execution, "library_hash", lambda: str(next(found)))
+    work = "import os, time\ntime.sleep(wait)\nprint(os.getppid())"
+    path = write_notebook(tmp_path / "a.ipynb", "wait: float = 0.0", work)
+    out = tmp_path / "out"
+    sweep = {"chapter": path, "grid": {"wait": [2.0, 0.0, 0.1]}}
+    run_sweep(sweep, out, jobs=2, progress=False)
+    parents = {int(printed(point)) for point in out.glob("points/*.ipynb")}
+    assert len(parents) == 3
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in parents)
+
+
+def test_the_kernels_of_a_worker_are_kept_by_sweep():
+    one, two = worker_kernels("one"), worker_kernels("two")
+    assert worker_kernels("one") is one
+    one.close()
+    assert not two.is_closed
+    assert worker_kernels("one").is_closed  # a straggler starts nothing
 
 
 def test_a_process_that_is_no_child_can_be_watched():
