@@ -108,7 +108,7 @@ def correlation_over_runs(x: ArrayLike, y: ArrayLike) -> Values:
     """
 
     def estimate(pairs: Values) -> float:
-        return float(np.corrcoef(pairs.T)[0, 1])
+        return float(scipy.stats.pearsonr(*pairs.T).statistic)
 
     pairs = np.stack([np.asarray(x, float), np.asarray(y, float)], 1)
     return _pseudo_values(estimate, pairs, fewest=4)
