@@ -166,6 +166,8 @@ def two_kinds(tmp_path_factory):
         worker(where, "plain"),
         worker(where, "special", "--resources", "GPU=1"),
     ):
+        with distributed.Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
         yield address
 
 
