@@ -7,7 +7,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb)
 # Chapters and tests side by side; each process keeps to one thread.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install book test check gpu paper lab notebooks benchmarks clean
+.PHONY: help install book test check gpu paper lab notebooks benchmarks hooks clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z ]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -47,6 +47,10 @@ notebooks: install  ## run the notebooks' defaults and keep the checked tables a
 
 benchmarks: install  ## print the tables of benchmarks/
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+hooks: install  ## check style, types and notebooks before each commit
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/pre-commit install
 
 clean:  ## remove what was built, keep the environment
 	rm -rf book/_build build *.egg-info .pytest_cache .ruff_cache .mypy_cache
