@@ -45,8 +45,10 @@ lab: install  ## open the chapters in JupyterLab
 notebooks: install  ## run the notebooks' defaults and keep the checked tables alone
 	$(BIN)/python scripts/refresh_notebooks.py $(NOTEBOOKS)
 
-benchmarks: install  ## print the tables of benchmarks/
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+DEVICE ?= cpu
+benchmarks: install  ## measure what things cost, for the page of that name
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[benchmarks]'
+	$(BIN)/python -m benchmarks --device $(DEVICE) --json results/costs/$(DEVICE).json
 
 hooks: install  ## check style, types and notebooks before each commit
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'

@@ -1,42 +1,40 @@
 """Compare a sweep with a shell loop of papermill, and time what scheduling costs.
 
-The notebook sleeps for a second, so what differs is everything around it: starting
-papermill, a kernel, imports. The shell loop runs one point after another, as such a
-loop does; with `--torch` the notebook imports torch first, as every chapter does. The
-two ways take turns within each round. Scheduling is timed without kernels: each point
+The notebook imports torch, as every chapter does, and sleeps for a second: what differs
+is everything around it, starting papermill and a kernel. The shell loop runs one point
+after another, as such a loop does. Scheduling is timed without kernels: each point
 returns at once, and the manifest is written as in a real sweep.
 
-    python benchmarks/batch.py --points 200 --rounds 3 --torch --json out.json
+    python -m benchmarks.batch --rounds 5
 """
 
-import argparse
-import json
+import itertools
 import shlex
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 
+from benchmarks.measure import Group, Setting, by_turns
 from spectral_lib.batch.dispatch import run_points
 from spectral_lib.batch.manifest import Outcome, open_manifest
 from spectral_lib.batch.pool import Job
 from spectral_lib.batch.run import Settings, execute_sweep, make_job, prepare
 from spectral_lib.batch.sweep import Point
-from spectral_lib.book.budget import usable_cores
+from spectral_lib.book.costs import Cost
 
 SLEEP = "import time\ntime.sleep(1)\nprint(index)"
 
 
-def write_chapter(folder: Path, first: str) -> Path:
-    """Write a notebook that sleeps for a second, after a first line of code."""
+def write_chapter(folder: Path) -> Path:
+    """Write a notebook that imports torch and sleeps for a second."""
     cells = [
         nbformat.v4.new_code_cell("index: int = 0", metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(first),
+        nbformat.v4.new_code_cell("import torch"),
         nbformat.v4.new_code_cell(SLEEP),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -47,25 +45,21 @@ def write_chapter(folder: Path, first: str) -> Path:
     return path
 
 
-def seconds_of_sweep(chapter: Path, out: Path, points: int, *, warm: bool) -> float:
-    """Time a sweep, from reading its file to its last result."""
-    start = time.perf_counter()
-    sweep = {"chapter": chapter, "grid": {"index": range(points)}}
-    summary = execute_sweep(sweep, out, Settings(warm=warm), progress=False)
+def sweep(chapter: Path, out: Path, points: int, *, warm: bool) -> None:
+    """Run a sweep, from reading its file to its last result."""
+    points_of = {"chapter": chapter, "grid": {"index": range(points)}}
+    summary = execute_sweep(points_of, out, Settings(warm=warm), progress=False)
     assert summary.done == points, summary
-    return time.perf_counter() - start
 
 
-def seconds_of_loop(chapter: Path, out: Path, points: int) -> float:
-    """Time a shell loop of papermill."""
+def loop(chapter: Path, out: Path, points: int) -> None:
+    """Run a shell loop of papermill."""
     out.mkdir()
     program = str(Path(sys.executable).with_name("papermill"))
     words = shlex.join([program, "--no-progress-bar", str(chapter)])
-    loop = f"for i in $(seq {points}); do {words} {shlex.quote(str(out))}/$i.ipynb "
-    loop += "-p index $i || exit 1; done"
-    start = time.perf_counter()
-    subprocess.run(["sh", "-c", loop], check=True, capture_output=True)
-    return time.perf_counter() - start
+    script = f"for i in $(seq {points}); do {words} {shlex.quote(str(out))}/$i.ipynb "
+    script += "-p index $i || exit 1; done"
+    subprocess.run(["sh", "-c", script], check=True, capture_output=True)
 
 
 class Trivial:
@@ -85,9 +79,8 @@ class Trivial:
         self.executor.shutdown()
 
 
-def milliseconds_of_scheduling(chapter: Path, out: Path, points: int) -> float:
-    """Time all that is done for a point besides running it, per point."""
-    start = time.perf_counter()
+def schedule(chapter: Path, out: Path, points: int) -> None:
+    """Do all that is done for points besides running them."""
     file, made = prepare({"chapter": chapter, "grid": {"index": range(points)}})
     engine = Trivial()
     out.mkdir()
@@ -97,52 +90,45 @@ def milliseconds_of_scheduling(chapter: Path, out: Path, points: int) -> float:
         ended = sum(1 for _ in run_points(engine, job, made, manifest))
     engine.abort()
     assert ended == points
-    return 1e3 * (time.perf_counter() - start) / points
 
 
-def main() -> None:
-    """Parse arguments, run, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--points", type=int, default=12, help="of a second each")
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--torch", action="store_true", help="import torch first")
-    parser.add_argument("--trivial", type=int, default=2000, help="points of no time")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    if min(options.points, options.rounds, options.trivial) < 1:
-        parser.error("--points, --rounds and --trivial must be at least 1.")
-    rows = {"loop": [], "cold": [], "warm": []}
+def rows(setting: Setting) -> Iterator[Cost]:
+    """Rows of a sweep in new kernels, in forked ones, and of scheduling."""
+    points, trivial = setting.size(4, 1), setting.size(2000, 20)
+    runs = itertools.count()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        chapter = write_chapter(folder, "import torch" if options.torch else "")
-        print(f"{options.points} points of 1 s, {usable_cores()} cores")
-        for turn in range(options.rounds):
-            n, where = options.points, folder / str(turn)
-            where.mkdir()
-            rows["loop"].append(seconds_of_loop(chapter, where / "loop", n))
-            for way in ("cold", "warm"):
-                warm = way == "warm"
-                taken = seconds_of_sweep(chapter, where / way, n, warm=warm)
-                rows[way].append(taken)
-        print(f"{'way':<22}{'s':>8}{'s a point':>11}{'ratio':>8}")
-        titles = {
-            "loop": "papermill in a loop",
-            "cold": "sweep, new kernels",
-            "warm": "sweep, forked kernels",
-        }
-        loop = statistics.median(rows["loop"])
-        for way, taken in rows.items():
-            middle = statistics.median(taken)
-            print(
-                f"{titles[way]:<22}{middle:>8.1f}{middle / options.points:>11.2f}"
-                f"{loop / middle:>8.1f}"
-            )
-        spent = milliseconds_of_scheduling(chapter, folder / "trivial", options.trivial)
-        print(f"scheduling: {spent:.2f} ms a point, {options.trivial} trivial points")
-    if options.json:
-        found = {"seconds": rows, "points": options.points, "scheduling_ms": spent}
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
+        chapter = write_chapter(folder)
 
+        def anew(way: Callable[..., None], count: int, **how: bool) -> None:
+            way(chapter, folder / f"run-{next(runs)}", count, **how)
+
+        peer = "papermill in a shell loop"
+        ways = {
+            "new kernels": lambda: anew(sweep, points, warm=False),
+            "forked kernels": lambda: anew(sweep, points, warm=True),
+            peer: lambda: anew(loop, points),
+        }
+        done = by_turns(ways, setting)
+        for way in ("new kernels", "forked kernels"):
+            what = f"A point of a second, sweep of {points}, {way}"
+            yield done.row(what, peer, ours=way, per=points)
+        counts = {"ours": trivial, peer: points}
+        trivial_way = {"ours": lambda: anew(schedule, trivial), peer: ways[peer]}
+        taken = by_turns(trivial_way, setting).divided(counts)
+        what = f"Scheduling a point, one of {trivial}"
+        yield taken.row(what, peer, per=1e-3, unit="ms", share=True)
+
+
+GROUP = Group(
+    "batch",
+    "Sweeps of a chapter",
+    "Seconds a point of a sweep whose notebook imports torch and sleeps for a second, "
+    "on all cores, against a shell loop of papermill; and what scheduling costs beside "
+    "such a point.",
+    rows,
+    cpu_only=True,
+)
 
 if __name__ == "__main__":
-    main()
+    GROUP.alone(__doc__)

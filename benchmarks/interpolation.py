@@ -1,33 +1,23 @@
 """Time interpolation paths: all of them in portions, and as one writes them first.
 
-*Probe* is the book's way: points of all paths in portions of a fixed size, all
-replicas. *By path* and *by point* take one plain `nn.Module` after another and its
-correctly classified pairs one by one, with a forward pass for each path, or for each
-point of it. All three give the mean curve, difference and gradient within and between
-classes; the last column is the largest difference between any of these.
+*Ours* is the book's way: points of all paths in portions of a fixed size, all
+replicas. The slow ways take one plain `nn.Module` after another and its correctly
+classified pairs one by one, with a forward pass for each path, or for each point of
+it. All three give the mean curve, difference and gradient within and between classes,
+which are compared.
 
-All ways take turns within each round on one thread; times are medians over rounds, in
-seconds of processor time, so that other processes disturb them little.
-
-    python benchmarks/interpolation.py --rounds 3 --json out.json
+    python -m benchmarks.interpolation --rounds 5
 """
 
-import argparse
 import copy
-import json
 import math
-import os
-import statistics
-import time
-from collections.abc import Callable
-from pathlib import Path
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("CI", "true")  # no progress bars
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.measure import Group, Setting, by_turns
+from spectral_lib.book.costs import Cost
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.data.images import load_digits
 from spectral_lib.models.mlp import MLP
@@ -88,7 +78,8 @@ def follow_by_path(
 ) -> Values:
     """One forward pass a path; returns what `follow_by_point` does."""
     length = (x1 - x0).norm().item()
-    share = torch.arange(math.ceil(length / settings.step)) * settings.step / length
+    points = torch.arange(math.ceil(length / settings.step), device=x0.device)
+    share = points * settings.step / length
     weight = share.view(-1, *[1] * x0.ndim)
     p = module((1 - weight) * x0 + weight * x1).softmax(dim=1)
     change = (p - p[0]).norm(dim=1)
@@ -128,12 +119,14 @@ def plain(
     return {name: torch.stack(values) for name, values in found.items()}
 
 
-def largest_gap(first: Readings, second: Readings) -> float:
+def furthest(first: Readings, second: Readings) -> float:
     """Largest absolute difference of two ways' readings; their paths must agree."""
     for kind in ("within", "between"):
-        if not torch.equal(first[f"{kind} pairs"], second[f"{kind} pairs"]):
+        if first[f"{kind} pairs"].tolist() != second[f"{kind} pairs"].tolist():
             raise SystemExit(f"the ways follow different paths {kind} classes.")
     gaps = []
+    first = {name: value.cpu() for name, value in first.items()}
+    second = {name: value.cpu() for name, value in second.items()}
     for name, value in first.items():
         # A bin that no path has a point in is NaN in all ways, or they do differ.
         empty = value.isnan() & second[name].isnan()
@@ -142,85 +135,50 @@ def largest_gap(first: Readings, second: Readings) -> float:
     return max(gaps)
 
 
-def main() -> None:
-    """Parse arguments, run, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--replicas", type=int, default=5)
-    parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--step", type=float, default=0.5)
-    parser.add_argument("--chunk", type=int, default=PathSettings().chunk)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    if min(options.replicas, options.pairs, options.rounds, options.chunk) < 1:
-        parser.error("--replicas, --pairs, --rounds and --chunk must be at least 1.")
-    torch.set_num_threads(1)
+def rows(setting: Setting) -> Iterator[Cost]:
+    """A row for each network and slower way."""
     images = load_digits(597)
     small = ResNetSettings(1, (8, 16, 32), 1)
     works = {
         "MLP 64-256-256-10": (lambda: MLP([64, 256, 256, 10]), images.flat(), True),
         "ResNet8, 8 to 32 channels": (lambda: ResNet(small), images, False),
     }
-    print(
-        f"torch {torch.__version__}, one thread, {options.replicas} replicas, digits, "
-        f"step {options.step}, chunk {options.chunk}"
-    )
-    print(
-        f"{'network':<27}{'paths':>6}{'probe s':>11}{'by path s':>11}{'by point s':>11}"
-        f"{'/ path':>8}{'/ point':>8}  {'(range)':<13}{'gap':>8}"
-    )
-    rows = []
-    for name, (build, data, stacked) in works.items():
-        start = initialise(build, range(1, options.replicas + 1), stacked=stacked)
+    replicas, settings = setting.size(5, 2), PathSettings(setting.size(20, 1), 0.5)
+    for name, (build, digits, stacked) in works.items():
+        data = digits.to(setting.device, torch.float32)
+        seeds = range(1, replicas + 1)
+        start = initialise(build, seeds, device=setting.device, stacked=stacked)
         how = OptimizerSettings("sgd", 0.05, 0.9)
         trained = train(start, data.train, TrainSettings(5, 64, how, cross_entropy))
-        ensemble, test = trained.ensemble, data.test
-        networks = modules(ensemble)
-        settings = PathSettings(options.pairs, options.step, chunk=options.chunk)
-        measure = interpolation(test.inputs, test.targets, settings)
-        ways = {
-            "probe": lambda m=measure, e=ensemble: m(e),
-            "by path": lambda n=networks, d=test, s=settings: plain(
-                follow_by_path, n, d, s
-            ),
-            "by point": lambda n=networks, d=test, s=settings: plain(
-                follow_by_point, n, d, s
-            ),
-        }
-        times: dict[str, list[float]] = {way: [] for way in ways}
-        seen: dict[str, Readings] = {}
-        for _ in range(options.rounds):
-            for way, run in ways.items():
-                began = time.process_time()
-                seen[way] = run()
-                times[way].append(time.process_time() - began)
-        ratios = {
-            way: [b / a for a, b in zip(times["probe"], times[way], strict=True)]
-            for way in ("by path", "by point")
-        }
-        counts = seen["probe"]["within pairs"] + seen["probe"]["between pairs"]
-        row = {
-            "network": name,
-            "paths": int(counts.sum()),
-            **{f"{way} s": statistics.median(t) for way, t in times.items()},
-            **{f"{way} / probe": statistics.median(r) for way, r in ratios.items()},
-            "by point / probe range": [
-                min(ratios["by point"]),
-                max(ratios["by point"]),
-            ],
-            "gap": max(largest_gap(seen["probe"], seen[w]) for w in ratios),
-        }
-        rows.append(row)
-        spread = "({:.1f}-{:.1f})".format(*row["by point / probe range"])
-        seconds = "".join(f"{row[f'{way} s']:>11.2f}" for way in ways)
-        print(
-            f"{name:<27}{row['paths']:>6}{seconds}{row['by path / probe']:>8.1f}"
-            f"{row['by point / probe']:>8.1f}  {spread:<13}{row['gap']:>8.0e}",
-            flush=True,
-        )
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+        yield from compare(name, trained.ensemble, data.test, settings, setting)
 
+
+def compare(
+    name: str, ensemble: Ensemble, test: Dataset, how: PathSettings, setting: Setting
+) -> Iterator[Cost]:
+    """The rows of one trained ensemble."""
+    networks = modules(ensemble)
+    probe = interpolation(test.inputs, test.targets, how)
+    slow = {"a pass a path": follow_by_path, "a pass a point": follow_by_point}
+    ways: dict[str, Callable[[], Readings]] = {"ours": lambda: probe(ensemble)}
+    for way, follow in slow.items():
+        ways[way] = lambda f=follow: plain(f, networks, test, how)
+    done = by_turns(ways, setting)
+    mine = done.results["ours"]
+    paths = int((mine["within pairs"] + mine["between pairs"]).sum())
+    for way in slow:
+        gap = furthest(mine, done.results[way])
+        yield done.row(f"{paths} paths, {len(ensemble)} x {name}", way, gap=gap)
+
+
+GROUP = Group(
+    "interpolation",
+    "Paths between images",
+    "Probabilities along straight paths between correctly classified digits, within "
+    "and between classes: all paths of all replicas in portions, against one path, or "
+    "one point, after another.",
+    rows,
+)
 
 if __name__ == "__main__":
-    main()
+    GROUP.alone(__doc__)

@@ -1,40 +1,34 @@
-"""Time of an empirical tangent kernel against a plain loop over samples.
+"""Time empirical tangent kernels against a plain loop over points.
 
 The plain way is what one writes first: a backward pass for every point, the gradients
-as rows of a Jacobian, and its product with itself. "jacobian" is the batched Jacobian
-of ``torch.func``, "chosen" what the library takes: a sum over layers for a perceptron,
-the closed form for two-layer Fourier features. All run on one thread and take turns
-within each round; the table shows medians over rounds, and how far the kernels are
-apart.
+as rows of a Jacobian, and its product with itself. The library takes a sum over layers
+for a perceptron and the closed form for two-layer Fourier features.
 
 If the package ``neural-tangents`` is there, it computes the same kernels of the same
 weights, compiled, by the way that it chooses itself; compiling is not timed. It is no
 dependency of this project and wants an environment of its own: its release 0.6.5 ran
 with jax and jaxlib 0.4.25, tf2jax 0.3.6 and numpy 1.26, and failed with newer ones.
+
+    python -m benchmarks.ntk --rounds 5
 """
 
-import argparse
 import contextlib
 import functools
 import importlib
 import io
-import json
-import math
 import os
-import statistics
-import time
 import warnings
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.measure import Group, Setting, by_turns
+from spectral_lib.book.costs import Cost
 from spectral_lib.data.frequencies import Normal
 from spectral_lib.data.packets import midpoints
 from spectral_lib.models.fourier_features import FourierFeatures, FourierSettings
@@ -45,11 +39,13 @@ from spectral_lib.training.ensemble import Ensemble, initialise
 Kernel = Callable[[Ensemble, Tensor], Tensor]
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "mlp 1-100-100-1": lambda: MLP([1, 100, 100, 1]),
-    "mlp 1-256-256-256-1": lambda: MLP([1, 256, 256, 256, 1]),
-    "fourier m=500": lambda: FourierFeatures(FourierSettings(500, Normal(20.0))),
-    "fourier m=8000": lambda: FourierFeatures(FourierSettings(8000, Normal(20.0))),
-    "fourier 200, sin 200": lambda: FourierFeatures(
+    "MLP 1-100-100-1": lambda: MLP([1, 100, 100, 1]),
+    "MLP 1-256-256-256-1": lambda: MLP([1, 256, 256, 256, 1]),
+    "500 Fourier features": lambda: FourierFeatures(FourierSettings(500, Normal(20.0))),
+    "8000 Fourier features": lambda: FourierFeatures(
+        FourierSettings(8000, Normal(20.0))
+    ),
+    "200 Fourier features, 200 sines": lambda: FourierFeatures(
         FourierSettings(200, Normal(20.0), hidden=200)
     ),
 }
@@ -127,73 +123,44 @@ def peer_way(ensemble: Ensemble) -> Kernel | None:
     return way
 
 
-def seconds(way: Kernel, ensemble: Ensemble, x: Tensor) -> float:
-    """Seconds of one evaluation."""
-    started = time.perf_counter()
-    way(ensemble, x)
-    return time.perf_counter() - started
+def rows(setting: Setting) -> Iterator[Cost]:
+    """A row for each number of replicas, network and other way."""
+    points = setting.size(120, 8)
+    for replicas in (1, setting.size(5, 2)):
+        for name, build in NETWORKS.items():
+            ensemble = initialise(build, range(1, replicas + 1), device=setting.device)
+            x = midpoints(points).float()[:, None].to(setting.device)
+            kernels: dict[str, Kernel] = {
+                "ours": empirical_ntk,
+                "a backward pass a point": plain_loop,
+                "batched Jacobian": jacobian_ntk,
+            }
+            if not setting.on_gpu and (peer := peer_way(ensemble)) is not None:
+                kernels["neural-tangents"] = peer
+            ways = {
+                way: functools.partial(kernel, ensemble, x)
+                for way, kernel in kernels.items()
+            }
+            # The peer prints what it considers.
+            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                done = by_turns(ways, setting)
+            for way in list(kernels)[1:]:
+                mine, other = done.results["ours"], done.results[way]
+                gap = float(relative_change(mine, other).max())
+                what = f"Tangent kernel at {points} points, {replicas} x {name}"
+                yield done.row(what, way, per=1e-3, unit="ms", gap=gap)
 
 
-def compare(name: str, points: int, replicas: int, rounds: int) -> dict[str, object]:
-    """One line of the table."""
-    ensemble = initialise(NETWORKS[name], range(1, replicas + 1))
-    x = midpoints(points).float()[:, None]
-    ways: dict[str, Kernel] = {
-        "plain loop": plain_loop,
-        "jacobian": jacobian_ntk,
-        "chosen": empirical_ntk,
-    }
-    if (peer := peer_way(ensemble)) is not None:
-        ways["neural-tangents"] = peer
-    # Also warms up, and lets the peer print what it considers.
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        kernels = {way: f(ensemble, x) for way, f in ways.items()}
-    taken: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(rounds):
-        for way, f in ways.items():
-            taken[way].append(seconds(f, ensemble, x))
-    medians = {way: statistics.median(t) for way, t in taken.items()}
-    gap = max(
-        float(relative_change(k, kernels["plain loop"]).max()) for k in kernels.values()
-    )
-    return {
-        "network": name,
-        "points": points,
-        "R": replicas,
-        "ms": {way: 1e3 * s for way, s in medians.items()},
-        "plain / chosen": medians["plain loop"] / medians["chosen"],
-        "peer / chosen": medians.get("neural-tangents", math.nan) / medians["chosen"],
-        "largest relative gap": gap,
-    }
-
-
-def main() -> None:
-    """Print the table, and write it as JSON if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--points", type=int, default=120)
-    parser.add_argument("--json", type=Path, help="also write the numbers here")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-
-    lines = []
-    for replicas in (1, 5):
-        for name in NETWORKS:
-            line = compare(name, options.points, replicas, options.rounds)
-            lines.append(line)
-            ratio = line["peer / chosen"]
-            peer = "" if math.isnan(ratio) else f"peer / chosen {ratio:.1f}  "
-            times = "  ".join(f"{way} {ms:.1f}" for way, ms in line["ms"].items())
-            print(
-                f"{name:22s} R={replicas}  ms: {times}  "
-                f"plain / chosen {line['plain / chosen']:.1f}  {peer}"
-                f"gap {line['largest relative gap']:.0e}",
-                flush=True,
-            )
-    if options.json:
-        options.json.write_text(json.dumps(lines, indent=1))
-
+GROUP = Group(
+    "ntk",
+    "Tangent kernels",
+    "The empirical tangent kernel as the library computes it (a sum over layers for a "
+    "perceptron, a closed form for Fourier features), against a backward pass for each "
+    "point, the batched Jacobian of torch.func, and neural-tangents where it is "
+    "installed.",
+    rows,
+)
 
 if __name__ == "__main__":
-    main()
+    GROUP.alone(__doc__)

@@ -1,0 +1,183 @@
+"""Whether each chapter's choice to stack replicas, or not to, is the faster one.
+
+Chapters are executed as they are; before each kind of training with several replicas
+a part of it, some 20 steps, is timed stacked and one after another, on the chapter's
+own networks and data, in seconds of the processor. A ratio below 1 is a choice that
+lost.
+
+    python -m benchmarks.choices --rounds 5
+    python -m benchmarks.choices --chapter instabilities
+"""
+
+import copy
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+from benchmarks.book import BOOK
+from benchmarks.clock import startup_folder, when_imported
+from benchmarks.measure import Group, Setting, Timed, parser, run
+from spectral_lib.book.budget import Budget
+from spectral_lib.book.costs import Cost
+from spectral_lib.book.execution import Chapter, execute_chapters
+
+STEPS = 20
+
+
+def start(folder: str, rounds: int) -> None:
+    """In a chapter's kernel: compare both ways before each new kind of training."""
+    seen: set[str] = set()
+
+    def compare_before(module: Any) -> None:
+        plain = module.train
+
+        @wraps(plain)
+        def train(ensemble, data, settings, *more, **named):
+            kind = signature(ensemble, data, settings)
+            if len(ensemble) > 1 and kind not in seen:
+                seen.add(kind)
+                told = compare(plain, ensemble, data, settings, rounds)
+                told |= {"cell": cell(), "label": named.get("label", "training")}
+                with Path(folder, "found.jsonl").open("a") as file:
+                    file.write(json.dumps(told) + "\n")
+            return plain(ensemble, data, settings, *more, **named)
+
+        module.train = train
+
+    when_imported(compare_before)
+
+
+def cell() -> int:
+    """Number of the running code cell."""
+    from IPython import get_ipython
+
+    return get_ipython().execution_count
+
+
+def first_set(data: Any) -> Any:
+    """The data set, or the first of several."""
+    return data[0] if isinstance(data, (list, tuple)) else data
+
+
+def signature(ensemble: Any, data: Any, settings: Any) -> str:
+    """What makes a training's speed."""
+    shapes = [tuple(p.shape) for p in ensemble.parameters.values()]
+    some = first_set(data)
+    dtype = next(iter(ensemble.parameters.values())).dtype
+    network = (type(ensemble.module).__name__, shapes, dtype, ensemble.stacked)
+    steps = min(STEPS, len(some) // settings.batch_size)
+    how = (settings.optimizer.kind, settings.augment is None)
+    return repr((*network, settings.batch_size, steps, *how))
+
+
+def compare(
+    train: Any, ensemble: Any, data: Any, settings: Any, rounds: int
+) -> dict[str, Any]:
+    """Processor seconds of a part of a training as chosen and the other way."""
+    some = first_set(data)
+    steps = min(STEPS, len(some) // settings.batch_size)
+    rows = slice(0, steps * settings.batch_size)
+    few = type(some)(some.inputs[rows], some.targets[rows])
+    short = replace(settings, epochs=-(-STEPS // steps))
+    other = replace(ensemble, stacked=not ensemble.stacked)
+    if other.stacked:
+        other = replace(other, module=stackable(ensemble.module))
+    ways = {"chosen": ensemble, "other": other}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    told = {"replicas": len(ensemble), "stacked": ensemble.stacked, "steps": STEPS}
+    try:
+        for turn in range(rounds + 1):
+            for way, whose in ways.items():
+                began = time.process_time()
+                train(whose, few, short)
+                if turn:  # the first was the warm-up
+                    seconds[way].append(time.process_time() - began)
+    except RuntimeError as error:  # what vmap cannot do
+        return {**told, "refused": str(error).splitlines()[0]}
+    return {**told, "seconds": seconds}
+
+
+def stackable(module: Any) -> Any:
+    """A network with the one arithmetic of its convolutions that can be stacked."""
+    changed = copy.deepcopy(module)
+    for part in changed.modules():
+        if getattr(part, "form", None) == "channels_last":
+            part.form = "direct"
+    return changed
+
+
+def rows(setting: Setting, chapters: tuple[str, ...] = ()) -> Iterator[Cost]:
+    """A row for each kind of training in each chapter that can be done both ways.
+
+    Raises
+    ------
+    SystemExit
+        If a chapter fails.
+    """
+    for name in chapters or sorted(path.stem for path in BOOK.glob("*.ipynb")):
+        with tempfile.TemporaryDirectory() as folder:
+            call = f"choices.start({folder!r}, {setting.rounds})"
+            env = os.environ | startup_folder(Path(folder, "ipython"), call)
+            (done,) = execute_chapters(
+                [Chapter(name, BOOK / f"{name}.ipynb")],
+                jobs=1,
+                environment=Budget(1, 1).kernel_environment(env),
+                timeout=0,
+                on_finish=lambda _: None,
+            )
+            if done.failure is not None:
+                raise SystemExit(done.failure.describe(name))
+            found = Path(folder, "found.jsonl")
+            lines = found.read_text().splitlines() if found.is_file() else []
+        for line in lines:
+            told = json.loads(line)
+            what = f"{name}, code cell {told['cell']}, {told['label']}"
+            if "refused" in told:
+                print(f"{what}: one after another; stacked: {told['refused']}")
+            else:
+                yield choice(what, told)
+
+
+def choice(what: str, told: dict[str, Any]) -> Cost:
+    """The row of one kind of training."""
+    done = Timed(told["seconds"], {}, {})
+    names = ("one after another", "stacked")
+    chosen, other = names[told["stacked"]], names[not told["stacked"]]
+    done = replace(
+        done, seconds={"ours": done.seconds["chosen"], other: done.seconds["other"]}
+    )
+    per = 1e-3 * told["replicas"] * told["steps"]
+    name = f"{what}: {told['replicas']} replicas {chosen}"
+    return done.row(name, other, per=per, unit="ms")
+
+
+GROUP = Group(
+    "choices",
+    "Stacked or not: the chapters' choices",
+    "Some 20 steps of each kind of training in the chapters, on their own networks and "
+    "data: as the chapter chose, against the other way; milliseconds of the processor "
+    "for each step and replica. A ratio below 1 is a choice that lost.",
+    rows,
+    cpu_only=True,
+)
+
+
+def main() -> None:
+    """Run as a script."""
+    options = parser(__doc__)
+    options.add_argument("--chapter", action="append", default=[])
+    given = options.parse_args()
+    for name in given.chapter:
+        if not (BOOK / f"{name}.ipynb").is_file():
+            options.error(f"there is no chapter {name!r}.")
+    run([replace(GROUP, rows=partial(rows, chapters=tuple(given.chapter)))], given)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""Ways to do the same work, timed by turns, and the one table of what came out."""
+
+import argparse
+import contextlib
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spectral_lib.book.budget import usable_cores
+from spectral_lib.book.costs import COLUMNS, Cost, CostGroup, read_costs, write_group
+from spectral_lib.training.devices import device_name, prepare
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = ("benchmarks", "spectral_lib", "book", "params")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how often to measure.
+
+    With ``tiny`` everything is so small that numbers mean nothing: to try the code.
+    """
+
+    device: torch.device
+    rounds: int = 5
+    tiny: bool = False
+
+    def size(self, usual: int, tiny: int) -> int:
+        """A size, or that of a trial."""
+        return tiny if self.tiny else usual
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the device is a GPU."""
+        return self.device.type == "cuda"
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of each way in each round, and what the warm-up gave.
+
+    Attributes
+    ----------
+    seconds
+        By the way's name, one number a round.
+    first
+        Seconds of the warm-up call, compilation included.
+    results
+        What the warm-up call returned.
+    """
+
+    seconds: Mapping[str, list[float]]
+    first: Mapping[str, float]
+    results: Mapping[str, Any]
+
+    def median(self, way: str) -> float:
+        """Median seconds of a way."""
+        return statistics.median(self.seconds[way])
+
+    def compiling(self, way: str) -> float:
+        """Seconds that the warm-up took longer."""
+        return max(0.0, self.first[way] - self.median(way))
+
+    def ratio(self, above: str, below: str) -> tuple[float, float, float]:
+        """Lowest, median and highest ratio of two ways within rounds."""
+        pairs = zip(self.seconds[above], self.seconds[below], strict=True)
+        ratios = [a / b for a, b in pairs]
+        return min(ratios), statistics.median(ratios), max(ratios)
+
+    def divided(self, counts: Mapping[str, float]) -> "Timed":
+        """The same for one of the counted calls that a way is made of."""
+        seconds = {
+            way: [s / counts.get(way, 1) for s in taken]
+            for way, taken in self.seconds.items()
+        }
+        return replace(self, seconds=seconds)
+
+    def row(
+        self,
+        quantity: str,
+        against: str,
+        *,
+        ours: str = "ours",
+        per: float = 1.0,
+        unit: str = "s",
+        share: bool = False,
+        gap: float | None = None,
+        once: float | None = None,
+    ) -> Cost:
+        """Compare two ways; ``per`` divides the seconds (steps; 1e-3 for ms)."""
+        above, below = (ours, against) if share else (against, ours)
+        return Cost(
+            quantity=quantity,
+            unit=unit,
+            ours=self.median(ours) / per,
+            against=against,
+            other=self.median(against) / per,
+            ratio=self.ratio(above, below),
+            share=share,
+            gap=gap,
+            once=once,
+        )
+
+
+def by_turns(ways: Mapping[str, Callable[[], Any]], setting: Setting) -> Timed:
+    """Time each way in each round, one after another, after a warm-up.
+
+    A change of the machine's speed falls on all ways of a round alike.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    first, results = {}, {}
+    for name, way in ways.items():
+        first[name], results[name] = timed(way, setting)
+    for _ in range(setting.rounds):
+        for name, way in ways.items():
+            seconds[name].append(timed(way, setting)[0])
+    return Timed(seconds, first, results)
+
+
+def timed(way: Callable[[], Any], setting: Setting) -> tuple[float, Any]:
+    """Seconds of one call, to the end of what it left to the GPU, and its result."""
+    finish(setting)
+    started = time.perf_counter()
+    result = way()
+    finish(setting)
+    return time.perf_counter() - started, result
+
+
+def finish(setting: Setting) -> None:
+    """Wait for the GPU."""
+    if setting.on_gpu:
+        torch.cuda.synchronize(setting.device)
+
+
+def largest_gap(ours: Tensor, other: Tensor) -> float:
+    """Largest relative difference of two results of the same shape."""
+    ours, other = ours.double().cpu(), other.double().cpu()
+    assert ours.shape == other.shape, (ours.shape, other.shape)
+    return float(((ours - other).abs() / other.abs().clamp(min=1e-12)).max())
+
+
+@dataclass(frozen=True)
+class Group:
+    """Measurements that belong together: a module's rows.
+
+    ``about`` says in plain words, for readers of the book, what is compared;
+    ``cpu_only`` that there is nothing to measure on a GPU, ``once`` that there are no
+    rounds.
+    """
+
+    name: str
+    title: str
+    about: str
+    rows: Callable[[Setting], Iterable[Cost]]
+    cpu_only: bool = False
+    once: bool = False
+
+    def measure(self, setting: Setting, file: Path | None) -> None:
+        """Measure and print each row as it is there; keep the rows in a file.
+
+        The file is written after each row, so that nothing is lost if the rest fails.
+        Rows of an earlier run stay if all is the same, commit included, until they are
+        measured again.
+        """
+        print(f"\n{self.title}", flush=True)
+        setting = replace(setting, rounds=1) if self.once else setting
+        made, kept = origin(setting), {}
+        earlier = read_costs(file).groups.get(self.name) if file else None
+        if earlier and earlier.made == made:
+            kept = {(row.quantity, row.against): row for row in earlier.rows}
+        for row in self.rows(setting):
+            kept[row.quantity, row.against] = row
+            print(_line(row.cells()), flush=True)
+            if file is not None:
+                rows = list(kept.values())
+                head = {"title": self.title, "about": self.about, "made": made}
+                write_group(file, self.name, CostGroup(**head, rows=rows))
+
+    def alone(self, doc: str | None) -> None:
+        """Run as a script."""
+        options = parser(doc).parse_args()
+        run([self], options)
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """The options that all benchmarks have."""
+    made = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    made.add_argument("--rounds", type=int, default=5)
+    made.add_argument("--json", type=Path, metavar="FILE", help="add the rows to FILE")
+    made.add_argument("--tiny", action="store_true", help="try the code: no numbers")
+    return made
+
+
+def run(groups: Iterable[Group], options: argparse.Namespace) -> None:
+    """Measure groups as the options say.
+
+    Raises
+    ------
+    SystemExit
+        With one sentence, before anything is measured, if an option cannot be met.
+    """
+    if options.rounds < 1:
+        raise SystemExit(f"--rounds is {options.rounds}; give at least 1.")
+    os.environ.pop("SPECTRAL_CHECKPOINTS", None)
+    os.environ["CI"] = os.environ.get("CI", "true")  # no progress bars
+    try:
+        setting = Setting(prepare(options.device), options.rounds, options.tiny)
+        if options.json:
+            read_costs(options.json)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+    print(", ".join(f"{name} {value}" for name, value in origin(setting).items()))
+    print(_line(COLUMNS))
+    for group in groups:
+        if group.cpu_only and setting.on_gpu:
+            print(f"\n{group.title}: measured on the CPU alone.")
+        else:
+            group.measure(setting, options.json)
+
+
+def origin(setting: Setting) -> dict[str, str | int]:
+    """What numbers were measured on and with."""
+    made: dict[str, str | int] = {"processor": processor(), "cores": usable_cores()}
+    if setting.on_gpu:
+        made["GPU"] = device_name(setting.device)
+    made |= {
+        "threads": torch.get_num_threads(),
+        "Python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    with contextlib.suppress(PackageNotFoundError):
+        made["Lightning"] = version("lightning")
+    return made | {"rounds": setting.rounds, "commit": commit()}
+
+
+def processor() -> str:
+    """Name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":", 1)[1].strip() for line in lines if "model name" in line)
+    return next(names, platform.processor() or platform.machine())
+
+
+def commit() -> str:
+    """Short hash of the commit, with + where the code that was measured differs."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", *CODE)
+        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "not under version control"
+
+
+def _line(cells: Iterable[str]) -> str:
+    """A line of the printed table."""
+    widths = (60, 10, 40, 24, 13, 9)
+    padded = (cell.ljust(n) for cell, n in zip(cells, widths, strict=True))
+    return " ".join(padded).rstrip()

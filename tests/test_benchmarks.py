@@ -1,0 +1,293 @@
+"""The benchmarks run, do the same work in all ways, and keep what they measured."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT))
+
+from benchmarks import (
+    book,
+    checkpoints,
+    choices,
+    clock,
+    ensemble,
+    interpolation,
+    kernel_pde,
+    local_spectrum,
+    measure,
+    ntk,
+    peers,
+    perturbation_grid,
+    rate,
+    scale,
+    settings,
+    works,
+)
+from benchmarks.measure import Group, Setting, Timed, by_turns
+from spectral_lib.book.costs import read_costs
+from spectral_lib.models.mlp import MLP
+from spectral_lib.training.ensemble import initialise
+from spectral_lib.training.loop import TrainSettings, train
+
+pytestmark = pytest.mark.usefixtures("quiet")
+TINY = Setting(torch.device("cpu"), rounds=1, tiny=True)
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """No progress bars."""
+    monkeypatch.setenv("CI", "true")
+
+
+def test_ways_take_turns_after_a_warm_up():
+    calls = []
+    ways = {name: lambda name=name: calls.append(name) or name for name in "ab"}
+    done = by_turns(ways, replace(TINY, rounds=3))
+    assert calls == list("ab" * 4)
+    assert [len(taken) for taken in done.seconds.values()] == [3, 3]
+    assert done.results == {"a": "a", "b": "b"}
+
+
+def test_ratios_are_taken_within_rounds():
+    done = Timed({"ours": [1.0, 2.0, 4.0], "loop": [3.0, 4.0, 4.0]}, {}, {})
+    row = done.row("q", "loop", per=1e-3, unit="ms")
+    assert (row.ours, row.other) == (2000.0, 4000.0)
+    assert row.ratio == (1.0, 2.0, 3.0)
+    share = done.row("q", "loop", share=True)
+    assert share.ratio == pytest.approx((1 / 3, 1 / 2, 1.0))
+    assert done.divided({"ours": 2}).row("q", "loop").ratio == (2.0, 4.0, 6.0)
+
+
+def rows_of(*quantities, fail=False):
+    """A function that gives rows, and then perhaps fails."""
+
+    def rows(setting):
+        for name in quantities:
+            yield Timed({"ours": [1.0], "b": [2.0]}, {}, {}).row(name, "b")
+        if fail:
+            raise RuntimeError("broke off")
+
+    return rows
+
+
+def test_rows_are_kept_as_they_come_and_merged(tmp_path, monkeypatch):
+    file = tmp_path / "cpu.json"
+    group = Group("one", "One", "Of one.", rows_of("a", "b"))
+    group.measure(TINY, file)
+    with pytest.raises(RuntimeError, match="broke off"):
+        replace(group, rows=rows_of("b", "c", fail=True)).measure(TINY, file)
+    kept = [row.quantity for row in read_costs(file).groups["one"].rows]
+    assert kept == ["a", "b", "c"]
+    monkeypatch.setattr(measure, "commit", lambda: "another")
+    replace(group, rows=rows_of("c")).measure(TINY, file)
+    (row,) = read_costs(file).groups["one"].rows
+    assert row.quantity == "c"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        ensemble,
+        rate,
+        local_spectrum,
+        interpolation,
+        ntk,
+        kernel_pde,
+        perturbation_grid,
+        checkpoints,
+        settings,
+    ],
+)
+def test_every_measurement_runs_and_ways_agree(module):
+    rows = list(module.GROUP.rows(TINY))
+    assert rows
+    for row in rows:
+        assert row.ours > 0
+        assert row.gap is None or row.gap < 1e-2, row
+
+
+@pytest.mark.parametrize("way", ["plain", "lightning"])
+@pytest.mark.parametrize("work", [works.perceptron, works.convolution, works.images])
+def test_peers_end_at_our_loss(way, work):
+    if way == "lightning":
+        pytest.importorskip("lightning")
+    made = work(TINY)
+    ours = works.ours(made, (1, 2), TINY, stacked=made.stacked)
+    theirs = getattr(works, way)(made, (1, 2), TINY)
+    assert theirs.shape == (2,)
+    assert not torch.equal(ours[0], ours[1])
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0)
+
+
+def test_a_peer_that_does_other_work_is_refused(monkeypatch):
+    plain = works.plain
+    monkeypatch.setattr(works, "plain", lambda *given: plain(*given) * 1.01)
+    with pytest.raises(SystemExit, match="did not do the same work"):
+        list(peers.rows(TINY))
+
+
+def test_flops_are_those_of_three_products_a_layer():
+    made = works.perceptron(TINY)
+    weights = 64 * 100 + 100 * 100 + 100 * 10
+    first = 64 * 100  # no gradient of the images is needed
+    assert made.flops() == 2 * made.batch * (3 * weights - first)
+
+
+def test_memory_is_a_process_own():
+    ballast = torch.ones(60_000_000)  # the parent's memory must not count
+    bytes_, floats = (
+        scale.apart(scale.memory_of_images, TINY, 4000, kind)
+        for kind in ("uint8", "float32")
+    )
+    assert ballast.sum() > 0
+    assert floats == pytest.approx(4000 * 3072 * 4 / 1e6, rel=0.4)
+    assert 2 < floats / bytes_ < 5
+
+
+class NotStackable(torch.nn.Linear):
+    """A layer that looks at a number, which vmap forbids."""
+
+    def __init__(self):
+        super().__init__(64, 10)
+
+    def forward(self, x):
+        return super().forward(x) * float(x.sum().item() > 0)
+
+
+def test_choices_are_compared_where_both_ways_are_possible():
+    made = works.perceptron(TINY)
+    small = initialise(made.build, (1, 2))
+    how = TrainSettings(50, 16, loss=works.cross_entropy)
+    told = choices.compare(train, small, made.data, how, rounds=2)
+    assert told["stacked"]
+    assert [len(s) for s in told["seconds"].values()] == [2, 2]
+    row = choices.choice("here", told)
+    assert row.quantity == "here: 2 replicas stacked"
+    assert row.against == "one after another"
+
+    odd = initialise(NotStackable, (1, 2), stacked=False)
+    told = choices.compare(train, odd, made.data, how, rounds=1)
+    assert "seconds" not in told
+    assert "item()" in told["refused"]
+
+
+def test_stackable_convolutions_give_the_same():
+    build = works.convolution(TINY, 35, form="channels_last").build
+    net, x = build(), torch.randn(2, 250)
+    other = choices.stackable(net)
+    assert net.convolutions[0].form == "channels_last"
+    assert other.convolutions[0].form == "direct"
+    torch.testing.assert_close(other(x), net(x))
+
+
+def test_time_belongs_to_the_innermost_kind(monkeypatch):
+    now = iter([0.0, 1.0, 3.0, 7.0, 15.0, 31.0])
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: next(now))
+    watch = clock.Clock()
+    watch.enter("cells")
+    inner = watch.wrap("training", lambda: watch.wrap("imports", lambda: 5)())
+    assert inner() == 5
+    assert watch.spent == {
+        "between cells": 1.0,
+        "cells": 2.0,
+        "training": 4.0 + 16.0,
+        "imports": 8.0,
+    }
+
+
+CELLS = [
+    """
+import time
+from spectral_lib.training.loop import TrainSettings, train
+from benchmarks.works import perceptron
+from benchmarks.measure import Setting
+from spectral_lib.training.ensemble import initialise
+import torch
+""",
+    """
+class chapter:
+    class provenance:
+        chapter = "tiny"
+
+def slowly(inputs, targets, generators):
+    time.sleep(0.3)
+    return inputs, targets.float()[..., None].expand(*targets.shape, 10)
+
+work = perceptron(Setting(torch.device("cpu"), tiny=True))
+train(initialise(work.build, [1]), work.data, TrainSettings(1, 64, augment=slowly))
+""",
+    "time.sleep(0.4)",
+]
+
+
+def test_build_is_split_into_its_parts(tmp_path, monkeypatch):
+    folder = tmp_path / "book"
+    folder.mkdir()
+    cells = [nbformat.v4.new_markdown_cell("# Tiny")]
+    cells += [nbformat.v4.new_code_cell(text) for text in CELLS]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "tiny.ipynb")
+    config = (ROOT / "_config.yml").read_text().replace("logo: logo.svg\n", "")
+    config = config.replace("  favicon: logo.svg\n", "")
+    (folder / "_config.yml").write_text(config)
+    (folder / "references.bib").touch()
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: tiny\n")
+    began = time.perf_counter()
+    rows = {row.quantity: row for row in book.rows_of_build(TINY, folder)}
+    wall = time.perf_counter() - began
+    assert not (folder / "_build").exists()
+
+    one = rows["tiny"]
+    # Two batches of 0.3 s and a cell of 0.4 s, and little else.
+    assert 1.0 <= one.other < 6
+    assert one.ours > one.other + float(rows["Whole build: imports"].ours)
+    for kind, least in {"training": 0.6, "other cells": 0.4, "imports": 0.3}.items():
+        assert rows[f"Whole build: {kind}"].ours >= least
+    whole = rows["Whole build, one chapter at a time"]
+    assert whole.ours == pytest.approx(wall, rel=0.05)
+    parts = [row.ours for name, row in rows.items() if name.startswith("Whole build:")]
+    assert sum(parts) == pytest.approx(whole.ours, rel=0.02)
+
+
+def test_entry_point_measures_what_it_is_asked_for(tmp_path):
+    file = tmp_path / "cpu.json"
+    command = [sys.executable, "-m", "benchmarks", "--tiny", "--rounds", "1"]
+    done = subprocess.run(
+        [*command, "--only", "stacking", "--json", str(file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(file.read_text())["groups"]) == ["stacking"]
+
+
+def test_bad_options_stop_before_anything_is_measured(tmp_path):
+    file = tmp_path / "cpu.json"
+    file.write_text("[]")
+    for words, told in (
+        (["--rounds", "0"], "--rounds is 0"),
+        (["--json", str(file)], "holds no measurements"),
+    ):
+        group = Group("one", "One", "Of one.", rows_of("a"))
+        with pytest.raises(SystemExit, match=told):
+            measure.run([group], measure.parser("").parse_args(words))
+
+
+def test_models_of_all_works_have_the_same_weights():
+    for work in (works.perceptron(TINY), works.convolution(TINY)):
+        torch.manual_seed(3)
+        ours = work.build()
+        torch.manual_seed(3)
+        plain = work.plain()
+        pairs = zip(ours.parameters(), plain.parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+    assert isinstance(works.perceptron(TINY).build(), MLP)
