@@ -1,7 +1,9 @@
 """Random changes of a batch of images, on its device.
 
 Inputs are [R, batch, channels, side, side]. Replica r draws from generator r alone, so
-replicas of equal seed see the same images, whatever the others do.
+replicas of equal seed see the same images, whatever the others do. What is drawn are a
+few numbers an image, on the CPU; they go to the device in one piece for all replicas,
+and nothing here waits for the device.
 """
 
 import math
@@ -12,18 +14,20 @@ import torch.nn.functional as F
 from scipy import special
 from torch import Tensor
 
-from spectral_lib.data.dataset import Augment
+from spectral_lib.data.dataset import Augment, send
 from spectral_lib.data.label_waves import as_probabilities
 
 
 def flip() -> Augment:
     """Mirror every second image left to right, at random."""
 
-    def change(x: Tensor, generator: torch.Generator) -> Tensor:
-        mirrored = torch.rand(len(x), generator=generator) < 0.5
-        return torch.where(mirrored.to(x.device)[:, None, None, None], x.flip(-1), x)
+    def draw(batch: int, side: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(batch, generator=generator) < 0.5
 
-    return _on_inputs(change)
+    def change(x: Tensor, mirrored: Tensor) -> Tensor:
+        return torch.where(mirrored[:, None, None, None], x.flip(-1), x)
+
+    return _on_inputs(draw, change)
 
 
 def crop(padding: int = 4) -> Augment:
@@ -66,15 +70,16 @@ def cutout(size: int = 16) -> Augment:
     if size < 0:
         raise ValueError(f"size is {size}; give 0 pixels or more.")
 
-    def change(x: Tensor, generator: torch.Generator) -> Tensor:
-        side = x.shape[-1]
-        centres = torch.randint(side, (2, len(x), 1), generator=generator)
-        offset = torch.arange(side) - centres + size // 2
-        rows, columns = ((offset >= 0) & (offset < size)).to(x.device)
+    def draw(batch: int, side: int, generator: torch.Generator) -> Tensor:
+        return torch.randint(side, (2, batch, 1), generator=generator).transpose(0, 1)
+
+    def change(x: Tensor, centres: Tensor) -> Tensor:
+        offset = torch.arange(x.shape[-1], device=x.device) - centres + size // 2
+        rows, columns = ((offset >= 0) & (offset < size)).unbind(1)
         hidden = rows[:, :, None] & columns[:, None, :]
         return x.masked_fill(hidden[:, None], 0.0)
 
-    return _on_inputs(change)
+    return _on_inputs(draw, change)
 
 
 def mixup(alpha: float, classes: int) -> Augment:
@@ -98,7 +103,8 @@ def mixup(alpha: float, classes: int) -> Augment:
         batch = inputs.shape[1]
         weights = torch.tensor([_beta(alpha, g) for g in generators])
         partners = torch.stack([torch.randperm(batch, generator=g) for g in generators])
-        partners = partners.to(inputs.device)
+        weights = send(weights, inputs.device)
+        partners = send(partners, inputs.device)
         which = torch.arange(len(inputs), device=inputs.device)[:, None]
 
         def mix(x: Tensor) -> Tensor:
@@ -132,14 +138,24 @@ def policy_and_crop(
     return augment
 
 
-def _on_inputs(change: Callable[[Tensor, torch.Generator], Tensor]) -> Augment:
-    """Change the images [batch, ...] of each replica and leave the targets."""
+Draw = Callable[[int, int, torch.Generator], Tensor]
+"""What happens to a batch of images of a side: numbers [batch, ...] on the CPU."""
+
+
+def _on_inputs(draw: Draw, change: Callable[[Tensor, Tensor], Tensor]) -> Augment:
+    """Draw for each replica, change the images of all at once, and leave the targets.
+
+    ``change`` gets images [images, ...] and their draws [images, ...].
+    """
 
     def augment(
         inputs: Tensor, targets: Tensor, generators: Sequence[torch.Generator]
     ) -> tuple[Tensor, Tensor]:
+        batch, side = inputs.shape[1], inputs.shape[-1]
         pairs = zip(inputs, generators, strict=True)
-        return torch.stack([change(x, g) for x, g in pairs]), targets
+        draws = torch.cat([draw(batch, side, g) for _, g in pairs])
+        changed = change(inputs.flatten(0, 1), send(draws, inputs.device))
+        return changed.unflatten(0, inputs.shape[:2]), targets
 
     return augment
 
@@ -148,19 +164,21 @@ def _shifts(padding: int, mirror: bool) -> Augment:
     if padding < 0:
         raise ValueError(f"padding is {padding}; give 0 pixels or more.")
 
-    def change(x: Tensor, generator: torch.Generator) -> Tensor:
-        batch, side = len(x), x.shape[-1]
+    def draw(batch: int, side: int, generator: torch.Generator) -> Tensor:
         shifts = torch.randint(2 * padding + 1, (2, batch), generator=generator)
         rows, columns = shifts[:, :, None] + torch.arange(side)
         if mirror:
             mirrored = torch.rand(batch, generator=generator) < 0.5
             columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+        return torch.stack([rows, columns], 1)
+
+    def change(x: Tensor, pixels: Tensor) -> Tensor:
         padded = F.pad(x, [padding] * 4)
-        which = torch.arange(batch, device=x.device)[:, None, None]
-        rows, columns = rows[:, :, None].to(x.device), columns[:, None, :].to(x.device)
+        which = torch.arange(len(x), device=x.device)[:, None, None]
+        rows, columns = pixels[:, 0, :, None], pixels[:, 1, None, :]
         return padded[which, :, rows, columns].permute(0, 3, 1, 2)
 
-    return _on_inputs(change)
+    return _on_inputs(draw, change)
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:

@@ -1,7 +1,8 @@
 """Images with labels, as tensors: digits that ship with scikit-learn, or parquet files.
 
 A whole set is one tensor, four bytes a value: CIFAR-10 takes 0.74 GB, SVHN 1.2 GB, a
-part or smaller sides less. Batches are rows of it; there are no worker processes.
+part or smaller sides less; kept as bytes, a fourth of that. Batches are rows of it, on
+its device; there are no worker processes.
 """
 
 import io
@@ -41,6 +42,56 @@ class Scaling:
         return images * _column(self.deviation, images) + _column(self.mean, images)
 
 
+@dataclass(frozen=True)
+class Decode:
+    """Bytes [batch, channels, side, side] become scaled inputs in float32.
+
+    Attributes
+    ----------
+    mean, deviation
+        [channels, 1, 1], on the device of the bytes: a tensor made of numbers at each
+        batch would have to wait for the device.
+    white
+        What a pixel of 1 is stored as.
+    side
+        Resize to so many pixels; None leaves the size.
+    margin
+        Zeros added around the scaled image.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    white: int = 255
+    side: int | None = None
+    margin: int = 0
+
+    @classmethod
+    def by(
+        cls,
+        scaling: Scaling,
+        *,
+        white: int = 255,
+        side: int | None = None,
+        margin: int = 0,
+    ) -> "Decode":
+        """With the numbers of a scaling, on the CPU."""
+        like = torch.empty(0)
+        mean, deviation = _column(scaling.mean, like), _column(scaling.deviation, like)
+        return cls(mean, deviation, white, side, margin)
+
+    def __call__(self, stored: Tensor) -> Tensor:
+        """Inputs of stored bytes."""
+        inputs = stored.to(torch.float32, copy=True).div_(self.white)
+        inputs = inputs if self.side is None else _resize(inputs, self.side)
+        inputs = inputs.sub_(self.mean).div_(self.deviation)
+        return F.pad(inputs, [self.margin] * 4) if self.margin else inputs
+
+    def to(self, device: torch.device | str) -> "Decode":
+        """The same on another device."""
+        mean, deviation = self.mean.to(device), self.deviation.to(device)
+        return replace(self, mean=mean, deviation=deviation)
+
+
 CIFAR10_SCALING = Scaling((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 """Mean and deviation of CIFAR-10's training images, as Fridovich-Keil et al. 2021 use.
 
@@ -60,7 +111,8 @@ class Images:
     """Training and test set: inputs [examples, channels, side, side], labels.
 
     ``scaling`` says how inputs were made from pixels in [0, 1]; ``classes`` counts the
-    classes of the whole set, of which a part need not hold all.
+    classes of the whole set, of which a part need not hold all. `flat` and `resized`
+    turn sets kept as bytes into float32.
     """
 
     train: Dataset
@@ -71,12 +123,12 @@ class Images:
     @property
     def channels(self) -> int:
         """Colour channels of an image."""
-        return self.train.inputs.shape[1]
+        return self.train.shape[0]
 
     @property
     def side(self) -> int:
         """Pixels along a side."""
-        return self.train.inputs.shape[-1]
+        return self.train.shape[-1]
 
     @property
     def mean_norm(self) -> float:
@@ -91,9 +143,14 @@ class Images:
         self, device: torch.device | str, dtype: torch.dtype = torch.float32
     ) -> "Images":
         """The same images on a device, in a precision."""
-        return self._each(
-            lambda s: Dataset(s.inputs.to(device, dtype), s.targets.to(device))
-        )
+
+        def move(s: Dataset) -> Dataset:
+            targets = s.targets.to(device)
+            if isinstance(s.transform, Decode) and dtype == torch.float32:
+                return Dataset(s.stored.to(device), targets, s.transform.to(device))
+            return Dataset(s.inputs.to(device, dtype), targets)
+
+        return self._each(move)
 
     def resized(self, side: int) -> "Images":
         """The same images at another side, by bilinear interpolation, antialiased.
@@ -157,6 +214,7 @@ def load_images(
     side: int | None = None,
     scaling: Scaling | None = None,
     device: torch.device | str = "cpu",
+    resident: Literal["float32", "uint8"] = "float32",
 ) -> Images:
     """Load a data set by name.
 
@@ -183,6 +241,8 @@ def load_images(
         public code for the others (see `CIFAR10_SCALING`).
     device
         Where the tensors are made; bytes go there before they become float32.
+    resident
+        What is kept there: inputs, or bytes that become the same inputs batch by batch.
 
     Raises
     ------
@@ -192,6 +252,10 @@ def load_images(
     """
     if name not in get_args(Name):
         raise ValueError(f"data is {name!r}; known are {', '.join(get_args(Name))}.")
+    if resident not in ("float32", "uint8"):
+        raise ValueError(f"resident is {resident!r}; use 'float32' or 'uint8'.")
+    if side is not None and side < 1:
+        raise ValueError(f"side is {side}; give at least 1 pixel.")
     if name == "digits":
         images = load_digits(seed=seed)
         if scaling is not None:
@@ -201,20 +265,22 @@ def load_images(
             _part(images.test, test_size, seed),
             images.scaling,
         ).to(device)
-        return images if side is None else images.resized(side)
-    if side is not None and side < 1:
-        raise ValueError(f"side is {side}; give at least 1 pixel.")
+        if resident == "uint8":
+            return _digits_as_bytes(images, side)
+        if side is None:
+            return images
+        # From pixels, as the other sets are resized: before they are scaled.
+        return _digits_as_bytes(images, side).to(device, dtype=torch.float32)
     how = scaling or _SCALINGS[name]
 
     def load(split: str, wanted: int | None) -> Dataset:
         pixels, labels = _read(name, split, root, wanted, seed)
-        inputs = pixels.to(device).float().div_(255)
-        inputs = inputs if side is None else _resize(inputs, side)
-        inputs = inputs.sub_(_column(how.mean, inputs))
-        inputs = inputs.div_(_column(how.deviation, inputs))
-        margin = max(0, 32 - inputs.shape[-1]) // 2 if side is None else 0
-        inputs = F.pad(inputs, [margin] * 4) if margin else inputs
-        return Dataset(inputs, labels.to(device))
+        stored, labels = pixels.to(device), labels.to(device)
+        margin = max(0, 32 - pixels.shape[-1]) // 2 if side is None else 0
+        decode = Decode.by(how, side=side, margin=margin).to(device)
+        if resident == "uint8":
+            return Dataset(stored, labels, decode)
+        return Dataset(decode(stored), labels)
 
     classes = SOURCES[name].classes
     return Images(load("train", size), load("test", test_size), how, classes)
@@ -275,6 +341,17 @@ def _rescale(images: Images, scaling: Scaling) -> Images:
         return Dataset(scaling.apply(pixels), data.targets)
 
     return replace(images._each(change), scaling=scaling)
+
+
+def _digits_as_bytes(images: Images, side: int | None) -> Images:
+    """Digits as what scikit-learn has: whole numbers from 0 to 16."""
+
+    def change(data: Dataset) -> Dataset:
+        pixels = images.scaling.undo(data.inputs) * 16
+        decode = Decode.by(images.scaling, white=16, side=side).to(data.device)
+        return Dataset(pixels.round().to(torch.uint8), data.targets, decode)
+
+    return images._each(change)
 
 
 def _resize(images: Tensor, side: int) -> Tensor:

@@ -3,7 +3,9 @@
 The operations are kornia's, on pixels in [0, 1] rounded to bytes, each applied at once
 to all images of the batch, of all replicas, that drew it. What is drawn comes from the
 replicas' own generators, so the global random state is neither used nor moved. Images
-of one channel are as good as those of three: "color" leaves grey as it is.
+of one channel are as good as those of three: "color" leaves grey as it is. What is
+drawn, and which images an operation concerns, is settled on the CPU and sent, so that
+nothing here waits for the device.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +18,7 @@ from kornia.augmentation.auto.autoaugment import autoaugment
 from kornia.geometry import transform
 from torch import Tensor
 
-from spectral_lib.data.dataset import Augment
+from spectral_lib.data.dataset import Augment, send
 from spectral_lib.data.images import Scaling
 
 LEVELS = 10.0
@@ -180,6 +182,10 @@ def apply_operation(name: str, x: Tensor, magnitude: Tensor, sign: Tensor) -> Te
 
 
 def _policy(draw: Callable[[int, torch.Generator], _Draw], scaling: Scaling) -> Augment:
+    exact = torch.float64
+    mean = torch.tensor(scaling.mean, dtype=exact)
+    deviation = torch.tensor(scaling.deviation, dtype=exact)
+
     def augment(
         inputs: Tensor, targets: Tensor, generators: Sequence[torch.Generator]
     ) -> tuple[Tensor, Tensor]:
@@ -190,22 +196,29 @@ def _policy(draw: Callable[[int, torch.Generator], _Draw], scaling: Scaling) -> 
             )
         draws = [draw(inputs.shape[1], g) for g in generators]
         names = torch.cat([d.operation for d in draws])
-        levels = torch.cat([d.magnitude for d in draws]).to(inputs)
-        signs = torch.cat([d.sign for d in draws]).to(inputs)
+        device = inputs.device
+        levels = send(torch.cat([d.magnitude for d in draws]), device).to(inputs)
+        signs = send(torch.cat([d.sign for d in draws]), device).to(inputs)
+        centre, spread = (
+            send(n, device).to(inputs)[:, None, None] for n in (mean, deviation)
+        )
         # Whole bytes, as in a file: several operations cut between them.
-        pixels = (scaling.undo(inputs.flatten(0, 1)) * 255).round().clamp(0, 255) / 255
+        pixels = ((inputs.flatten(0, 1) * spread + centre) * 255).round()
+        pixels = pixels.clamp(0, 255) / 255
         touched = (names != OPERATIONS.index("identity")).any(1)
-        for step in range(names.shape[1]):
-            for n in names[:, step].unique().tolist():
-                # Rows are found on the CPU, so that the device need not be waited for.
-                rows = (names[:, step] == n).nonzero().squeeze(1).to(inputs.device)
-                pixels[rows] = apply_operation(
-                    OPERATIONS[n], pixels[rows], levels[rows, step], signs[rows, step]
-                ).clamp(0.0, 1.0)
-        changed = scaling.apply(pixels).view_as(inputs)
+        order = send(names.argsort(dim=0, stable=True), device)
+        for step, drawn in enumerate(names.unbind(1)):
+            counts = drawn.bincount(minlength=len(OPERATIONS)).tolist()
+            parts = zip(OPERATIONS, order[:, step].split(counts), strict=True)
+            for name, rows in parts:
+                if len(rows):
+                    pixels[rows] = apply_operation(
+                        name, pixels[rows], levels[rows, step], signs[rows, step]
+                    ).clamp(0.0, 1.0)
+        changed = ((pixels - centre) / spread).view_as(inputs)
         # Untouched images stay what they were, to the last bit.
-        keep = touched.view(inputs.shape[:2])[:, :, None, None, None]
-        return torch.where(keep.to(inputs.device), changed, inputs), targets
+        keep = send(touched, device).view(inputs.shape[:2])[:, :, None, None, None]
+        return torch.where(keep, changed, inputs), targets
 
     return augment
 

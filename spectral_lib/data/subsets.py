@@ -1,5 +1,7 @@
 """A part of a data set, with as many examples of one class as of another."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -30,6 +32,7 @@ def balanced_rows(labels: Tensor, size: int, seed: int = 0) -> Tensor:
 
 
 def take(data: Dataset, rows: Tensor) -> Dataset:
-    """The examples of a data set in the given rows."""
-    rows = rows.to(data.inputs.device)
-    return Dataset(data.inputs[rows], data.targets[rows.to(data.targets.device)])
+    """The examples of a data set in the given rows, stored as they are there."""
+    stored = data.stored[rows.to(data.stored.device)]
+    targets = data.targets[rows.to(data.targets.device)]
+    return replace(data, stored=stored, targets=targets)

@@ -150,6 +150,14 @@ class CheckpointFile:
             return there["state"]
         return None
 
+    def epoch(self) -> int:
+        """Last epoch that the file holds, read without a check; 0 without one."""
+        try:
+            there = _read(self.path, mmap=True)
+            return int(there["state"]["epoch"]) if there else 0
+        except (_DamagedError, LookupError, TypeError):
+            return 0  # `load` sees to that
+
     def due(self) -> bool:
         """Whether enough time has passed since the last save."""
         wait = max(self.settings.seconds, self.cost / self.settings.share - self.cost)
@@ -227,6 +235,48 @@ def checkpoint_files(
         ]
     pairs = zip(paths, fingerprints, strict=True)
     return [CheckpointFile(path, checkpoint, found) for path, found in pairs]
+
+
+def portions_begun(file: CheckpointFile, replicas: int) -> int:
+    """In how many portions a run was begun whose file this would be; 0 for none.
+
+    Raises
+    ------
+    ValueError
+        If files lie there that cannot all be of one run of so many replicas.
+    """
+    stem, suffix = re.escape(file.path.stem), re.escape(file.path.suffix)
+    form = re.compile(rf"{stem}\.(\d+)of(\d+){suffix}(\.previous)?")
+    folder = file.path.parent
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    found = {name: match for name in names if (match := form.fullmatch(name))}
+    parts = [(int(match[1]), int(match[2])) for match in found.values()]
+    whole = [path.name for path in (file.path, file.previous) if path.exists()]
+    if not parts:
+        return 1 if whole else 0
+    counts = {count for _, count in parts}
+    fits = all(1 <= i <= count and 2 <= count <= replicas for i, count in parts)
+    if whole or len(counts) > 1 or not fits:
+        raise ValueError(
+            f"{folder} holds {', '.join([*whole, *found])}, which are not of one run "
+            f"of {replicas} replicas; delete those of other runs, or give another path."
+        )
+    return counts.pop()
+
+
+def in_portions(
+    file: CheckpointFile, fingerprints: Sequence[Fingerprint]
+) -> list[CheckpointFile]:
+    """The files of a run's portions, named by the run's own file: ``run.1of2.pt``."""
+    path, count = file.path, len(fingerprints)
+    return [
+        CheckpointFile(
+            path.with_name(f"{path.stem}.{i}of{count}{path.suffix}"),
+            file.settings,
+            found,
+        )
+        for i, found in enumerate(fingerprints, 1)
+    ]
 
 
 class _DamagedError(Exception):

@@ -31,6 +31,12 @@ def device_name(device: torch.device) -> str:
     return "cpu"
 
 
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done what it was given, so that time can be measured."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def thread_budget() -> int:
     """Threads this process may use: the variable SPECTRAL_THREADS, or one.
 

@@ -51,6 +51,11 @@ class Ensemble:
         """Device of the parameters."""
         return next(iter(self.parameters.values())).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the parameters."""
+        return next(iter(self.parameters.values())).dtype
+
     def __call__(self, x: Tensor) -> Tensor:
         """Apply replica r to x[r]; x is [R, batch, ...] and so is the result."""
         if len(self) == 1:
@@ -91,11 +96,15 @@ class Ensemble:
 
     def replica(self, r: int) -> "Ensemble":
         """Replica r as an ensemble of one that shares its memory."""
+        return self.portion(slice(r, r + 1))
+
+    def portion(self, which: slice) -> "Ensemble":
+        """Some replicas as an ensemble that shares their memory."""
         return replace(
             self,
-            parameters={k: v[r : r + 1] for k, v in self.parameters.items()},
-            buffers={k: v[r : r + 1] for k, v in self.buffers.items()},
-            seeds=self.seeds[r : r + 1],
+            parameters={k: v[which] for k, v in self.parameters.items()},
+            buffers={k: v[which] for k, v in self.buffers.items()},
+            seeds=self.seeds[which],
         )
 
     def flatten(self) -> Tensor:

@@ -19,7 +19,7 @@ from spectral_lib.training.ensemble import Ensemble
 
 Fingerprint = dict[str, str]
 
-COMPUTING = ("ensemble", "loop", "optimizers", "progress")
+COMPUTING = ("ensemble", "loop", "optimizers", "precision", "progress", "steps")
 """Modules of this package whose code is part of every run."""
 
 DEEPEST = 20
@@ -43,18 +43,18 @@ def fingerprint(**parts: object) -> Fingerprint:
 
 
 def machine(device: torch.device) -> Fingerprint:
-    """Versions, device and arithmetic: what decides how sums are rounded."""
+    """Versions, device and arithmetic: what decides how sums are rounded.
+
+    Not what a run sets for itself, such as TF32 (`precision.float32_products`).
+    """
     name = device_name(device)
     if device.type == "cpu":
         name = f"{name} {torch.backends.cpu.get_cpu_capability()}"
-    tf32 = device.type == "cuda" and torch.backends.cudnn.allow_tf32
     return {
         "torch": str(torch.__version__),
         "python": "{}.{}".format(*sys.version_info),
         "device": name,
         "threads": str(torch.get_num_threads()),
-        "matrix products": torch.get_float32_matmul_precision(),
-        "convolutions in TF32": str(tf32),
         "autocast": str(torch.is_autocast_enabled(device.type)),
         "default dtype": str(torch.get_default_dtype()),
     }

@@ -8,9 +8,9 @@ Section 4.1).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -113,12 +113,20 @@ class OptimizerSettings:
 
     def replica(self, r: int) -> "OptimizerSettings":
         """Settings of replica r alone."""
-        single = {
-            name: value[r]
+        return self._each(lambda values: values[r])
+
+    def portion(self, which: slice) -> "OptimizerSettings":
+        """Settings of some replicas."""
+        return self._each(lambda values: values[which])
+
+    def _each(self, choose: Callable[[Sequence[float]], object]) -> "OptimizerSettings":
+        """Settings with something else in place of one value a replica."""
+        chosen: dict[str, Any] = {
+            name: choose(value)
             for name in PER_REPLICA
             if isinstance(value := getattr(self, name), Sequence)
         }
-        return replace(self, **single)
+        return replace(self, **chosen)
 
 
 def _as_list(value: PerReplica | Sequence[int]) -> list[float]:
@@ -241,12 +249,17 @@ def perturbed_product(
     Every operation rounds to the gradient's dtype. Shapes: rate and factor are numbers
     or [R, 1], the gradient [R, P]. Source: Sun et al. 2022, Section 4.1.
     """
-    dtype, device = gradient.dtype, gradient.device
-    eta = torch.as_tensor(rate, dtype=dtype, device=device)
-    k = torch.as_tensor(factor, dtype=dtype, device=device)
+    eta, k = _rounded(rate, gradient), _rounded(factor, gradient)
     if order == "paper":
         return (eta / k) * (k * gradient)
     return (eta * k) * (gradient / k)
+
+
+def _rounded(value: Tensor | float, like: Tensor) -> Tensor:
+    """A number in the dtype of a tensor, filled in on its device, not sent there."""
+    if isinstance(value, Tensor):
+        return value.to(like)
+    return torch.full((), value, dtype=like.dtype, device=like.device)
 
 
 def _column(value: PerReplica | Sequence[int], weights: Tensor) -> Tensor | float:

@@ -10,8 +10,11 @@ from torch import Tensor
 from spectral_lib.training.ensemble import State
 from spectral_lib.training.optimizers import Optimizer
 
-Readings = dict[str, list[tuple[int, Mapping[str, Tensor]]]]
-"""What each probe saw: epochs, with named tensors [R, ...] on the CPU."""
+Reading = tuple[int, Mapping[str, Tensor]]
+"""An epoch, with named tensors [R, ...]."""
+
+ON_DEVICE = 1 << 28
+"""Bytes of a run's readings that stay on its device; later ones are waited for."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,43 @@ class Record:
         return self.values[name]
 
 
-def record(taken: Sequence[tuple[int, Mapping[str, Tensor]]]) -> Record:
+def record(taken: Sequence[Reading]) -> Record:
     """Stack the readings of one probe."""
     names = taken[0][1] if taken else ()
     return Record(
         torch.tensor([epoch for epoch, _ in taken]),
-        {name: torch.stack([seen[name] for _, seen in taken]) for name in names},
+        {name: _stack([seen[name] for _, seen in taken]) for name in names},
     )
+
+
+@dataclass
+class Readings:
+    """What each probe saw, by its name, and how many bytes of it are on a device."""
+
+    taken: dict[str, list[Reading]]
+    held: int = 0
+
+    def keep(self, probe: str, epoch: int, seen: Mapping[str, Tensor]) -> None:
+        """Add copies of what a probe saw: it may hand out views of the weights.
+
+        They stay on their device, where nothing waits for them, until the run ends;
+        only what is more than `ON_DEVICE` goes to the CPU at once.
+        """
+        size = sum(v.nbytes for v in seen.values() if v.device.type != "cpu")
+        full = self.held + size > ON_DEVICE
+        self.held += 0 if full else size
+        copies = {
+            name: value.to("cpu" if full else value.device, copy=True)
+            for name, value in seen.items()
+        }
+        self.taken[probe].append((epoch, copies))
+
+
+def _stack(values: Sequence[Tensor]) -> Tensor:
+    """Tensors of the CPU or a device as one of the CPU, in one transfer if possible."""
+    if len({value.device for value in values}) > 1:
+        values = [value.cpu() for value in values]
+    return torch.stack([*values]).cpu()
 
 
 @dataclass
@@ -65,7 +98,7 @@ class Progress:
             "cuda random": torch.cuda.get_rng_state(device) if cuda else None,
             "losses": torch.stack(self.losses),
             "records": {
-                name: vars(record(taken)) for name, taken in self.readings.items()
+                name: vars(record(taken)) for name, taken in self.readings.taken.items()
             },
         }
 
@@ -81,9 +114,9 @@ class Progress:
         torch.random.set_rng_state(state["random"])
         if state["cuda random"] is not None:
             torch.cuda.set_rng_state(state["cuda random"], self.weights.device)
-        self.losses = list(state["losses"])
+        self.losses = list(state["losses"].to(self.weights.device))
         for name, kept in state["records"].items():
-            self.readings[name] = [
+            self.readings.taken[name] = [
                 (int(epoch), {key: seen[i] for key, seen in kept["values"].items()})
                 for i, epoch in enumerate(kept["epochs"])
             ]

@@ -161,3 +161,42 @@ def test_part_of_a_parquet_set_keeps_the_order_of_the_file(tmp_path):
     rows = (part.train.inputs[:, 0, 0, 0] * 255).round().int().tolist()
     assert rows == sorted(rows)
     assert [row % 3 for row in rows] == part.train.targets.tolist()
+
+
+@pytest.mark.parametrize("side", [None, 14])
+@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10"])
+def test_bytes_become_the_same_inputs(name, side, tmp_path):
+    shape = (6, 28, 28) if name == "fashion_mnist" else (6, 32, 32, 3)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    for split in ("train", "test"):
+        path = tmp_path / name / f"{split}-00000-of-00001.parquet"
+        column = "image" if name == "fashion_mnist" else "img"
+        write(path, pixels, list(range(6)), column)
+    wanted, found = (
+        load_images(name, str(tmp_path), side=side, resident=kind)
+        for kind in ("float32", "uint8")
+    )
+    assert found.train.stored.dtype == torch.uint8
+    assert wanted.train.stored.dtype == torch.float32
+    assert torch.equal(found.train.inputs, wanted.train.inputs)
+    rows = torch.tensor([[5, 1], [0, 0]])
+    assert torch.equal(found.train.batch(rows)[0], wanted.train.inputs[rows])
+    assert (found.side, found.channels) == (wanted.side, wanted.channels)
+    assert found.mean_norm == wanted.mean_norm
+    assert torch.equal(found.flat().test.inputs, wanted.flat().test.inputs)
+    moved = found.to("cpu")
+    assert moved.train.stored.dtype == torch.uint8
+    double = found.to("cpu", torch.float64).train
+    assert torch.equal(double.stored, wanted.train.inputs.double())
+
+
+def test_digits_as_bytes():
+    wanted, found = (load_images(size=50, resident=r) for r in ("float32", "uint8"))
+    assert found.train.stored.dtype == torch.uint8
+    assert found.train.stored.max() == 16
+    assert torch.equal(found.train.inputs, wanted.train.inputs)
+    other = load_images(size=50, resident="uint8", side=5, scaling=Scaling())
+    same = load_images(size=50, side=5, scaling=Scaling())
+    assert torch.allclose(other.test.inputs, same.test.inputs, atol=1e-6)
+    with pytest.raises(ValueError, match="'float32' or 'uint8'"):
+        load_images(resident="int8")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
+from torch.overrides import TorchFunctionMode
 
 from spectral_lib.data import policies
 from spectral_lib.data.images import Scaling, load_images
@@ -165,6 +166,46 @@ def test_both_signs_are_as_likely(name, monkeypatch):
     POLICIES[name](Scaling())(x, torch.zeros(1, 2000), generators(0))
     assert set(seen) == {-1.0, 1.0}
     assert np.mean(seen) == pytest.approx(0, abs=0.1)
+
+
+def record(found):
+    """A mode that notes what is made on, or sent one by one to, the meta device."""
+
+    class Record(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            result = func(*args, **(kwargs or {}))
+            made = func in (torch.tensor, torch.as_tensor)
+            moved = func is torch.Tensor.to and args[0].device.type == "cpu"
+            if (made or moved) and result.device.type == "meta":
+                found.append(func.__name__)
+            return result
+
+    return Record()
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_need_nothing_back_from_the_device(name):
+    """Reading a value fails on the meta device; numbers sent there would be seen."""
+    found = []
+    with record(found):
+        on_meta = {"device": "meta"}
+        apply_operation(
+            name,
+            torch.rand(6, 3, 8, 8, **on_meta),
+            torch.full((6,), 4.0, **on_meta),
+            torch.ones(6, **on_meta),
+        )
+    assert found == []
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_policies_send_few_things_and_need_nothing_back(name):
+    x = torch.zeros(2, 50, 3, 8, 8, device="meta")
+    found = []
+    with record(found):
+        POLICIES[name](COLOUR)(x, torch.zeros(2, 50, device="meta"), generators(0, 1))
+    # Magnitudes, signs, two numbers of the scaling, rows, and which images changed.
+    assert found == ["to"] * 6
 
 
 def test_no_operations_and_one():

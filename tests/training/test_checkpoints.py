@@ -259,7 +259,7 @@ def test_a_finished_run_is_read_and_nothing_is_done_again(tmp_path, monkeypatch)
     files = {f.name: f.stat().st_mtime_ns for f in tmp_path.iterdir()}
     assert {"run.0.pt", "run.1.pt"} < files.keys()
     ensemble, data, how, probes = arguments(case)
-    monkeypatch.setattr("spectral_lib.training.loop._measure", None)
+    monkeypatch.setattr("spectral_lib.training.loop.measure", None)
     with counted(monkeypatch, stop=0):
         again = train(ensemble, data, how, probes, checkpoint=at_each_epoch(path))
     assert_equal(first, again)
@@ -388,16 +388,16 @@ def changed(what):
             words = "now"
         case "data":
             data = images(5)
-            words = "data[0].inputs: float32 [43, 1, 6, 6] "
+            words = "data[0].stored: float32 [43, 1, 6, 6] "
         case "epochs of a probe":
             probes = {**probes, "few": Probe(measure, every(9, 3))}
             words = "probes.few.epochs: [0, 4, 8, 9] then, [0, 3, 6, 9] now"
         case "measure":
             probes = {**probes, "all": Probe(outputs_on(images(6)), every(EPOCHS))}
-            words = "probes.all.measure.data.inputs: float32"
+            words = "probes.all.measure.data.stored: float32"
         case "probe":
             probes = {"all": probes["all"]}
-            words = "probes.few: spectral_lib.training.loop.Probe then, absent now"
+            words = "probes.few: spectral_lib.training.probing.Probe then, absent now"
     return (ensemble, data, how, probes), words
 
 

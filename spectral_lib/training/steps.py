@@ -1,0 +1,153 @@
+"""The costly part of a step: losses and gradients of all replicas for one batch."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from spectral_lib.training.ensemble import Ensemble
+from spectral_lib.training.precision import in_bfloat16
+from spectral_lib.training.settings import TrainSettings
+
+Losses = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Weights [R, P], inputs and targets [R, batch, ...] to losses [R]."""
+
+Gradient = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Inputs and targets [R, batch, ...] to losses [R] and gradients [R, P]."""
+
+ARCHITECTURES = 256
+"""Networks of different shapes that one process may compile."""
+
+
+def gradient_of(
+    ensemble: Ensemble, weights: Tensor, settings: TrainSettings
+) -> Gradient:
+    """The function of a batch that gives losses and gradients at the weights.
+
+    ``weights`` [R, P] is the leaf that the optimizer changes in place; the ensemble's
+    buffers are updated in place too. Results hold until the next call. Where steps are
+    compiled or captured the first call does it.
+    """
+    device = weights.device
+
+    def forward(weights: Tensor, inputs: Tensor) -> Tensor:
+        return ensemble.unflatten(weights)(inputs)
+
+    predict = in_bfloat16(forward, device) if settings.precision == "bf16" else forward
+
+    def losses(weights: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        return settings.loss(predict(weights, inputs), targets)
+
+    computed: Losses = losses
+    if settings.compile:
+        computed = _compiled(losses, [weights, *ensemble.buffers.values()])
+
+    graphs: dict[tuple[torch.Size, torch.Size], Losses] = {}
+
+    def gradient(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        if settings.channels_last:
+            inputs = _channels_last(inputs)
+        batch = weights, inputs, targets
+        if settings.graph:
+            shapes = inputs.shape, targets.shape  # a graph is made for one of them
+            if shapes not in graphs:
+                graphs[shapes] = _captured(losses, batch, ensemble.buffers)
+            loss = graphs[shapes](*batch)
+        else:
+            loss = computed(*batch)
+        # Replicas share no weights: the gradient of the sum is each one's own.
+        (found,) = torch.autograd.grad(loss.sum(), weights)
+        return loss.detach(), found
+
+    return gradient
+
+
+def compiling(settings: TrainSettings) -> AbstractContextManager[object]:
+    """Lets one process compile many architectures, as a sweep over widths does."""
+    if not settings.compile:
+        return nullcontext()
+    from torch import _dynamo
+
+    return _dynamo.config.patch(recompile_limit=ARCHITECTURES)
+
+
+def check_step(settings: TrainSettings, ensemble: Ensemble, shape: torch.Size) -> None:
+    """Raise ValueError unless inputs of a shape can be trained with such steps here."""
+    device = ensemble.device
+    if settings.compile and not any(map(shutil.which, _compilers())):
+        raise ValueError(
+            "compile needs a C++ compiler and none is installed: neither "
+            f"{' nor '.join(_compilers())} was found; install one or train without "
+            "compile."
+        )
+    if settings.graph and device.type != "cuda":
+        raise ValueError(
+            f"graph needs CUDA and the device is {device}; leave it out or use compile."
+        )
+    if settings.channels_last and (
+        len(shape) != 3 or (ensemble.stacked and len(ensemble) > 1)
+    ):
+        raise ValueError(
+            f"channels_last is for images and replicas that are not stacked; inputs "
+            f"are {list(shape)} and {len(ensemble)} replicas "
+            f"{'are' if ensemble.stacked else 'are not'} stacked; leave it out."
+        )
+
+
+def _compilers() -> tuple[str, ...]:
+    """Programs that torch.compile can build its code with."""
+    from torch._inductor import config as inductor
+
+    listed = inductor.cpp.cxx
+    listed = listed if isinstance(listed, (list, tuple)) else (listed,)
+    return tuple(name for name in listed if name)
+
+
+def _compiled(losses: Losses, state: Sequence[Tensor]) -> Losses:
+    """Losses and their gradient, compiled; a graph for each on CUDA."""
+    cuda = state[0].is_cuda
+    mode = "reduce-overhead" if cuda else None
+    compiled = torch.compile(losses, fullgraph=True, dynamic=False, mode=mode)
+    if not cuda:
+        return compiled
+    from torch import _dynamo
+
+    for part in state:
+        # Weights need not be copied for each step, and running statistics may change
+        # in place, where a graph knows that they stay where they are. With a guard each
+        # new run would be compiled anew.
+        _dynamo.mark_static_address(part, guard=False)
+
+    def next_step(weights: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        # What the last step gave may be overwritten now.
+        torch.compiler.cudagraph_mark_step_begin()
+        return compiled(weights, inputs, targets)
+
+    return next_step
+
+
+def _captured(
+    losses: Losses,
+    example: tuple[Tensor, Tensor, Tensor],
+    buffers: Mapping[str, Tensor],
+) -> Losses:
+    """Losses and their gradient as CUDA graphs; warming up leaves no traces."""
+    weights, *batch = example
+    before = {name: buffer.clone() for name, buffer in buffers.items()}
+    random = torch.cuda.get_rng_state(weights.device)
+    # The weights are captured where they are, so that no step copies them.
+    static = (weights, *(part.clone() for part in batch))
+    captured = cast(Losses, torch.cuda.make_graphed_callables(losses, static))
+    for name, buffer in buffers.items():
+        buffer.copy_(before[name])
+    torch.cuda.set_rng_state(random, weights.device)
+    return captured
+
+
+def _channels_last(inputs: Tensor) -> Tensor:
+    """Images [1, batch, channels, side, side] with the channels last in memory."""
+    images = inputs.squeeze(0).contiguous(memory_format=torch.channels_last)
+    return images.unsqueeze(0)
