@@ -10,17 +10,19 @@ import matplotlib.pyplot as plt
 import torch
 import yaml
 from IPython.display import HTML, Markdown, display
-from ipywidgets import Widget
+from ipywidgets import ValueWidget, Widget
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from spectral_lib.book.ledger import MIME_TYPE
 from spectral_lib.book.parameters import MACHINE, ChapterParameters, defaults
-from spectral_lib.report import tables
+from spectral_lib.book.places import CLAIM, FIGURE, mark
+from spectral_lib.report import live, tables
 from spectral_lib.report.claims import (
     Claim,
     ClaimsFile,
     Profile,
+    Verdict,
     entry,
     estimate,
     judge,
@@ -43,6 +45,8 @@ class Chapter:
     device: torch.device
     provenance: Provenance
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    figures: int = 0
+    panels: dict[str, live.Panel] = field(default_factory=dict)
 
     def judge(
         self, claim_id: str, *, control: Inputs, runs: Iterable[Run] = (), **inputs: Any
@@ -79,25 +83,20 @@ class Chapter:
 
     def not_comparable(self, claim_id: str, why: str) -> None:
         """Record that this run's parameters do not include a claim's experiment."""
-        claim = self._claim(claim_id)
-        empty = {"estimate": None, "ci_low": None, "ci_high": None}
-        self._enter(
-            claim,
-            **empty,
-            ci_method="",
-            p_value=None,
-            n=0,
-            values=(),
-            control={"name": claim.control, **empty, "verdict": "not comparable"},
-            verdict="not comparable",
-            why=why,
-            seconds=0.0,
-        )
+        self._enter_without_numbers(claim_id, "not comparable", why)
+
+    def inconclusive(self, claim_id: str, why: str) -> None:
+        """Record that a claim's experiment ran and gave nothing to judge it by."""
+        self._enter_without_numbers(claim_id, "inconclusive", why)
 
     def show(
         self, figure: Figure | Widget, caption: str, runs: Iterable[Run] = ()
     ) -> None:
-        """Show a figure or player, its caption and where it comes from; close it."""
+        """Show a figure or player, numbered, and where it comes from; close it.
+
+        The number stands before the caption, which can be linked to as ``figure-3``.
+        """
+        self.figures += 1
         display(figure)
         if isinstance(figure, Figure):
             plt.close(figure)
@@ -106,10 +105,37 @@ class Chapter:
         command = escape(self.provenance.command)
         display(
             HTML(
-                f'<p class="caption">{caption}</p><details class="provenance">'
-                f"<summary>{line}</summary><code>{command}</code></details>"
-            )
+                f'<p class="caption" id="figure-{self.figures}">'
+                f"<b>Figure {self.figures}.</b> {caption}</p>"
+                f'<details class="provenance"><summary>{line}</summary>'
+                f"<code>{command}</code></details>"
+            ),
+            metadata=mark(FIGURE, self.figures),
         )
+
+    def try_it(self, run: live.Experiment, **controls: ValueWidget) -> None:
+        """Show a small experiment that runs again as its controls change.
+
+        ``run(**values)`` yields figures, the last one to stay; between two of them it
+        can be stopped. Its docstring is their caption. ``controls`` are widgets by the
+        names of its arguments. Where nobody can move them, the last figure is shown.
+        Shown again, as when its cell is run again, it takes its former place.
+
+        Raises
+        ------
+        ValueError
+            If it has no docstring, yields nothing or takes other arguments.
+        """
+        caption = live.check(run, controls)
+        if live.is_live():
+            former = self.panels.pop(run.__name__, None)
+            if former is not None:
+                former.close()
+            panel = self.panels[run.__name__] = live.Panel(run, controls)
+            self.show(panel.box, caption)
+            return
+        self.say(live.invitation(self.provenance.chapter, controls))
+        self.show(live.last_figure(run, controls), caption)
 
     def say(self, sentence: str) -> None:
         """Show a sentence with numbers of this run, as Markdown."""
@@ -147,7 +173,26 @@ class Chapter:
             profile=self.provenance.profile,
             device=self.provenance.device,
         )
-        display(HTML(tables.row_html(self.rows[claim.id])))
+        display(
+            HTML(tables.row_html(self.rows[claim.id])),
+            metadata=mark(CLAIM, claim.id),
+        )
+
+    def _enter_without_numbers(self, claim_id: str, verdict: Verdict, why: str) -> None:
+        claim = self._claim(claim_id)
+        empty = {"estimate": None, "ci_low": None, "ci_high": None}
+        self._enter(
+            claim,
+            **empty,
+            ci_method="",
+            p_value=None,
+            n=0,
+            values=(),
+            control={"name": claim.control, **empty, "verdict": verdict},
+            verdict=verdict,
+            why=why,
+            seconds=0.0,
+        )
 
     def _claim(self, claim_id: str) -> Claim:
         if claim_id in self.rows:

@@ -24,6 +24,7 @@ from sphinx.util import logging
 
 from spectral_lib.book import assets
 from spectral_lib.book.budget import Budget, resolve_budget, usable_cores
+from spectral_lib.book.costs import CostsDirective
 from spectral_lib.book.execution import (
     Chapter,
     Run,
@@ -31,6 +32,11 @@ from spectral_lib.book.execution import (
     stored_failure,
 )
 from spectral_lib.book.files import remove_all, write_atomic
+from spectral_lib.book.front_page import (
+    ChaptersDirective,
+    SurprisesDirective,
+    VerdictsDirective,
+)
 from spectral_lib.book.ledger import (
     Claim,
     Ledger,
@@ -39,6 +45,7 @@ from spectral_lib.book.ledger import (
     without_claims,
 )
 from spectral_lib.book.ledger_page import LedgerDirective
+from spectral_lib.book.places import with_code_anchors
 from spectral_lib.book.records import differences, read_records, recorded_claims
 
 _logger = logging.getLogger(__name__)
@@ -48,7 +55,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     app.add_config_value("spectral_jobs", 0, "")
     app.add_config_value("spectral_threads", 0, "")
+    app.add_directive("chapters", ChaptersDirective)
+    app.add_directive("costs", CostsDirective)
     app.add_directive("ledger", LedgerDirective)
+    app.add_directive("surprises", SurprisesDirective)
+    app.add_directive("verdicts", VerdictsDirective)
     app.add_css_file("chapter.css")
     app.add_css_file("ledger.css")
     app.add_css_file("widgets.css")
@@ -145,7 +156,8 @@ class BookBuild:
             )
         else:
             self._read(chapters)
-        # The directive that shows the ledger has the environment to find it.
+        # The directives of the front page have the environment to find these.
+        env.spectral_chapters = [c.docname for c in chapters]  # type: ignore[attr-defined]
         env.spectral_ledger = self.ledger  # type: ignore[attr-defined]
         env.spectral_records = self._records(  # type: ignore[attr-defined]
             Path(app.srcdir).parent
@@ -230,7 +242,7 @@ class BookBuild:
         self.problems += failed.values()
         claims: list[Claim] = []
         for docname, notebook in notebooks.items():
-            self.notebooks[docname] = without_claims(notebook)
+            self.notebooks[docname] = without_claims(with_code_anchors(notebook))
             if docname in failed:
                 continue
             try:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from nbformat import NotebookNode
 
+from spectral_lib.book.places import code_anchors, figures_of_claims
 from spectral_lib.report.claims import Verdict
 
 MIME_TYPE = "application/vnd.spectral-ledger+json"
@@ -17,7 +18,9 @@ MIME_TYPE = "application/vnd.spectral-ledger+json"
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 
 Claim = dict[str, Any]
-"""One row as a chapter wrote it, plus `page`, the document that holds it."""
+"""One row as a chapter wrote it, plus where to look: `page`, the document that holds
+it, `figure`, the number of its figure, and `code`, the anchor of the cell that judges
+it; the last two are None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def claims_of(docname: str, notebook: NotebookNode) -> list[Claim]:
         If an output is not a list of claims, or a claim lacks what the table needs.
     """
     claims = []
+    figures, codes = figures_of_claims(notebook), code_anchors(notebook)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             rows = output.get("data", {}).get(MIME_TYPE)
@@ -70,7 +74,15 @@ def claims_of(docname: str, notebook: NotebookNode) -> list[Claim]:
                 continue
             if not isinstance(rows, list):
                 raise ValueError(f"{docname}: its ledger is not a list of claims")
-            claims += [{**_checked(docname, row), "page": docname} for row in rows]
+            claims += [
+                {
+                    **_checked(docname, row),
+                    "page": docname,
+                    "figure": figures.get(row["id"]),
+                    "code": codes.get(row["id"]),
+                }
+                for row in rows
+            ]
     return claims
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -11,33 +11,53 @@ from sphinx.addnodes import pending_xref
 from sphinx.util.docutils import SphinxDirective
 
 from spectral_lib.book.ledger import Claim, Ledger
-from spectral_lib.report.tables import interval, number
+from spectral_lib.report.tables import SIGNS, interval, number
 
 _NOTHING = "–"
-
-# A verdict must be told apart without colour: each has its own sign beside its name.
-_SIGNS = {
-    "replicated": "✓",
-    "direction only": "↗",
-    "not replicated": "✗",
-    "inconclusive": "?",
-    "not comparable": "∅",
-    "paper inconsistent": "!",
-}
+_NOTE = ["ledger-note"]
 
 
-class LedgerDirective(SphinxDirective):
+class ClaimsDirective(SphinxDirective):
+    """What shows the claims of the book on a page."""
+
+    def ledger(self) -> Ledger:
+        """Return the claims; the page then changes with the chapters."""
+        for docname in self.env.found_docs:
+            if self.env.doc2path(docname).endswith(".ipynb"):
+                self.env.note_dependency(self.env.doc2path(docname, base=False))
+        return self.env.spectral_ledger  # type: ignore[attr-defined]
+
+    def chapter_link(self, docname: str) -> nodes.Node:
+        """Return a link to a chapter by its title."""
+        return pending_xref(
+            "",
+            nodes.inline("", docname),
+            refdomain="std",
+            reftype="doc",
+            reftarget=f"/{docname}",
+            refdoc=self.env.docname,
+            refexplicit=False,
+            refwarn=True,
+        )
+
+    def uri(self, claim: Claim, anchor: str) -> str:
+        """Return the address of an anchor on the page that holds a claim."""
+        builder = self.env.app.builder
+        return f"{builder.get_relative_uri(self.env.docname, claim['page'])}#{anchor}"
+
+    def link(self, claim: Claim, anchor: str, text: str) -> nodes.reference:
+        """Return a link to an anchor on the page that holds a claim."""
+        return nodes.reference("", text, refuri=self.uri(claim, anchor), internal=True)
+
+
+class LedgerDirective(ClaimsDirective):
     """Show the claims of the whole book, or with `:chapter:` those of one chapter."""
 
     option_spec: ClassVar = {"chapter": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         """Return the count line and the table."""
-        # The table changes with the chapters, not only with the page it is on.
-        for docname in self.env.found_docs:
-            if self.env.doc2path(docname).endswith(".ipynb"):
-                self.env.note_dependency(self.env.doc2path(docname, base=False))
-        ledger: Ledger = self.env.spectral_ledger  # type: ignore[attr-defined]
+        ledger = self.ledger()
         name = self.options.get("chapter")
         if name is not None:
             known = {claim["chapter"] for claim in ledger.claims}
@@ -46,9 +66,7 @@ class LedgerDirective(SphinxDirective):
             ledger = ledger.of_chapter(name)
         box = nodes.container(classes=["ledger"])
         box += nodes.paragraph("", ledger.count_line() + ".", classes=["ledger-count"])
-        if ledger.failed:
-            failed = "Incomplete: these chapters failed: " + ", ".join(ledger.failed)
-            box += nodes.warning("", nodes.paragraph("", failed + "."))
+        box += failures(ledger)
         if ledger.claims:
             box += self._table(ledger)
         return [box]
@@ -71,7 +89,9 @@ class LedgerDirective(SphinxDirective):
         for claim in ledger.claims:
             if claim["page"] != page:
                 page = claim["page"]
-                body += _chapter_row(page, self.env.docname, len(columns))
+                title = _cell([self.chapter_link(page)])
+                title["morecols"] = len(columns) - 1
+                body += nodes.row("", title, classes=["ledger-chapter"])
             body += self._row(claim)
         group = nodes.tgroup("", cols=len(columns))
         group += [nodes.colspec(colwidth=1) for _ in columns]
@@ -85,7 +105,7 @@ class LedgerDirective(SphinxDirective):
         statement, messages = self.state.inline_text(claim["statement"], self.lineno)
         cells = [
             [_chip(claim["verdict"]), *_small(_run(claim))],
-            [*statement, *self._source(claim)],
+            [*statement, nodes.inline("", "", *self._links(claim), classes=_NOTE)],
             [nodes.Text(interval(claim)), *_small(_sample(claim))],
             *self._large_run(claim),
             [nodes.Text(str(claim.get("threshold") or _NOTHING))],
@@ -108,13 +128,24 @@ class LedgerDirective(SphinxDirective):
         size = f"{interval(row)}, n = {number(row.get('n'))}"
         return [[_chip(row["verdict"]), *_small(size), *_small(_run(row))]]
 
-    def _source(self, claim: Claim) -> list[nodes.Node]:
-        """Return where the paper says it, as a link to the claim on its page."""
-        builder = self.env.app.builder
-        uri = builder.get_relative_uri(self.env.docname, claim["page"])
-        text = str(claim.get("source") or claim["id"])
-        link = nodes.reference("", text, refuri=f"{uri}#{claim['id']}", internal=True)
-        return [nodes.inline("", "", link, classes=["ledger-note"])]
+    def _links(self, claim: Claim) -> Iterator[nodes.Node]:
+        """Yield links: to the claim, by its place in the paper; to figure and code."""
+        yield self.link(claim, claim["id"], str(claim.get("source") or claim["id"]))
+        if claim["figure"] is not None:
+            yield nodes.Text(" · ")
+            figure = claim["figure"]
+            yield self.link(claim, f"figure-{figure}", f"figure {figure} here")
+        if claim["code"] is not None:
+            yield nodes.Text(" · ")
+            yield self.link(claim, claim["code"], "code")
+
+
+def failures(ledger: Ledger) -> list[nodes.Node]:
+    """Return a warning that names the chapters that failed, if any did."""
+    if not ledger.failed:
+        return []
+    told = f"Incomplete: these chapters failed: {', '.join(ledger.failed)}."
+    return [nodes.warning("", nodes.paragraph("", told))]
 
 
 def _sample(claim: Claim) -> str:
@@ -143,30 +174,13 @@ def _chip(verdict: str) -> nodes.inline:
     """Return a verdict as a coloured chip with a sign and its name."""
     kind = "ledger-" + verdict.replace(" ", "-")
     return nodes.inline(
-        "", f"{_SIGNS[verdict]} {verdict}", classes=["ledger-chip", kind]
+        "", f"{SIGNS[verdict]} {verdict}", classes=["ledger-chip", kind]
     )
 
 
 def _small(text: str | None) -> list[nodes.Node]:
     """Return a second, smaller line of a cell."""
-    return [nodes.inline("", str(text), classes=["ledger-note"])] if text else []
-
-
-def _chapter_row(docname: str, here: str, columns: int) -> nodes.row:
-    """Return a row that links from the page `here` to a chapter by its title."""
-    link = pending_xref(
-        "",
-        nodes.inline("", docname),
-        refdomain="std",
-        reftype="doc",
-        reftarget=f"/{docname}",
-        refdoc=here,
-        refexplicit=False,
-        refwarn=True,
-    )
-    entry = _cell([link])
-    entry["morecols"] = columns - 1
-    return nodes.row("", entry, classes=["ledger-chapter"])
+    return [nodes.inline("", str(text), classes=_NOTE)] if text else []
 
 
 def _cell(content: list[nodes.Node], label: str | None = None) -> nodes.entry:

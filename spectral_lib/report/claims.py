@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from spectral_lib.report.sentences import check_sentence, fill
 from spectral_lib.report.statistics import SCALES, STATISTICS, Values
 
 Profile = Literal["quick", "gpu", "paper"]
@@ -38,6 +39,14 @@ METHODS = {
 }
 """How each kind of interval is named in the ledger."""
 
+Failed = Literal[
+    "not replicated", "direction only", "inconclusive", "paper inconsistent"
+]
+"""Verdicts for which a claim may say what was seen instead."""
+
+_SHORT = ("not replicated", "direction only")
+_SHOWN = ("direction only", "replicated")  # an effect, the weaker first
+
 FEWEST_SEEDS = 3
 """With fewer finite values an interval says nothing, and the verdict says so."""
 
@@ -51,7 +60,13 @@ class Claim(BaseModel):
     ``bootstrap`` over seeds; or ``range`` for exact numbers, where the values are all
     entries of a table and not a sample: then every entry has to clear the threshold.
     ``rounding_decides`` marks numbers that depend on how the machine rounds, so much
-    that another processor reached another verdict.
+    that another processor reached another verdict. ``between`` names two places of the
+    paper whose agreement the claim tests; the ``control`` is then a known agreement,
+    which has to be found before the paper is said to contradict itself.
+    ``otherwise`` is what readers are told in place of the statement if the claim is not
+    replicated: a sentence that is true whether nothing or too little of it was seen,
+    or one for each verdict. In braces stand numbers of the run, by the names of
+    :data:`spectral_lib.report.sentences.FIELDS`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,7 +84,23 @@ class Claim(BaseModel):
     interval: Literal["t", "bootstrap", "range"] = "t"
     rounding_decides: bool = False
     control: str
+    between: tuple[str, str] | None = None
+    otherwise: dict[Failed, str] = {}
     differs: dict[Profile, str]
+
+    @field_validator("otherwise", mode="before")
+    @classmethod
+    def _by_verdict(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return dict.fromkeys((*_SHORT, "paper inconsistent"), given)
+        return given
+
+    @field_validator("otherwise")
+    @classmethod
+    def _filled_in(cls, sentences: dict[Failed, str]) -> dict[Failed, str]:
+        for sentence in sentences.values():
+            check_sentence(sentence)
+        return sentences
 
     @field_validator("statistic")
     @classmethod
@@ -98,6 +129,13 @@ class Claim(BaseModel):
             )
         elif (self.threshold < self.no_effect) == (self.direction == "greater"):
             raise ValueError("the threshold lies on the wrong side of no_effect.")
+        for sentence in self.otherwise.values():
+            kind = "band_" if self.band is None else "threshold"
+            if f"{{{kind}" in sentence:
+                raise ValueError(
+                    f"otherwise names {{{kind}...}}, which a claim of direction "
+                    f"{self.direction!r} has not."
+                )
         return self
 
     def resolution(self) -> float:
@@ -117,12 +155,18 @@ class Claim(BaseModel):
 
 
 class ClaimsFile(BaseModel):
-    """All claims of a chapter, frozen before the run."""
+    """All claims of a chapter, frozen before the run.
+
+    ``question`` is what the chapter asks, in one sentence for the front page, and
+    ``citation`` the paper's key in the bibliography.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     chapter: str
     paper: str
+    question: str = ""
+    citation: str = ""
     frozen: str
     claims: tuple[Claim, ...]
 
@@ -244,14 +288,25 @@ def judge(
 ) -> tuple[Verdict, Verdict, str]:
     """Verdict of a claim, verdict of its control, and the reason in one sentence.
 
-    A claim is only as good as its control: where the control shows the claimed effect
-    too, the statistic does not isolate it and the verdict is ``inconclusive``.
+    A claim is only as good as its control: where the control does as well as the claim,
+    by its verdict, the statistic does not isolate the effect and the verdict is
+    ``inconclusive``. Where a claim compares two places of the paper, the control is a
+    known agreement instead: if the statistic finds that one and excludes the other, it
+    is the paper that is at odds with itself.
     """
     verdict, why = _compare(claim, measured)
     control_verdict, _ = _compare(claim, control)
     if control.ci_low is None:
         return "inconclusive", control_verdict, "The control gave too few numbers."
-    if verdict == "replicated" and control_verdict == "replicated":
+    if claim.between:
+        if control_verdict != "replicated":
+            why = "The control, a known agreement, was not found to agree."
+            return "inconclusive", control_verdict, why
+        if verdict == "not replicated":
+            one, other = claim.between
+            why = f"{one} and {other} contradict each other. {why}"
+            return "paper inconsistent", control_verdict, why
+    elif verdict in _SHOWN and control_verdict in _SHOWN[_SHOWN.index(verdict) :]:
         return "inconclusive", control_verdict, "The control shows the effect too."
     return verdict, control_verdict, why
 
@@ -287,6 +342,7 @@ def _compare(claim: Claim, measured: Estimate) -> tuple[Verdict, str]:
 
 def entry(claim: Claim, file: ClaimsFile, **measured: Any) -> dict[str, Any]:
     """A ledger row: what the claims file says, joined with what was measured."""
+    sentence = claim.otherwise.get(measured["verdict"], "")
     return {
         "id": claim.id,
         "chapter": file.chapter,
@@ -301,5 +357,7 @@ def entry(claim: Claim, file: ClaimsFile, **measured: Any) -> dict[str, Any]:
         "resolution": claim.resolution(),
         "frozen": file.frozen,
         "rounding_decides": claim.rounding_decides,
+        "between": list(claim.between) if claim.between else None,
+        "otherwise": fill(sentence, measured, claim.threshold, claim.band),
         **measured,
     }

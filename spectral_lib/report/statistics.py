@@ -6,6 +6,7 @@ and the report turns estimate and interval back.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 import scipy.stats
@@ -114,6 +115,103 @@ def correlation_over_runs(x: ArrayLike, y: ArrayLike) -> Values:
     return _pseudo_values(estimate, pairs, fewest=4)
 
 
+def rank_correlation(x: ArrayLike, y: ArrayLike) -> Values:
+    """Spearman's rank correlation of x and y [..., K] along the last axis, [...].
+
+    The two are broadcast together; equal values share their mean rank. NaN where either
+    does not vary.
+    """
+    a, b = _centred_ranks(x), _centred_ranks(y)
+    with np.errstate(invalid="ignore"):
+        size = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
+        return np.asarray((a * b).sum(-1) / size)
+
+
+def partial_rank_correlation(x: ArrayLike, y: ArrayLike, given: ArrayLike) -> Values:
+    """Rank correlation of x and y [..., K] with that of a third variable taken out.
+
+    (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2) (1 - r_yz^2)), z = ``given``: the correlation
+    of what is left of the ranks after a straight-line fit on those of z, [...].
+    """
+    xy, xz = rank_correlation(x, y), rank_correlation(x, given)
+    yz = rank_correlation(y, given)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
+
+
+def rank_correlation_between_runs(x: ArrayLike, y: ArrayLike) -> Values:
+    """Jackknife over runs of the rank correlation of one run's x with another's y, [R].
+
+    x, y [R, K]: the mean over all pairs of different runs. With y = x it says how well
+    a measure agrees with itself, the most that it can agree with another one on runs
+    that have nothing but their settings in common. NaN with fewer than three runs.
+    """
+
+    def estimate(both: Values) -> float:
+        between = rank_correlation(both[:, None, 0], both[None, :, 1])
+        return float(between[~np.eye(len(both), dtype=bool)].mean())
+
+    both = np.stack([np.asarray(x, float), np.asarray(y, float)], 1)
+    return _pseudo_values(estimate, both, fewest=3)
+
+
+def _centred_ranks(x: ArrayLike) -> Values:
+    """Ranks of x [..., K] along the last axis, less their mean; NaN if any x is NaN."""
+    ranks = scipy.stats.rankdata(np.asarray(x, float), axis=-1, nan_policy="propagate")
+    return np.asarray(ranks - ranks.mean(-1, keepdims=True))
+
+
+def mean_interval(x: ArrayLike) -> tuple[float, float, float]:
+    """Mean of the finite values of x [n] and its 95 % t interval: mean, low, high.
+
+    The ends are NaN with fewer than three values.
+    """
+    finite = np.asarray(x, float)
+    finite = finite[np.isfinite(finite)]
+    if len(finite) < 3:
+        return (float(finite.mean()) if len(finite) else np.nan), np.nan, np.nan
+    mean = float(finite.mean())
+    reach = scipy.stats.t.ppf(0.975, len(finite) - 1) * scipy.stats.sem(finite)
+    return mean, mean - float(reach), mean + float(reach)
+
+
+Agreement = Literal["agree", "disagree", "opposite", "cannot tell"]
+
+
+def agreement(
+    correlations: ArrayLike, left_out: ArrayLike, least_reliability: float
+) -> Agreement:
+    """One conclusion on two measures from their rank correlations, by a fixed rule.
+
+    Parameters
+    ----------
+    correlations
+        One a seed, [R]; their mean has a 95 % t interval.
+    left_out
+        The means [groups] when one group of settings at a time is left out.
+    least_reliability
+        Lower end of the interval of the correlation of a measure with itself; of the
+        two measures the smaller.
+
+    Returns
+    -------
+    str
+        "cannot tell" if the reliability is below 0.5. Else "agree" if interval and
+        ``left_out`` lie above 0.5, "opposite" if they lie below -0.5, "disagree" if the
+        interval lies between -0.5 and 0.5, and "cannot tell" in all other cases.
+    """
+    _, low, high = mean_interval(correlations)
+    others = np.asarray(left_out, float)
+    if not (least_reliability >= 0.5 and np.isfinite(low)):
+        return "cannot tell"
+    if low > 0.5 and others.min() > 0.5:
+        return "agree"
+    if high < -0.5 and others.max() < -0.5:
+        return "opposite"
+    within = low > -0.5 and high < 0.5
+    return "disagree" if within else "cannot tell"
+
+
 def _pseudo_values(
     estimate: Callable[[Values], float], rows: Values, fewest: int
 ) -> Values:
@@ -175,6 +273,9 @@ STATISTICS: Mapping[str, Statistic] = {
         spread_ratio,
         grid_spread_ratio,
         correlation_over_runs,
+        rank_correlation,
+        partial_rank_correlation,
+        rank_correlation_between_runs,
     )
 }
 """Every statistic a claims file may name."""

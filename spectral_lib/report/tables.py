@@ -7,6 +7,16 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
+SIGNS = {
+    "replicated": "✓",
+    "direction only": "↗",
+    "not replicated": "✗",
+    "inconclusive": "?",
+    "not comparable": "∅",
+    "paper inconsistent": "!",
+}
+"""A sign for each verdict, to tell them apart without colour."""
+
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -14,11 +24,16 @@ def row_html(row: Row) -> str:
     """One claim as a box: statement, numbers, control, verdict and why."""
     control = row["control"]
     p_value = row["p_value"]
-    p_text = "" if p_value is None else f", p = {p_value:.1g}"
+    beside = [
+        row["ci_method"],
+        f"n = {row['n']}",
+        "" if p_value is None else f"p = {p_value:.1g}",
+    ]
+    how = ", ".join(filter(None, beside))
     facts = [
         f"{escape(row['quantity'])}: <b>{interval(row)}</b> "
-        f"<span class='muted'>(n = {row['n']}{p_text}; needed "
-        f"{escape(row['threshold'])})</span>",
+        f"<span class='muted'>({how}; needed {escape(row['threshold'])}; "
+        f"{escape(row['profile'])}, {escape(row['device'])})</span>",
         f"<span class='muted'>control:</span> {escape(control['name'])}: "
         f"{interval(control)}",
     ]
@@ -40,9 +55,9 @@ def row_html(row: Row) -> str:
 
 
 def chip(verdict: str) -> str:
-    """A verdict as a coloured label."""
+    """A verdict as a coloured label with its sign."""
     kind = verdict.replace(" ", "-")
-    return f'<span class="ledger-chip ledger-{kind}">{escape(verdict)}</span>'
+    return f'<span class="ledger-chip ledger-{kind}">{SIGNS[verdict]} {verdict}</span>'
 
 
 def html(rows: Sequence[Row]) -> str:

@@ -1,0 +1,80 @@
+"""Where a chapter shows its claims: which figure belongs to one, and which cell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
+
+FIGURE, CLAIM = "figure", "claim"
+
+_KEY = "spectral"
+_FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
+
+
+def mark(kind: str, name: str | int) -> dict[str, Any]:
+    """Return metadata that tells an output to be a figure or a claim's row."""
+    return {_KEY: {kind: name}}
+
+
+def code_anchors(notebook: NotebookNode) -> dict[str, str]:
+    """Return the name under which a page has the code that judges each claim."""
+    marked = (one for cell in notebook.cells for one in _marks(cell))
+    return {one[CLAIM]: f"code-{one[CLAIM]}" for one in marked if CLAIM in one}
+
+
+def figures_of_claims(notebook: NotebookNode) -> dict[str, int]:
+    """Return the number of the figure that each claim belongs to, where there is one.
+
+    It is the last one shown before the claim under the same heading, or else the first
+    one shown after it there.
+    """
+    found: dict[str, int] = {}
+    waiting: list[str] = []
+    last: int | None = None
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and _has_heading(cell.source):
+            waiting, last = [], None
+        for marked in _marks(cell):
+            if FIGURE in marked:
+                last = int(marked[FIGURE])
+                found |= dict.fromkeys(waiting, last)
+                waiting = []
+            elif CLAIM in marked and last is not None:
+                found[marked[CLAIM]] = last
+            elif CLAIM in marked:
+                waiting.append(marked[CLAIM])
+    return found
+
+
+def with_code_anchors(notebook: NotebookNode) -> NotebookNode:
+    """Return a notebook with an anchor before each cell that judges claims.
+
+    The notebook itself is left as it is.
+    """
+    anchors = code_anchors(notebook)
+    cells = []
+    for cell in notebook.cells:
+        names = [marked[CLAIM] for marked in _marks(cell) if CLAIM in marked]
+        if names:
+            lines = [f'<div id="{anchors[name]}"></div>' for name in names]
+            cells.append(new_markdown_cell("\n".join(lines)))
+        cells.append(cell)
+    return NotebookNode({**notebook, "cells": cells})
+
+
+def _marks(cell: NotebookNode) -> Iterator[Mapping[str, Any]]:
+    """Yield what a cell's outputs were marked with, in order."""
+    for output in cell.get("outputs", []):
+        marked = output.get("metadata", {}).get(_KEY)
+        if isinstance(marked, Mapping):
+            yield marked
+
+
+def _has_heading(text: str) -> bool:
+    """Return whether a Markdown text has a heading, comments in code aside."""
+    return _HEADING.search(_FENCED.sub("", text)) is not None

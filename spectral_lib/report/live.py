@@ -1,0 +1,254 @@
+"""Small experiments that run again as a reader moves their controls."""
+
+import asyncio
+import inspect
+import io
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+from IPython.core.getipython import get_ipython
+from matplotlib.figure import Figure
+
+Experiment = Callable[..., Iterator[Figure]]
+"""A generator function of named settings; each figure it yields replaces the last."""
+
+DEBOUNCE = 0.2
+"""Seconds without a change before a run starts: a slider sends many while it moves."""
+
+PAUSE = 0.01
+"""Seconds between steps: a message to the kernel takes several turns of its loop."""
+
+
+def is_live() -> bool:
+    """Return whether a reader is there to move a control.
+
+    That is where a front end with cells, such as JupyterLab, has sent the running
+    cell: it names the cell in its message, which nbclient, papermill and nbval do not.
+    A build and continuous integration say so in the environment as well.
+    """
+    if os.environ.get("SPECTRAL_BUILD") or os.environ.get("CI"):
+        return False
+    shell = get_ipython()
+    if shell is None or not hasattr(shell, "get_parent"):
+        return False
+    return "cellId" in shell.get_parent().get("metadata", {})
+
+
+def check(run: Experiment, controls: Mapping[str, widgets.ValueWidget]) -> str:
+    """Return an experiment's docstring as one line, the caption of its figures.
+
+    Raises
+    ------
+    ValueError
+        If ``run`` is no generator function or has no docstring, or the controls are
+        not named as its arguments.
+    """
+    name = getattr(run, "__name__", repr(run))
+    if not inspect.isgeneratorfunction(run):
+        raise ValueError(f"{name} yields nothing; give a function that yields figures.")
+    arguments = list(inspect.signature(run).parameters)
+    if sorted(arguments) != sorted(controls):
+        raise ValueError(
+            f"{name} takes {', '.join(arguments) or 'nothing'} and the controls are "
+            f"{', '.join(controls) or 'none'}; give one control for each argument."
+        )
+    caption = inspect.getdoc(run)
+    if not caption:
+        raise ValueError(f"{name} has no docstring; it is the caption of its figure.")
+    return " ".join(caption.split())
+
+
+def invitation(chapter: str, controls: Mapping[str, widgets.ValueWidget]) -> str:
+    """Return what a page without a kernel says of an experiment, as Markdown."""
+    labels = {
+        control.description or name: control for name, control in controls.items()
+    }
+    *most, last = [f"*{label}*" for label in labels]
+    listed = f"{', '.join(most)} or {last}" if most else last
+    values = ", ".join(f"{label} = {_shown(c)}" for label, c in labels.items())
+    return (
+        f"**Live in Jupyter.** `make lab` opens the chapters in JupyterLab; in "
+        f"`{chapter}.ipynb` this experiment runs again when you change {listed}. "
+        f"This page shows how it ends with {values}."
+    )
+
+
+def last_figure(run: Experiment, controls: Mapping[str, widgets.ValueWidget]) -> Figure:
+    """Run an experiment to its end with what the controls say; return its last figure.
+
+    Raises
+    ------
+    ValueError
+        If it yields no figure.
+    """
+    return deque(_figures(run, controls), maxlen=1).pop()
+
+
+class Panel:
+    """An experiment under its controls, with a stop button and a status line.
+
+    It starts by itself, runs again after a change, and runs in steps between the
+    messages to the kernel, which is never busy for longer than one step. An interrupt
+    of the kernel does not stop it; its stop button does, between two steps. The cell
+    that makes it has to run in the kernel's event loop, as every cell does.
+
+    Attributes
+    ----------
+    box
+        The widget to show.
+    """
+
+    def __init__(
+        self, run: Experiment, controls: Mapping[str, widgets.ValueWidget]
+    ) -> None:
+        self._run, self._controls = run, dict(controls)
+        # Front ends may deliver changes in another thread (a subshell), so that they
+        # arrive while a cell runs; experiments stay in the thread of the cells.
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._image = widgets.Image(format="png", layout={"max_width": "100%"})
+        self._image.layout.visibility = "hidden"  # an empty picture looks broken
+        self._status = widgets.HTML()
+        self._stop = widgets.Button(description="stop", tooltip="stop this run")
+        self._again = widgets.Button(description="run again")
+        self._stop.on_click(lambda _: self._soon(self._cancel))
+        self._again.on_click(lambda _: self._soon(self._start))
+        for control in self._controls.values():
+            control.style.description_width = "9em"
+            control.layout.width = "34em"
+            control.observe(self._changed, "value")
+        buttons = widgets.HBox([self._stop, self._again, self._status])
+        self.box = widgets.VBox([*self._controls.values(), buttons, self._image])
+        self._open = True
+        self._start()
+
+    def close(self) -> None:
+        """End a run under way, let go of the controls and take away the rest."""
+        self._open = False
+        for control in self._controls.values():
+            control.unobserve(self._changed, "value")
+        self._cancel()
+        self._task = None
+        buttons = self.box.children[-2]
+        for widget in (self.box, buttons, *buttons.children, self._image):
+            widget.close()
+
+    def _changed(self, _: object) -> None:
+        self._soon(self._start)
+
+    def _soon(self, action: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(action)
+
+    def _start(self) -> None:
+        """Run with what the controls say now, in place of a run under way."""
+        self._cancel()
+        if not self._open:  # a change may arrive late, from another thread
+            return
+        # The loop itself holds on to no task.
+        self._task = self._loop.create_task(self._work())
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _work(self) -> None:
+        started = time.perf_counter()
+
+        def say(text: str) -> None:
+            # A run that was replaced is silent.
+            if self._task is asyncio.current_task():
+                self._status.value = f'<span role="status">{text}</span>'
+
+        def seconds() -> str:
+            return f"{time.perf_counter() - started:.1f} s"
+
+        self._stop.disabled = False
+        say("running")
+        try:
+            await asyncio.sleep(DEBOUNCE)
+            started = time.perf_counter()
+            for figure in _figures(self._run, self._controls):
+                self._image.value = _png(figure)
+                self._image.layout.visibility = "visible"
+                say(f"running, {seconds()}")
+                await asyncio.sleep(PAUSE)
+            say(seconds())
+        except asyncio.CancelledError:
+            say(f"stopped after {seconds()}")
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            # An exception that left the task would be lost, or end the kernel.
+            say(escape(_sentence(error)))
+        if self._task is asyncio.current_task():
+            self._stop.disabled = True
+
+
+def _figures(
+    run: Experiment, controls: Mapping[str, widgets.ValueWidget]
+) -> Iterator[Figure]:
+    """Take an experiment's steps, each figure closed before it is handed out.
+
+    Raises
+    ------
+    ValueError
+        At the end, if there was none.
+    """
+    steps = run(**{name: control.value for name, control in controls.items()})
+    nothing = True
+    while True:
+        before = set(plt.get_fignums())
+        try:
+            with _without_progress_bars():
+                figure = next(steps, None)
+        finally:
+            # Those of a step that failed, too: the next cell would show them.
+            for number in set(plt.get_fignums()) - before:
+                plt.close(number)
+        if figure is None:
+            break
+        nothing = False
+        yield figure
+    if nothing:
+        raise ValueError(f"{run.__name__} ended without a figure; yield at least one.")
+
+
+def _png(figure: Figure) -> bytes:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Keep the training loop from drawing a bar for every step of an experiment."""
+    before = os.environ.get("CI")
+    os.environ["CI"] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CI"]
+        else:
+            os.environ["CI"] = before
+
+
+def _sentence(error: BaseException) -> str:
+    """Return what went wrong in one line; our own messages need no kind."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ValueError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _shown(control: widgets.ValueWidget) -> str:
+    """Return a control's value as the page would show it."""
+    chosen = getattr(control, "label", None)  # of a drop-down list
+    if chosen is not None:
+        return str(chosen)
+    value = control.value
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,78 @@
+"""A chapter's experiment: a panel where there is a reader, else a still figure."""
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from matplotlib.figure import Figure
+from minibook import REPOSITORY
+
+from spectral_lib.book import chapter as module
+from spectral_lib.book.chapter import Chapter
+from spectral_lib.report import live
+from spectral_lib.report.claims import load_claims
+from spectral_lib.report.provenance import provenance
+
+
+@pytest.fixture
+def chapter():
+    device = torch.device("cpu")
+    claims = load_claims(REPOSITORY / "book" / "claims" / "instabilities.yaml")
+    return Chapter(
+        claims, "quick", device, provenance("instabilities", "quick", [1], device, {})
+    )
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a chapter displays, in order."""
+    found = []
+    monkeypatch.setattr(module, "display", lambda thing, **_: found.append(thing))
+    return found
+
+
+def lines(height):
+    """<b>Lines</b>
+    of rising height."""
+    for y in range(height + 1):
+        figure, ax = plt.subplots(figsize=(2, 1))
+        ax.axhline(y)
+        yield figure
+
+
+def test_a_still_page_says_how_to_make_it_live_and_shows_the_end(chapter, shown):
+    control = widgets.IntSlider(2, 0, 5, description="height")
+    chapter.try_it(lines, height=control)
+    said, figure, caption = shown
+    assert "`make lab`" in said.data
+    assert "`instabilities.ipynb`" in said.data
+    assert "height = 2" in said.data
+    assert isinstance(figure, Figure)
+    assert figure.axes[0].lines[0].get_ydata()[0] == 2
+    assert "<b>Lines</b> of rising height." in caption.data
+    assert "profile quick" in caption.data
+    assert plt.get_fignums() == []
+
+
+def test_a_reader_gets_the_controls_with_the_same_caption(chapter, shown, monkeypatch):
+    box = widgets.VBox()
+    made = []
+
+    class Panel:
+        def __init__(self, run, controls):
+            made.append((run, controls))
+            self.box = box
+
+    monkeypatch.setattr(live, "is_live", lambda: True)
+    monkeypatch.setattr(live, "Panel", Panel)
+    control = widgets.IntSlider(2, 0, 5)
+    chapter.try_it(lines, height=control)
+    assert made == [(lines, {"height": control})]
+    assert shown[0] is box
+    assert "<b>Lines</b> of rising height." in shown[1].data
+
+
+def test_a_control_that_is_no_argument_is_refused_before_anything_runs(chapter, shown):
+    with pytest.raises(ValueError, match="lines takes height"):
+        chapter.try_it(lines, width=widgets.IntSlider())
+    assert shown == []

@@ -1,0 +1,279 @@
+"""Experiments under controls: in a real kernel while it works, and on a still page."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import pytest
+from jupyter_client.session import Session
+
+from spectral_lib.book.kernels import kernel_manager
+from spectral_lib.report import live
+
+EXPERIMENT = """
+import time
+import matplotlib.pyplot as plt
+import ipywidgets as widgets
+from spectral_lib.report import live
+
+taken = []
+
+def run(level):
+    '''Steps of a run.'''
+    if level > 8:
+        raise ValueError(f"level is {level}; give 8 at most.")
+    for step in range(level * 20):
+        figure, ax = plt.subplots(figsize=(1, 1))
+        ax.set_title(f"{level} {step}")
+        time.sleep(0.02)
+        taken.append((level, step))
+        yield figure
+"""
+SHOW = """
+control = widgets.IntSlider(2, 1, 9, description="level")
+live_there = live.is_live()
+if live_there:
+    panel = live.Panel(run, {"level": control})
+    print(control.model_id, panel._stop.model_id, panel._again.model_id,
+          panel._status.model_id)
+"""
+
+
+def levels(level):
+    """A line
+    at a level."""
+    for height in range(level):
+        figure, ax = plt.subplots(figsize=(2, 1))
+        ax.set_title(str(height))
+        yield figure
+
+
+def slider(value=3, **more):
+    return widgets.IntSlider(value, 0, 9, **more)
+
+
+def test_without_a_reader_the_last_figure_is_there_and_all_are_closed():
+    before = plt.get_fignums()
+    figure = live.last_figure(levels, {"level": slider(4)})
+    assert figure.axes[0].get_title() == "3"
+    assert plt.get_fignums() == before
+    assert live.check(levels, {"level": slider()}) == "A line at a level."
+
+
+def test_the_invitation_names_the_controls_and_their_values():
+    text = live.invitation(
+        "a_chapter",
+        {
+            "level": slider(4, description="height"),
+            "rate": widgets.FloatLogSlider(0.025, base=10, min=-3, max=0),
+            "rule": widgets.Dropdown(options={"plain": 0, "with momentum": 1}, value=1),
+        },
+    )
+    assert "`a_chapter.ipynb`" in text
+    assert "change *height*, *rate* or *rule*" in text
+    assert "ends with height = 4, rate = 0.025, rule = with momentum." in text
+
+
+def not_a_generator(level):
+    """A caption."""
+    return plt.figure()
+
+
+def without_docstring(level):
+    yield plt.figure()
+
+
+@pytest.mark.parametrize(
+    ("run", "names", "message"),
+    [
+        (levels, ["level", "width"], "takes level and the controls are level, width"),
+        (levels, [], "takes level and the controls are none"),
+        (not_a_generator, ["level"], "yields nothing"),
+        (without_docstring, ["level"], "no docstring"),
+    ],
+)
+def test_an_experiment_that_does_not_fit_is_refused(run, names, message):
+    with pytest.raises(ValueError, match=message):
+        live.check(run, {name: slider() for name in names})
+
+
+def test_an_experiment_without_a_figure_is_refused():
+    with pytest.raises(ValueError, match="levels ended without a figure"):
+        live.last_figure(levels, {"level": slider(0)})
+
+
+class Reader:
+    """A front end in small: it sends cells and widget messages and keeps what comes."""
+
+    def __init__(self, client, session: Session) -> None:
+        self.client, self.session = client, session
+        self.printed = ""
+        self.state: dict[str, dict] = {}
+        self.shown: dict[str, list[str]] = {}  # values, in order
+        self.pictures = 0
+
+    async def run(self, code: str, metadata: dict | None = None) -> float:
+        """Execute a cell as a front end does; return the seconds till its answer."""
+        content = {"code": code, "silent": False, "store_history": True}
+        message = self.session.msg("execute_request", content, metadata=metadata)
+        return await self._ask(message)
+
+    async def _ask(self, message) -> float:
+        sent = time.monotonic()
+        self.client.shell_channel.send(message)
+        while True:
+            reply = await self.client.get_shell_msg(timeout=20)
+            if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                assert reply["content"]["status"] == "ok", reply["content"]
+                return time.monotonic() - sent
+
+    async def subshell(self) -> str:
+        """Open a second thread of the kernel for widget messages, as JupyterLab."""
+        message = self.session.msg("create_subshell_request", {})
+        self.client.control_channel.send(message)
+        reply = await self.client.control_channel.get_msg(timeout=20)
+        return reply["content"]["subshell_id"]
+
+    def send(self, widget: str, data: dict, subshell: str | None = None) -> None:
+        message = self.session.msg("comm_msg", {"comm_id": widget, "data": data})
+        message["header"]["subshell_id"] = subshell
+        self.client.shell_channel.send(message)
+
+    def change(self, widget: str, value: object, subshell: str | None = None) -> None:
+        data = {"method": "update", "state": {"value": value}, "buffer_paths": []}
+        self.send(widget, data, subshell)
+
+    def press(self, widget: str, subshell: str | None = None) -> None:
+        self.send(widget, {"method": "custom", "content": {"event": "click"}}, subshell)
+
+    async def listen(self) -> None:
+        """Keep what the kernel publishes."""
+        while True:
+            message = await self.client.get_iopub_msg(timeout=None)
+            content, kind = message["content"], message["msg_type"]
+            if kind == "stream":
+                self.printed += content["text"]
+            elif kind in ("comm_open", "comm_msg"):
+                data = content["data"]
+                if data.get("method", "update") == "update":
+                    seen = self.state.setdefault(content["comm_id"], {})
+                    seen.update(data["state"])
+                    if data.get("buffer_paths") == [["value"]]:
+                        self.pictures += 1
+                    elif "value" in data["state"]:
+                        values = self.shown.setdefault(content["comm_id"], [])
+                        values.append(data["state"]["value"])
+
+    async def until(self, widget: str, word: str, seconds: float = 20) -> str:
+        """Wait for a value with a word in it, after those waited for before."""
+        async with asyncio.timeout(seconds):
+            while True:
+                for value in self.values(widget):
+                    if word in value:
+                        return value
+                await asyncio.sleep(0.01)
+
+    def values(self, widget: str) -> Iterator[str]:
+        """Take what a widget has shown and no one has looked at."""
+        while queue := self.shown.get(widget):
+            yield queue.pop(0)
+
+
+@contextmanager
+def plain_environment(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.delenv("CI", raising=False)
+        patch.delenv("SPECTRAL_BUILD", raising=False)
+        yield
+
+
+async def meet(folder, scenario):
+    """Start a kernel, let a reader use it, and end it."""
+    manager = kernel_manager(folder)
+    await manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    try:
+        await client.wait_for_ready(timeout=60)
+        reader = Reader(client, client.session)
+        listening = asyncio.create_task(reader.listen())
+        await reader.run(EXPERIMENT)
+        try:
+            await scenario(reader)
+        finally:
+            listening.cancel()
+    finally:
+        client.stop_channels()
+        await manager.shutdown_kernel(now=True)
+
+
+@pytest.mark.parametrize("threaded", [False, True], ids=["one thread", "subshell"])
+def test_a_reader_changes_and_stops_a_run_while_it_works(
+    tmp_path, monkeypatch, threaded
+):
+    async def scenario(reader: Reader) -> None:
+        subshell = await reader.subshell() if threaded else None
+        await reader.run(SHOW, {"cellId": "a"})
+        await reader.run("assert not taken[20:]")  # the cell waited for no run
+        while len(reader.printed.split()) < 4:
+            await asyncio.sleep(0.01)
+        control, stop, again, status = reader.printed.split()
+
+        await reader.until(status, "running, ")
+        reader.change(control, 7, subshell)
+        await reader.until(status, ">running<")
+        await reader.until(status, "running, ")
+        # It runs, and the kernel answers meanwhile.
+        ask = "assert 0 < taken.count((7, 0)) and (7, 139) not in taken"
+        answers = [await reader.run(ask) for _ in range(5)]
+        assert statistics.median(answers) < 0.5, answers
+        before = reader.pictures
+        await asyncio.sleep(0.5)
+        assert reader.pictures > before, "pictures come while it runs"
+        reader.press(stop, subshell)
+        text = await reader.until(status, "stopped after", 2)
+        assert reader.state[stop]["disabled"]
+        assert text.startswith('<span role="status">')
+        await reader.run(
+            "assert plt.get_fignums() == []\n"
+            "assert [level for level, _ in taken] == sorted(l for l, _ in taken)\n"
+            "assert (7, 0) in taken\n"
+            "assert not {(2, 39), (7, 139)} & set(taken)\n"
+            "stopped = len(taken)"
+        )
+        reader.change(control, 9, subshell)
+        text = await reader.until(status, "level is 9")
+        assert text == '<span role="status">level is 9; give 8 at most.</span>'
+        # Nothing ran since: neither the stopped run nor a new one.
+        await reader.run("assert len(taken) == stopped")
+
+        reader.change(control, 8, subshell)
+        reader.change(control, 1, subshell)  # at once: the first never starts
+        await reader.until(status, ">running, ")
+        while "running" in await reader.until(status, " s<"):
+            pass
+        await reader.run("assert taken[stopped:] == [(1, step) for step in range(20)]")
+        reader.press(again, subshell)
+        await reader.until(status, "running, ")
+        await reader.run("assert taken[stopped + 20:][:1] == [(1, 0)]")
+
+    with plain_environment(monkeypatch):
+        asyncio.run(meet(tmp_path, scenario))
+
+
+@pytest.mark.parametrize("variable", ["", "CI", "SPECTRAL_BUILD"])
+def test_no_reader_where_cells_have_no_name_or_the_environment_says_so(
+    tmp_path, monkeypatch, variable
+):
+    async def scenario(reader: Reader) -> None:
+        await reader.run(SHOW, {"cellId": "a"} if variable else {})
+        await reader.run("assert not live_there and not taken")
+
+    with plain_environment(monkeypatch):
+        if variable:
+            monkeypatch.setenv(variable, "1")
+        asyncio.run(meet(tmp_path, scenario))
