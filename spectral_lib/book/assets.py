@@ -10,6 +10,8 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from spectral_lib.book.pictures import add_stills, shrink_pictures
+
 STATIC = Path(__file__).parent / "static"
 
 _MATHJAX = "mathjax"
@@ -20,6 +22,7 @@ _MATHJAX_PARTS = (
     "output/chtml/fonts/woff-v2",
     "input/tex/extensions",
 )
+_FALSE_LIST = '<div role="list" class="citation-list">'
 # The theme's icons replace <i> by <svg>; ipywidgets' Play button then no longer
 # finds its icon and stops working. Nested, the <i> stays.
 _ICONS = '<script>window.FontAwesomeConfig = {autoReplaceSvg: "nest"};</script>\n'
@@ -34,6 +37,11 @@ def use_local_scripts(app: Sphinx, config: Config) -> None:
     }
     config.mathjax_path = f"{_MATHJAX}/{_MATHJAX_PARTS[0]}"
     config.html_static_path = [*config.html_static_path, str(STATIC)]
+    app.add_js_file("page.js", defer="defer")
+    app.add_css_file("print.css", media="print")
+    app.connect("doctree-resolved", add_stills)
+    app.connect("html-page-context", mend_roles)
+    app.connect("build-finished", shrink_pictures)
     # Thebe runs code on a public server and puts its address on every page.
     for event in ("env-before-read-docs", "doctree-resolved"):
         for listener in list(app.events.listeners.get(event, [])):
@@ -59,6 +67,14 @@ def add_icon_setting(
 ) -> None:
     """Put the setting of the icons first into the head of a page."""
     context["metatags"] = _ICONS + context.get("metatags", "")
+
+
+def mend_roles(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Take away the role of a list that docutils gives to one without list items."""
+    body = context.get("body", "").replace(_FALSE_LIST, '<div class="citation-list">')
+    context["body"] = body.replace(' role="doc-biblioentry"', "")
 
 
 def _copy(source: Traversable, target: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import matplotlib as mpl
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
@@ -30,6 +31,9 @@ def use_house_style() -> None:
             "figure.constrained_layout.use": True,
             "figure.facecolor": "white",
             "font.size": 10,
+            # For lines to which a chapter gives no colour.
+            "axes.prop_cycle": cycler(color=list(COLOURS.values())),
+            "image.cmap": SEQUENTIAL,
             "axes.titlesize": 10,
             "axes.titlelocation": "left",
             "axes.spines.top": False,

@@ -64,7 +64,7 @@ def player(
     if not 1 <= len(frames) <= MOST_FRAMES:
         raise ValueError(f"there are {len(frames)} frames; give 1 to {MOST_FRAMES}.")
     last = len(frames) - 1
-    play = widgets.Play(min=0, max=last, interval=interval)
+    play = widgets.Play(min=0, max=last, interval=interval, show_repeat=False)
     slider = widgets.IntSlider(min=0, max=last, description=description)
     images = [widgets.Image(value=frame, format="png") for frame in frames]
     stack = widgets.Stack(images, selected_index=0)

@@ -34,7 +34,8 @@ def good_book(new_book: Callable[[str], MiniBook]) -> MiniBook:
         "alpha",
         r"#! Here $\lambda_1 = \frac{1}{2}$ and "
         "\n\n"
-        r"$$\boldsymbol{x} = \int_0^1 e^{-t}\,dt$$",
+        r"$$\boldsymbol{x} = \int_0^1 e^{-t}\,dt$$ (an-integral)"
+        "\n\nof which {eq}`an-integral` is one.",
         watch,
         """
         import uuid
@@ -51,6 +52,7 @@ def good_book(new_book: Callable[[str], MiniBook]) -> MiniBook:
         "1 / 0",
         claim_cell(claim("alpha.one"), claim("alpha.two", "direction only", n=None)),
         tags={5: ["raises-exception"]},
+        alts={4: "A grey square."},
     )
     book.add(
         "beta",

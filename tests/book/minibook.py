@@ -34,15 +34,26 @@ class MiniBook:
     def executed(self) -> Path:
         return self.folder / "_build" / "executed"
 
-    def add(self, name: str, *cells: str, tags: Mapping[int, list[str]] = {}) -> None:
-        """Add a chapter: a title, then code cells (Markdown if they begin with #!)."""
+    def add(
+        self,
+        name: str,
+        *cells: str,
+        tags: Mapping[int, list[str]] = {},
+        alts: Mapping[int, str] = {},
+    ) -> None:
+        """Add a chapter: a title, then code cells (Markdown if they begin with #!).
+
+        ``tags`` and ``alts``, the texts of pictures, go by the places of the cells.
+        """
         made = [nbformat.v4.new_markdown_cell(f"# Chapter {name}")]
         for place, text in enumerate(cells):
             source = textwrap.dedent(text).strip()
             if source.startswith("#!"):
                 made.append(nbformat.v4.new_markdown_cell(source[2:].strip()))
             else:
-                metadata = {"tags": tags.get(place, [])}
+                metadata: dict[str, Any] = {"tags": tags.get(place, [])}
+                if place in alts:
+                    metadata["mystnb"] = {"image": {"alt": alts[place]}}
                 made.append(nbformat.v4.new_code_cell(source, metadata=metadata))
         for place, cell in enumerate(made):
             cell["id"] = f"cell-{place}"
@@ -156,6 +167,7 @@ def picture(shade, side=40):
 
 PLAYER = """
 import ipywidgets as w
+from IPython.display import HTML, display
 
 frames = [picture(10 * i) for i in range(20)]
 play = w.Play(min=0, max=19, interval=50)
@@ -167,5 +179,6 @@ w.jslink((slider, "value"), (stack, "selected_index"))
 out = w.Output()
 with out:
     print("kept by an output widget")
-w.VBox([w.HBox([play, slider]), stack, out])
+display(w.VBox([w.HBox([play, slider]), stack, out]))
+display(HTML('<p class="caption"><b>Greys &amp; light.</b> From dark to light.</p>'))
 """

@@ -1,12 +1,17 @@
-"""A browser that opens pages from the disk and notes what they complain about."""
+"""A browser that opens pages from the disk, and what a page must fulfil."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from html import unescape
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from playwright.sync_api import Browser, Page, Route
 
@@ -20,6 +25,13 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+RAW_LATEX = re.compile(r"\\[()\[\]]|\$\$|\\begin\{|\$[^$\s][^$\n]*\$")
+MOST_BYTES = 1_500_000
+"""Of a page and its pictures together."""
+
+WIDTHS = (390, 820, 1280)
+SCHEMES = ("light", "dark")
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
 @dataclass
@@ -33,12 +45,18 @@ class Seen:
 
 @contextmanager
 def opened(
-    browser: Browser, path: Path, width: int = 1280, scheme: str = "light"
+    browser: Browser,
+    path: Path,
+    width: int = 1280,
+    scheme: str = "light",
+    *,
+    scripts: bool = True,
 ) -> Iterator[Seen]:
     """Open a file; on leaving, check that it neither complained nor fetched."""
     context = browser.new_context(
         viewport={"width": width, "height": 800},
         color_scheme=scheme,  # type: ignore[arg-type]
+        java_script_enabled=scripts,
     )
     page = context.new_page()
     seen = Seen(page)
@@ -57,7 +75,8 @@ def opened(
     page.add_init_script("localStorage.setItem('mode', 'auto')")
     try:
         page.goto(path.as_uri(), wait_until="load")
-        _wait_until_shown(seen)
+        if scripts:
+            _wait_until_shown(seen)
         yield seen
         assert not seen.requests, seen.requests
         assert not seen.complaints, seen.complaints
@@ -103,3 +122,110 @@ def broken_images(page: Page) -> Sequence[str]:
             return images.filter((i) => !i.naturalWidth).map((i) => i.src);
         }"""
     )
+
+
+def check_page(seen: Seen) -> None:
+    """Check what every page must fulfil, in all widths; it was opened in the first."""
+    page = seen.page
+    found = barriers(page, ["scrollable-region-focusable"])
+    assert not found, found
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        overflow = "document.documentElement.scrollWidth - window.innerWidth"
+        assert page.evaluate(overflow) <= 1, f"scrolls sideways at {width} pixels"
+    raw = RAW_LATEX.search(visible_text(page))
+    assert raw is None, raw
+    missing = broken_images(page)
+    assert not missing, missing
+    unnamed = unnamed_images(page)
+    assert not unnamed, unnamed
+    page.wait_for_timeout(400)  # the theme looks 0.3 s later what scrolls now
+    # Colours do not change with the width.
+    found = barriers(page)
+    assert not found, found
+
+
+def unnamed_images(page: Page) -> Sequence[str]:
+    """Return the addresses of pictures that no words stand for."""
+    return page.evaluate(
+        """() => [...document.images]
+            .filter((image) => !image.alt.trim() && image.role !== "presentation")
+            .map((image) => image.src.slice(0, 100) || image.outerHTML)"""
+    )
+
+
+def barriers(page: Page, rules: Sequence[str] | None = None) -> list[str]:
+    """Return what axe-core finds to be a serious or critical barrier.
+
+    Folded parts are opened first. Code holds thousands of words in few colours, so for
+    all rules one of each kind is looked at; this changes the page and comes last.
+    """
+    page.add_style_tag(content="* { transition: none !important; }")
+    page.evaluate(
+        "document.querySelectorAll('details').forEach(e => { e.open = true })"
+    )
+    if rules is None:
+        _thin_out_code(page)
+    page.evaluate(AXE)
+    found = page.evaluate(
+        """(rules) => axe.run(document, {
+            resultTypes: ["violations"],
+            preload: false,
+            ...(rules ? { runOnly: { type: "rule", values: rules } } : {}),
+        }).then((result) => result.violations)""",
+        rules,
+    )
+    return [
+        f"{rule['impact']}: {rule['help']} ({rule['id']}): {part['html'][:200]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for part in rule["nodes"]
+    ]
+
+
+def _thin_out_code(page: Page) -> None:
+    """Leave one word of each colour in the code of a page; the others become plain."""
+    # Lines grow by this, and must not begin to scroll.
+    page.add_style_tag(content=".highlight pre { white-space: pre-wrap !important; }")
+    page.evaluate(
+        """() => {
+            const known = new Set();
+            for (const word of document.querySelectorAll(".highlight span")) {
+                const box = word.closest(".cell_output, .cell_input")?.className;
+                const kind = `${box}/${word.className}`;
+                if (known.has(kind)) {
+                    word.replaceWith(...word.childNodes);
+                } else if (word.children.length === 0 && word.textContent) {
+                    word.textContent = "words"; // axe leaves out single signs
+                    known.add(kind);
+                }
+            }
+        }"""
+    )
+
+
+@cache
+def _parts(path: Path) -> frozenset[str]:
+    """Return the names of a page's parts, which links may lead to."""
+    return frozenset(re.findall(r'\bid="([^"]*)"', path.read_text(encoding="utf-8")))
+
+
+def broken_links(path: Path) -> list[str]:
+    """Return the addresses in a page that lead to no file or no part of one."""
+    broken = []
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r'href="([^":]*)"', text):
+        name, _, anchor = unquote(unescape(target)).partition("#")
+        page = (path.parent / name.partition("?")[0]).resolve() if name else path
+        whole = page.exists() and (not anchor or page.suffix != ".html")
+        if not whole and not (page.exists() and anchor in _parts(page)):
+            broken.append(target)
+    return broken
+
+
+def weight(path: Path) -> int:
+    """Return the bytes of a page and of its own pictures."""
+    text = path.read_text(encoding="utf-8")
+    sources = {unquote(unescape(s)) for s in re.findall(r'\bsrc="([^":]+)"', text)}
+    pictures = [path.parent / s for s in sources if "_static" not in s]
+    return sum(p.stat().st_size for p in [path, *pictures] if p.is_file())

@@ -9,6 +9,7 @@ from spectral_lib.book.parameters import (
     Kernel,
     ParameterError,
     Positive,
+    Precision,
     Range,
     Rising,
     RisingKernels,
@@ -124,3 +125,37 @@ def test_without_history_every_plain_public_value_is_a_parameter():
 def test_cells_with_code_are_not_parameter_cells():
     history = ["", "a = 1", "import os", "b: int = 2", "c = print(3)", "d = 4", "now"]
     assert assigned({"In": history, "a": 1, "b": 2, "d": 4}) == ["d"]
+
+
+class Trained(ChapterParameters):
+    precision: Precision
+
+
+def trained(precision, device="cpu"):
+    return Trained.check(
+        {"profile": "quick", "seeds": [1], "device": device, "precision": precision}
+    )
+
+
+def test_precision_that_a_device_lacks_is_refused_before_training():
+    assert trained("bf16").precision == "bf16"
+    for precision, said in (
+        ("float16", "precision = 'float16': Input should be 'float32', 'tf32'"),
+        ("tf32", "precision is 'tf32', which belongs to CUDA, and the device is cpu"),
+    ):
+        with pytest.raises(ParameterError) as told:
+            trained(precision)
+        assert str(told.value).startswith(said)
+    with pytest.raises(ParameterError) as told:  # of a wrong device that alone is said
+        trained("bf16", "tpu")
+    assert str(told.value) == "device is 'tpu'; use 'auto', 'cpu' or 'cuda'."
+
+
+def test_a_device_without_the_precision(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "An old GPU")
+    with pytest.raises(ParameterError, match="An old GPU has no TF32"):
+        trained("tf32", "cuda")

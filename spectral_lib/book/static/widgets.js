@@ -90,13 +90,40 @@
         return show(manager, JSON.parse(script.textContent), place);
       }),
     );
+    await manager.settled();
+    // Views fit themselves to their boxes, and boxes that scroll are found.
+    window.dispatchEvent(new Event("resize"));
   }
 
   async function show(manager, data, place) {
     const view = await manager.create_view(await manager.get_model(data.model_id));
     // Lumino's Widget.attach is not exported, but every widget's class inherits it.
     view.luminoWidget.constructor.attach(view.luminoWidget, place);
+    // The last frame stood in for the player until now.
+    place.closest(".player")?.querySelector(".player-still")?.remove();
     window.addEventListener("resize", () => view.luminoWidget.update());
+  }
+
+  // ipywidgets gives buttons, handles and pictures no names of their own.
+  function nameControls(view) {
+    const player = view.el.closest(".player");
+    const kind = view.model.get("_model_name");
+    const setAll = (selector, name) =>
+      view.el.querySelectorAll(selector).forEach((e) => e.setAttribute("aria-label", name));
+    if (kind === "PlayModel") {
+      [view.playPauseButton, view.stopButton, view.repeatButton].forEach((button, place) => {
+        button.title = ["play or pause", "back to the first frame", "repeat"][place];
+        button.setAttribute("aria-label", button.title);
+      });
+    } else if (kind.endsWith("SliderModel")) {
+      setAll(".noUi-handle", view.model.get("description") || "value");
+      setAll(".widget-readout", `${view.model.get("description")} shown`);
+    } else if (kind === "ImageModel") {
+      const frames = view.options.parent?.model.get("children") ?? [view.model];
+      const frame = frames.indexOf(view.model) + 1;
+      const text = player?.dataset.alt ?? "A picture.";
+      view.el.alt = `${text} Frame ${frame} of ${frames.length}.`;
+    }
   }
 
   function savedState() {
@@ -118,6 +145,7 @@
   // The part of a widget manager that models and views use.
   function createManager(library, state) {
     const models = new Map();
+    const pending = new Set();
     const manager = {
       notebook,
       keyboard_manager: notebook.keyboard_manager,
@@ -133,14 +161,32 @@
         return models.get(id);
       },
 
-      async create_view(model, options = {}) {
-        const View = classOf(model.get("_view_name"), model.get("_view_module"));
-        const view = new View({ model, options });
-        view.listenTo(model, "destroy", view.remove);
-        await view.render();
-        return view;
+      create_view(model, options = {}) {
+        const made = createView(model, options);
+        const shown = made.then(async (view) => {
+          await view.displayed;
+          nameControls(view);
+        });
+        const done = shown.catch(nothing).then(() => pending.delete(done));
+        pending.add(done);
+        return made;
+      },
+
+      // Boxes make the views inside them without waiting for these.
+      async settled() {
+        while (pending.size) {
+          await Promise.all(pending);
+        }
       },
     };
+
+    async function createView(model, options) {
+      const View = classOf(model.get("_view_name"), model.get("_view_module"));
+      const view = new View({ model, options });
+      view.listenTo(model, "destroy", view.remove);
+      await view.render();
+      return view;
+    }
 
     function classOf(name, module) {
       if (!(name in library)) {
