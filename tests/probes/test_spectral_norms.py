@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from spectral_lib.data.dataset import Dataset
+from spectral_lib.models.mlp import MLP
+from spectral_lib.probes.spectral_norms import matrices, spectral_norms
+from spectral_lib.training.ensemble import Ensemble, initialise
+from spectral_lib.training.loop import Probe, TrainSettings, train
+from spectral_lib.training.optimizers import OptimizerSettings
+
+
+def test_norms_are_those_of_numpy_layer_by_layer():
+    ensemble = initialise(lambda: MLP([3, 20, 20, 2]), (1, 2, 3))
+    found = spectral_norms(ensemble)["norm"].detach()
+    assert found.shape == (3, 3)
+    for r in range(3):
+        for layer in range(3):
+            weights = ensemble.parameters[f"layers.{layer}.weight"][r].detach().numpy()
+            wanted = np.linalg.svd(weights.astype(np.float64))[1][0]
+            assert found[r, layer] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_matrix_that_is_not_symmetric():
+    """A shear has eigenvalues 1; its largest singular value is the golden ratio."""
+    layer = nn.Linear(2, 2)
+    layer.weight.data = torch.tensor([[1.0, 1.0], [0.0, 1.0]])
+    found = spectral_norms(Ensemble.of(layer))["norm"]
+    assert found.item() == pytest.approx((1 + 5**0.5) / 2, rel=1e-6)
+
+
+def test_biases_and_other_vectors_are_left_out():
+    ensemble = initialise(lambda: nn.Sequential(MLP([1, 4, 1]), nn.LayerNorm(1)), (1,))
+    assert list(matrices(ensemble)) == ["0.layers.0.weight", "0.layers.1.weight"]
+    alone = initialise(lambda: nn.LayerNorm(3), (1,))
+    with pytest.raises(ValueError, match="none of weight, bias is a matrix"):
+        spectral_norms(alone)
+
+
+def test_norms_are_recorded_during_training_and_move():
+    x = torch.linspace(0, 1, 16)[:, None]
+    ensemble = initialise(lambda: MLP([1, 8, 8, 1]), (1, 2))
+    probe = Probe(spectral_norms, frozenset({0, 20}))
+    settings = TrainSettings(20, 16, OptimizerSettings(learning_rate=0.01))
+    run = train(ensemble, Dataset(x, torch.sin(9 * x)), settings, {"norms": probe})
+    norms = run.records["norms"]["norm"]
+    assert norms.shape == (2, 2, 3)
+    torch.testing.assert_close(norms[1], spectral_norms(run.ensemble)["norm"])
+    assert (norms[1] != norms[0]).all()
