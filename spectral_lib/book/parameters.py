@@ -19,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
 )
 from pydantic_core import ErrorDetails
 
@@ -70,6 +71,18 @@ def _device(name: str) -> str:
     return name
 
 
+def _precision(name: str, info: ValidationInfo) -> str:
+    if name != "float32" and "device" in info.data:
+        import torch
+
+        from spectral_lib.training.devices import resolve_device
+        from spectral_lib.training.precision import check_precision
+
+        device = resolve_device(info.data["device"])
+        check_precision(name, device, torch.float32)  # type: ignore[arg-type]
+    return name
+
+
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -83,10 +96,16 @@ RisingKernels = Annotated[list[Kernel], Field(min_length=2), AfterValidator(_ris
 Even = Annotated[int, AfterValidator(_even)]
 RisingEven = Annotated[list[Even], Field(min_length=2), AfterValidator(_rising)]
 Device = Annotated[str, AfterValidator(_device)]
+Precision = Annotated[Literal["float32", "tf32", "bf16"], AfterValidator(_precision)]
+"""Of a chapter's networks in training (`training.precision`); not its equations."""
 
 
 MACHINE = ("data_root", "device")
-"""Parameters that say where a chapter runs, not what it computes."""
+"""Parameters that say where a chapter runs, not what it computes.
+
+Precision, and whether a device may sum in another order, are not among them: both show
+in the numbers, so a record holds them and a changed one is said under each figure.
+"""
 
 
 class ChapterParameters(BaseModel):
@@ -197,6 +216,6 @@ def _sentence(error: ErrorDetails, known: Sequence[str]) -> str:
     if error["type"] == "missing":
         return f"Parameter {where!r} is missing; assign it in the parameters cell."
     why = error["msg"].removeprefix("Value error, ").rstrip(".")
-    if not where or error["loc"] == ("device",):
+    if not where or why.startswith(f"{where} is "):
         return f"{why}."
     return f"{where} = {error['input']!r}: {why}."
