@@ -1,6 +1,6 @@
 """What every data module hands to training: inputs with targets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,8 +67,20 @@ class Dataset:
 
     @property
     def inputs(self) -> Tensor:
-        """All inputs; with a transform they are made anew at each access."""
+        """All inputs; with a transform all are made anew at each access."""
         return self._seen(self.stored)
+
+    def parts(self, rows: int) -> Iterator[Tensor]:
+        """All inputs in order, at most so many rows at a time, made one by one.
+
+        Raises
+        ------
+        ValueError
+            If ``rows`` is not positive.
+        """
+        if rows < 1:
+            raise ValueError(f"rows is {rows}; it must be at least 1.")
+        return map(self._seen, self.stored.split(rows))
 
     @property
     def shape(self) -> torch.Size:

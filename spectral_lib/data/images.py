@@ -265,12 +265,11 @@ def load_images(
             _part(images.test, test_size, seed),
             images.scaling,
         ).to(device)
-        if resident == "uint8":
-            return _digits_as_bytes(images, side)
-        if side is None:
+        if resident == "float32" and side is None:
             return images
-        # From pixels, as the other sets are resized: before they are scaled.
-        return _digits_as_bytes(images, side).to(device, dtype=torch.float32)
+        # As the other sets are resized: before they are scaled.
+        images = _digits_as_bytes(images, side)
+        return images if resident == "uint8" else images._each(_decoded)
     how = scaling or _SCALINGS[name]
 
     def load(split: str, wanted: int | None) -> Dataset:
@@ -352,6 +351,10 @@ def _digits_as_bytes(images: Images, side: int | None) -> Images:
         return Dataset(pixels.round().to(torch.uint8), data.targets, decode)
 
     return images._each(change)
+
+
+def _decoded(data: Dataset) -> Dataset:
+    return Dataset(data.inputs, data.targets)
 
 
 def _resize(images: Tensor, side: int) -> Tensor:

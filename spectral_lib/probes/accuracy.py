@@ -3,18 +3,19 @@
 from torch import Tensor
 
 from spectral_lib.data.dataset import Dataset
-from spectral_lib.training.ensemble import Ensemble
+from spectral_lib.training.ensemble import ROWS_IN_PASS, Ensemble
 from spectral_lib.training.loop import Measure
 
 
-def accuracy_on(data: Dataset) -> Measure:
+def accuracy_on(data: Dataset, chunk: int = ROWS_IN_PASS) -> Measure:
     """Measure ``accuracy`` [R], in percent, and the predicted ``class`` [R, examples].
 
-    The targets of the data are labels [examples].
+    The targets of the data are labels [examples]. A forward pass sees at most ``chunk``
+    rows, all stacked replicas together.
     """
 
     def measure(ensemble: Ensemble) -> dict[str, Tensor]:
-        found = ensemble.predict(data.inputs).argmax(-1)
+        found = ensemble.predict_set(data, chunk).argmax(-1)
         right = (found == data.targets).double().mean(1)
         return {"accuracy": 100 * right, "class": found}
 

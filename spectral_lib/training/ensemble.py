@@ -9,7 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from spectral_lib.data.dataset import Dataset
+
 State = dict[str, Tensor]
+
+ROWS_IN_PASS = 1 << 14
+"""Rows of a data set that a pass sees by default, all stacked replicas together."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,21 @@ class Ensemble:
         parts = x.split(self.rows_in_pass(chunk)) if chunk is not None else (x,)
         with evaluating(self.module):
             seen = [self(part.expand(len(self), *part.shape)) for part in parts]
+        return torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
+
+    def predict_set(self, data: Dataset, chunk: int = ROWS_IN_PASS) -> Tensor:
+        """Apply every replica to all inputs of a data set, in evaluation mode.
+
+        Returns [R, examples, ...]. Passes see at most ``chunk`` rows, as in `predict`;
+        inputs kept as bytes are decoded for each pass, never all at once.
+
+        Raises
+        ------
+        ValueError
+            If ``chunk`` is not positive.
+        """
+        rows = self.rows_in_pass(chunk)
+        seen = [self.predict(part) for part in data.parts(rows)]
         return torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
 
     def rows_in_pass(self, chunk: int) -> int:

@@ -28,7 +28,7 @@ from spectral_lib.training.probing import Measure, Probe, every, measure
 from spectral_lib.training.progress import Progress, Readings, Record, record
 from spectral_lib.training.runs import Run, diverged_at, join
 from spectral_lib.training.settings import TrainSettings
-from spectral_lib.training.steps import check_step, compiling, gradient_of
+from spectral_lib.training.steps import check_step, compiling, freeing, gradient_of
 
 __all__ = [
     "Dataset",
@@ -158,8 +158,10 @@ def _count(
     if not ensemble.stacked:
         return 1
     begun = portions_begun(files[0], len(ensemble)) if files else 0
-    if begun == 1 and files[0].epoch() == settings.epochs:
-        return 1  # finished: it is read, and needs no memory
+    if begun:
+        parts = files if begun == 1 else in_portions(files[0], [{}] * begun)
+        if all(file.epoch() == settings.epochs for file in parts):
+            return begun  # finished: they are read, and need no memory
     return portions(ensemble, sets, settings, begun)
 
 
@@ -207,7 +209,8 @@ def _seeded(
 ) -> Run:
     """Train with the global random state set, for networks that draw (dropout)."""
     devices = [ensemble.device] if ensemble.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    device = ensemble.device
+    with torch.random.fork_rng(devices=devices), freeing(settings, device):
         # Not the seed itself: masks must not repeat what initialised the weights.
         torch.manual_seed(ensemble.seeds[0] + 1_000_000_007)
         return _train(ensemble, sets, settings, probes, bar, file)

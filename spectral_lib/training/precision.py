@@ -11,9 +11,9 @@ Precision = Literal["float32", "tf32", "bf16"]
 """Of a network's products and convolutions; weights and optimizer are float32 in all.
 
 "float32" takes the weights as they are, in IEEE arithmetic, and float64 weights too;
-on a CPU that is enforced for products, and convolutions do what torch.backends.mkldnn
-says, which is IEEE unless it was changed. "tf32" lets CUDA round the factors of float32 products to 10 bits. "bf16" is torch's
-autocast: products in bfloat16, sums over many values in float32.
+a CPU's convolutions do what ``torch.backends.mkldnn`` says, which is IEEE unless it was
+changed. "tf32" lets CUDA round the factors of float32 products to 10 bits. "bf16" is
+torch's autocast: products in bfloat16, sums over many values in float32.
 """
 
 TF32_CAPABILITY = (8, 0)

@@ -30,17 +30,21 @@ class TrainSettings:
     compile
         Compile forward pass, loss and gradient with `torch.compile`, on CUDA with
         its graphs. It takes seconds for each new architecture, and sums are rounded
-        in another order; networks that draw (dropout) draw other numbers.
+        in another order; networks that draw (dropout) draw other numbers. A process
+        compiles 256 architectures and refuses more; compiled code and, on CUDA, the
+        recordings of each run stay until it ends or calls ``torch.compiler.reset()``,
+        after which all is compiled anew.
     graph
         On CUDA, capture forward pass, loss and gradient once and replay them: no
-        compiler, the same kernels, no time spent on launching them one by one.
+        compiler, the same kernels, no time spent on launching them one by one. A
+        graph for each shape of batch keeps its memory until the run ends.
     channels_last
         Lay out batches of images [batch, channels, side, side] with channels last,
         which convolutions on CUDA are made for. Not for stacked replicas.
     memory
         Bytes that training may take; None for the environment variable
-        SPECTRAL_MEMORY, or what is free. A stacked ensemble that needs more is trained
-        in portions (`memory.portions`).
+        SPECTRAL_MEMORY, or what is free. A stacked ensemble whose steps need more is
+        trained in portions (`memory.portions`); what probes take is not counted.
 
     Raises
     ------

@@ -1,8 +1,9 @@
 """The costly part of a step: losses and gradients of all replicas for one batch."""
 
+import gc
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import cast
 
 import torch
@@ -19,7 +20,7 @@ Gradient = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Inputs and targets [R, batch, ...] to losses [R] and gradients [R, P]."""
 
 ARCHITECTURES = 256
-"""Networks of different shapes that one process may compile."""
+"""Networks of different shapes that one process may compile; one more is refused."""
 
 
 def gradient_of(
@@ -29,7 +30,7 @@ def gradient_of(
 
     ``weights`` [R, P] is the leaf that the optimizer changes in place; the ensemble's
     buffers are updated in place too. Results hold until the next call. Where steps are
-    compiled or captured the first call does it.
+    compiled or captured the first call does it, and raises a ValueError if it fails.
     """
     device = weights.device
 
@@ -45,24 +46,37 @@ def gradient_of(
     if settings.compile:
         computed = _compiled(losses, [weights, *ensemble.buffers.values()])
 
-    graphs: dict[tuple[torch.Size, torch.Size], Losses] = {}
+    graphs: dict[tuple[object, ...], Losses] = {}
 
     def gradient(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         if settings.channels_last:
             inputs = _channels_last(inputs)
         batch = weights, inputs, targets
         if settings.graph:
-            shapes = inputs.shape, targets.shape  # a graph is made for one of them
-            if shapes not in graphs:
-                graphs[shapes] = _captured(losses, batch, ensemble.buffers)
-            loss = graphs[shapes](*batch)
+            kind = inputs.shape, inputs.dtype, targets.shape, targets.dtype
+            if kind not in graphs:  # each is made for one kind of batch
+                graphs[kind] = _captured(losses, batch, ensemble.buffers)
+            loss = graphs[kind](*batch)
         else:
             loss = computed(*batch)
         # Replicas share no weights: the gradient of the sum is each one's own.
         (found,) = torch.autograd.grad(loss.sum(), weights)
         return loss.detach(), found
 
-    return gradient
+    return _refused_in_words(gradient) if settings.compile else gradient
+
+
+@contextmanager
+def freeing(settings: TrainSettings, device: torch.device) -> Iterator[None]:
+    """Give back a device's memory that the graphs of a run took, when it is over.
+
+    Those that `torch.compile` recorded stay: nothing public drops them without the
+    compiled code (`torch.compiler.reset` drops both).
+    """
+    yield
+    if settings.graph and device.type == "cuda":
+        gc.collect()  # networks, graphs and their functions refer to one another
+        torch.cuda.empty_cache()
 
 
 def compiling(settings: TrainSettings) -> AbstractContextManager[object]:
@@ -129,6 +143,28 @@ def _compiled(losses: Losses, state: Sequence[Tensor]) -> Losses:
     return next_step
 
 
+def _refused_in_words(gradient: Gradient) -> Gradient:
+    """The same function, where a compiler that gives up says what to do."""
+    from torch._dynamo import exc
+
+    def told(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        try:
+            return gradient(inputs, targets)
+        except exc.FailOnRecompileLimitHit as problem:
+            raise ValueError(
+                f"this process has compiled {ARCHITECTURES} networks of different "
+                "shapes, and no more may be; call torch.compiler.reset() to drop "
+                "these, or train without compile."
+            ) from problem
+        except exc.TorchDynamoException as problem:
+            raise ValueError(
+                f"a step could not be compiled ({_first_line(problem)}); train without "
+                "compile."
+            ) from problem
+
+    return told
+
+
 def _captured(
     losses: Losses,
     example: tuple[Tensor, Tensor, Tensor],
@@ -140,11 +176,23 @@ def _captured(
     random = torch.cuda.get_rng_state(weights.device)
     # The weights are captured where they are, so that no step copies them.
     static = (weights, *(part.clone() for part in batch))
-    captured = cast(Losses, torch.cuda.make_graphed_callables(losses, static))
+    try:
+        captured = cast(Losses, torch.cuda.make_graphed_callables(losses, static))
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as problem:
+        raise ValueError(
+            f"a step could not be captured ({_first_line(problem)}); train without "
+            "graph."
+        ) from problem
     for name, buffer in buffers.items():
         buffer.copy_(before[name])
     torch.cuda.set_rng_state(random, weights.device)
     return captured
+
+
+def _first_line(problem: Exception) -> str:
+    return str(problem).strip().partition("\n")[0]
 
 
 def _channels_last(inputs: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from spectral_lib.data.images import (
     CIFAR10_SCALING,
+    Decode,
     Images,
     Scaling,
     load_digits,
@@ -130,7 +131,9 @@ def test_resizing_averages():
     )
     large = load_images(side=32)
     assert large.train.inputs.shape == (1297, 1, 32, 32)
-    assert torch.equal(large.train.inputs, digits.resized(32).train.inputs)
+    wanted = digits.resized(32).train.inputs  # linear, so scaled before or after
+    assert (large.train.inputs - wanted).abs().max() < 1e-5
+    assert large.train.transform is None
     for wrong in (lambda: digits.resized(0), lambda: load_images(side=-1)):
         with pytest.raises(ValueError, match="give at least 1 pixel"):
             wrong()
@@ -195,8 +198,23 @@ def test_digits_as_bytes():
     assert found.train.stored.dtype == torch.uint8
     assert found.train.stored.max() == 16
     assert torch.equal(found.train.inputs, wanted.train.inputs)
+    for side in (5, 8, 16):
+        wanted, found = (
+            load_images(size=50, resident=r, side=side).train
+            for r in ("float32", "uint8")
+        )
+        assert torch.equal(found.inputs, wanted.inputs)
     other = load_images(size=50, resident="uint8", side=5, scaling=Scaling())
     same = load_images(size=50, side=5, scaling=Scaling())
     assert torch.allclose(other.test.inputs, same.test.inputs, atol=1e-6)
     with pytest.raises(ValueError, match="'float32' or 'uint8'"):
         load_images(resident="int8")
+
+
+def test_decoding_leaves_what_is_stored():
+    pixels = torch.rand(3, 1, 4, 4) * 255
+    kept = pixels.clone()
+    decode = Decode.by(Scaling((0.3,), (0.5,)))
+    found = decode(pixels)
+    assert torch.equal(pixels, kept)
+    assert torch.equal(found, (kept / 255 - 0.3) / 0.5)

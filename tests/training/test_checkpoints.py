@@ -238,7 +238,7 @@ def test_a_kill_in_the_middle_of_a_save_loses_one_epoch(
 
 
 @pytest.mark.usefixtures("quick_disk")
-@pytest.mark.parametrize(("case", "moments"), [*zip(CASES, (4, 20, 6, 3), strict=True)])
+@pytest.mark.parametrize(("case", "moments"), [*zip(CASES, (4, 20, 5, 3), strict=True)])
 def test_interruptions_at_random_moments_lose_less_than_an_epoch(
     case, moments, tmp_path, monkeypatch
 ):

@@ -145,6 +145,77 @@ def test_counting_leaves_no_traces():
     assert all(torch.equal(b, buffers[name]) for name, b in start.buffers.items())
 
 
+def test_a_replica_that_really_does_not_fit_is_told(monkeypatch):
+    def full(*args):
+        raise torch.OutOfMemoryError("tried to allocate 9 GiB")
+
+    monkeypatch.setattr(memory, "step_bytes", full)
+    with pytest.raises(ValueError, match=r"one replica needs more than the 0\.0 MB"):
+        train(ensemble(), DATA, settings(memory=10_000))
+
+
+def test_a_run_begun_at_once_goes_on_so_and_says_it(tmp_path, sizes, capsys):
+    file = Checkpoint(tmp_path / "run.pt", seconds=0, share=1)
+    runs = []
+
+    def run(memory=None, stop=None):
+        def dies(found):
+            runs.append(len(found))
+            if len(runs) == stop:
+                raise KeyboardInterrupt
+            return look(found)
+
+        begun = {"look": Probe(Same(dies), every(EPOCHS, 2))}
+        how = settings(memory=memory)
+        return train(ensemble(), DATA, how, begun, checkpoint=file)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(stop=3)
+    assert not capsys.readouterr().out
+    sizes.clear()
+    first = run(room_for(2))
+    assert sizes == [5]
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    assert "trained all at once all the same, as its checkpoint was begun" in said
+    again = run(1)  # finished: nothing is trained and nothing said
+    assert torch.equal(first.ensemble.flatten(), again.ensemble.flatten())
+    assert not capsys.readouterr().out
+
+
+class Same:
+    """Measures in a way that counts as the same in each run."""
+
+    __slots__ = ("measure",)
+
+    def __init__(self, measure):
+        self.measure = measure
+
+    def __call__(self, found):
+        return self.measure(found)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["run.3of3.pt", "run.pt"],
+        ["run.1of2.pt", "run.2of3.pt.previous"],
+        ["run.6of6.pt"],
+        ["run.3of2.pt"],
+        ["run.0of2.pt"],
+        ["run.1of1.pt"],
+    ],
+)
+def test_stray_files_of_portions_are_named(names, tmp_path, sizes):
+    for name in ("run.other.1of9.pt", "walk.1of9.pt", "run.1of9.pt.damaged", *names):
+        (tmp_path / name).write_bytes(b"junk")
+    with pytest.raises(ValueError, match="not of one run of 5 replicas") as told:
+        train(ensemble(), DATA, settings(), checkpoint=Checkpoint(tmp_path / "run.pt"))
+    assert all(name in str(told.value) for name in names)
+    assert "1of9" not in str(told.value)
+    assert not sizes
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_portions_are_found_again_with_more_memory(named, tmp_path, monkeypatch, sizes):
     whole = train(ensemble(), DATA, settings(), PROBES)

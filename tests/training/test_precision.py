@@ -97,10 +97,35 @@ def test_flags_of_cuda_are_what_is_declared_and_put_back():
                 assert flags() == ("highest", False)
             assert flags() == start
             with float32_products("float32", torch.device("cpu")):
-                assert flags() == start
+                assert flags() == ("highest", False)
+            assert flags() == start
     finally:
         torch.set_float32_matmul_precision(before[0])
         torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def test_float32_is_not_what_a_process_allows(tmp_path, monkeypatch):
+    """Nor do flags that a run sets for itself make it another one."""
+    products, step = [], Optimizer.step
+
+    def seen(self, gradient):
+        products.append(torch.get_float32_matmul_precision())
+        step(self, gradient)
+
+    monkeypatch.setattr(Optimizer, "step", seen)
+    start, how = initialise(mlp, (1, 2)), TrainSettings(2, 12)
+    before = torch.get_float32_matmul_precision()
+    file = Checkpoint(tmp_path / "run.pt")
+    try:
+        torch.set_float32_matmul_precision("medium")
+        train(start, DATA, how, checkpoint=file)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert set(products) == {"highest"}
+    products.clear()
+    train(start, DATA, how, checkpoint=file)
+    assert not products  # read from the file
 
 
 def test_another_precision_is_another_run(tmp_path):
