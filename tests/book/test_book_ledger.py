@@ -11,7 +11,7 @@ import pytest
 import yaml
 from minibook import MiniBook, claim, claim_cell
 
-from spectral_lib.book.front_page import plain_sentence
+from spectral_lib.book.front_page import no_surprise, plain_sentence
 from spectral_lib.book.ledger import (
     MIME_TYPE,
     VERDICTS,
@@ -171,6 +171,22 @@ def test_a_claim_without_a_sentence_gets_a_plain_one(change, shown):
     row = claim("a", "not replicated", statement="It grows.", threshold="≥ 1")
     row |= {"estimate": 0.5, "ci_low": 0.4, "ci_high": 0.6} | change
     assert plain_sentence(row).startswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "failed", "told"),
+    [
+        (["replicated"], (), "Every claim that could be judged held."),
+        (["replicated", "not comparable"], (), "Every claim"),
+        (["replicated", "inconclusive"], (), "No claim failed that could be judged."),
+        (["replicated"], ("broken",), "No claim failed that could be judged."),
+        (["inconclusive", "not comparable"], (), "No claim could be judged."),
+        ([], (), "No claim could be judged."),
+    ],
+)
+def test_without_surprises_the_page_says_how_much_that_tells(verdicts, failed, told):
+    rows = tuple(claim(f"a-{i}", verdict) for i, verdict in enumerate(verdicts))
+    assert no_surprise(Ledger(rows, failed)).startswith(told)
 
 
 TINY = """
@@ -360,3 +376,9 @@ def test_another_wording_does_not_outdate_a_record(tmp_path):
     assert differences(record, tmp_path) == []
     path.write_text(TINY.replace("threshold: 9.0", "threshold: 8.0"))
     assert len(differences(record, tmp_path)) == 2
+    path.write_text(
+        TINY.replace("    otherwise:", "    between: [a, b]\n    otherwise:")
+    )
+    told = differences(record, tmp_path)
+    assert len(told) == 3
+    assert "between of 'before-figure' was None and is ['a', 'b']" in told[0]

@@ -46,7 +46,9 @@ def broken(new_book):
     book.add("spins", note.format("spins"), "sum(range(10**13))")
     book.add("dies", "import os", "os._exit(3)")
     book.add("fine", "print('all', 'well')", claim_cell(claim("fine.one")))
-    book.configure("```{ledger}\n```\n", timeout=TIMEOUT)
+    directives = ("verdicts", "surprises", "ledger")
+    intro = "\n".join(f"```{{{name}}}\n```" for name in directives)
+    book.configure(intro, timeout=TIMEOUT)
     book.html.mkdir(parents=True)
     (book.html / "ledger.json").write_text("[]")
     env = {"SPECTRAL_JOBS": "3"}
@@ -107,7 +109,9 @@ def test_no_ledger_of_a_failed_build(broken):
     book, _, _ = broken
     assert not (book.html / "ledger.json").exists()
     front = (book.html / "intro.html").read_text()
-    assert "Incomplete: these chapters failed: raises, sleeps, spins, dies." in front
+    told = "Incomplete: these chapters failed: raises, sleeps, spins, dies."
+    assert front.count(told) == 3  # by each of the three directives
+    assert "Every claim that could be judged held" not in front
 
 
 def test_kernel_deep_in_native_code_is_ended(broken):

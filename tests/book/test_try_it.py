@@ -63,6 +63,9 @@ def test_a_reader_gets_the_controls_with_the_same_caption(chapter, shown, monkey
             made.append((run, controls))
             self.box = box
 
+        def close(self):
+            made.append("closed")
+
     monkeypatch.setattr(live, "is_live", lambda: True)
     monkeypatch.setattr(live, "Panel", Panel)
     control = widgets.IntSlider(2, 0, 5)
@@ -70,6 +73,8 @@ def test_a_reader_gets_the_controls_with_the_same_caption(chapter, shown, monkey
     assert made == [(lines, {"height": control})]
     assert shown[0] is box
     assert "<b>Lines</b> of rising height." in shown[1].data
+    chapter.try_it(lines, height=control)
+    assert made[1:] == ["closed", (lines, {"height": control})]
 
 
 def test_a_control_that_is_no_argument_is_refused_before_anything_runs(chapter, shown):

@@ -120,6 +120,23 @@ def test_a_control_with_the_effect_takes_the_verdict_away():
     assert "control" in why
 
 
+@pytest.mark.parametrize(
+    ("control", "expected"),
+    [(1.5, "inconclusive"), (0.6, "inconclusive"), (0.0, "direction only")],
+)
+def test_a_control_as_good_as_a_weak_claim_takes_its_verdict_away(control, expected):
+    taken, _, why = verdict(around(0.5, 0.4), control=around(control, 0.3))
+    assert taken == expected
+    assert ("control" in why) == (expected == "inconclusive")
+
+
+def test_a_control_that_is_weaker_than_the_claim_leaves_the_verdict():
+    weaker = verdict(around(1.5, 0.4), control=around(0.5, 0.4))
+    assert weaker[:2] == ("replicated", "direction only")
+    failed = verdict(around(0.0, 0.5), control=around(1.5, 0.4))
+    assert failed[:2] == ("not replicated", "replicated")
+
+
 def test_a_control_without_numbers_takes_the_verdict_away():
     lost = [float("nan")] * 5
     taken, _, why = verdict(around(1.5, 0.4), control=lost)

@@ -26,6 +26,8 @@ def run(level):
     '''Steps of a run.'''
     if level > 8:
         raise ValueError(f"level is {level}; give 8 at most.")
+    if level == 6:
+        raise SystemExit("enough")
     for step in range(level * 20):
         figure, ax = plt.subplots(figsize=(1, 1))
         ax.set_title(f"{level} {step}")
@@ -34,12 +36,23 @@ def run(level):
         yield figure
 """
 SHOW = """
-control = widgets.IntSlider(2, 1, 9, description="level")
+control = widgets.IntSlider(2, 0, 9, description="level")
 live_there = live.is_live()
 if live_there:
     panel = live.Panel(run, {"level": control})
     print(control.model_id, panel._stop.model_id, panel._again.model_id,
           panel._status.model_id)
+"""
+
+CHAPTER = """
+import torch
+from spectral_lib.book.chapter import Chapter
+from spectral_lib.report.claims import ClaimsFile
+from spectral_lib.report.provenance import provenance
+
+claims = ClaimsFile(chapter="c", paper="P", frozen="then", claims=())
+cpu = torch.device("cpu")
+chapter = Chapter(claims, "quick", cpu, provenance("c", "quick", [1], cpu, {}))
 """
 
 
@@ -260,6 +273,44 @@ def test_a_reader_changes_and_stops_a_run_while_it_works(
         reader.press(again, subshell)
         await reader.until(status, "running, ")
         await reader.run("assert taken[stopped + 20:][:1] == [(1, 0)]")
+        reader.change(control, 0, subshell)
+        await reader.until(status, "run ended without a figure; yield at least one")
+        reader.change(control, 6, subshell)
+        await reader.until(status, "SystemExit: enough")
+        await reader.run("assert taken")  # the kernel is still the same
+
+    with plain_environment(monkeypatch):
+        asyncio.run(meet(tmp_path, scenario))
+
+
+def test_a_cell_run_again_ends_its_former_panel(tmp_path, monkeypatch):
+    async def scenario(reader: Reader) -> None:
+        await reader.run(CHAPTER)
+        cell = "chapter.try_it(run, level=widgets.IntSlider(7, 1, 9))"
+        await reader.run(cell, {"cellId": "a"})
+        await reader.run(
+            "import asyncio\n"
+            "while not taken:\n"
+            "    await asyncio.sleep(0.01)\n"
+            "(former,) = chapter.panels.values()\n"
+            "(slider,) = former._controls.values()"
+        )
+        again = cell.replace("7", "1") + "\nbefore = len(taken)"
+        await reader.run(again, {"cellId": "a"})
+        await reader.run(
+            "assert former.box.comm is None and former._image.comm is None\n"
+            "(current,) = chapter.panels.values()\n"
+            "assert current is not former\n"
+            "assert former._task is None\n"
+            "slider.value = 3\n"
+            "former._soon(former._start)"  # a change on its way when it was closed
+        )
+        await reader.run(
+            "while taken[-1] != (1, 19):\n"
+            "    await asyncio.sleep(0.01)\n"
+            "await asyncio.sleep(0.5)\n"
+            "assert [level for level, _ in taken[before:]] == 20 * [1]"
+        )
 
     with plain_environment(monkeypatch):
         asyncio.run(meet(tmp_path, scenario))

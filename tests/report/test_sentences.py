@@ -116,15 +116,42 @@ def test_no_sentence_is_for_a_claim_that_held():
         claim(otherwise={"replicated": "as claimed"})
 
 
+PLACES = {
+    "between": ("Equation (3)", "the text beside it"),
+    "direction": "within",
+    "band": (0.99, 1.01),
+    "threshold": None,
+    "no_effect": None,
+}
+AGREES = (1.0, 1.0, 1.0)
+
+
 def test_two_places_of_the_paper_that_disagree_make_it_inconsistent():
-    places = {"between": ("Equation (3)", "the text beside it")}
-    for values in ([0.0, 0.0, 0.0], [0.5, 0.6, 0.7]):
-        found = row(values, **places)
-        assert found["verdict"] == "paper inconsistent"
-        assert found["why"].startswith("Equation (3) and the text beside it contradict")
-        assert row(values)["verdict"] in ("not replicated", "direction only")
-    assert row([2.0, 2.1, 2.2], **places)["verdict"] == "replicated"
-    assert row([0.0, 2.0, -1.0], **places)["verdict"] == "inconclusive"
+    found = row([2.0, 2.0, 2.0], AGREES, **PLACES)
+    assert found["verdict"] == "paper inconsistent"
+    assert found["why"].startswith("Equation (3) and the text beside it contradict")
+    assert found["between"] == ["Equation (3)", "the text beside it"]
+    assert row(AGREES, AGREES, **PLACES)["verdict"] == "replicated"
+    assert row([0.9, 1.0, 1.1], AGREES, **PLACES)["verdict"] == "inconclusive"
     for text in ("off by {estimate}", {"paper inconsistent": "off by {estimate}"}):
-        found = row([0.5, 0.5, 0.5], **places, otherwise=text)
-        assert found["otherwise"] == "off by 0.5"
+        found = row([2.0, 2.0, 2.0], AGREES, **PLACES, otherwise=text)
+        assert found["otherwise"] == "off by 2"
+
+
+@pytest.mark.parametrize("control", [(1000.0,) * 3, (2.0,) * 3, (0.9, 1.0, 1.1)])
+def test_a_paper_is_not_blamed_for_a_statistic_that_misses_a_known_agreement(control):
+    found = row([1000.0] * 3, control, **PLACES)
+    assert found["verdict"] == "inconclusive"
+    assert "control" in found["why"]
+    assert row(AGREES, control, **PLACES)["verdict"] == "inconclusive"
+
+
+def test_a_paper_is_not_blamed_where_the_interval_holds_the_threshold():
+    one_sided = {"between": PLACES["between"]}
+    known = (2.0, 2.1, 2.2)
+    straddling = row([0.7, 0.9, 1.1, 1.3, 0.8, 1.4], known, **one_sided)
+    assert straddling["ci_low"] > 0
+    assert straddling["verdict"] == "direction only"
+    assert row([0.0, 2.0, -1.0], known, **one_sided)["verdict"] == "inconclusive"
+    excluded = row([0.0, 0.0, 0.0], known, **one_sided)
+    assert excluded["verdict"] == "paper inconsistent"

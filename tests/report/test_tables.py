@@ -14,6 +14,7 @@ ROW = {
     "estimate": 0.0312,
     "ci_low": 0.01,
     "ci_high": 0.09,
+    "ci_method": "95 % t interval of logarithms",
     "p_value": 0.004,
     "n": 5,
     "control": {"name": "none", "estimate": None, "ci_low": None, "ci_high": None},
@@ -21,6 +22,8 @@ ROW = {
     "rounding_decides": False,
     "resolution": 0.001,
     "verdict": "not replicated",
+    "profile": "quick, changed",
+    "device": "cpu",
     "why": "The interval excludes the threshold.",
 }
 
