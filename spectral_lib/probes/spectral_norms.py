@@ -26,7 +26,8 @@ def matrices(ensemble: Ensemble) -> dict[str, Tensor]:
 def spectral_norms(ensemble: Ensemble) -> dict[str, Tensor]:
     """Measure the largest singular value of each weight matrix, by decomposition.
 
-    Reading: ``norm`` [R, layers], in the order of the layers.
+    Reading: ``norm`` [R, layers], in the order of the layers; NaN for a matrix with an
+    entry that is not finite, as in a replica that diverged.
 
     Source: Rahaman et al. 2019, spectral norms during training; theirs are estimates.
 
@@ -35,5 +36,12 @@ def spectral_norms(ensemble: Ensemble) -> dict[str, Tensor]:
     ValueError
         If no parameter of a replica is a matrix.
     """
-    norms = [torch.linalg.matrix_norm(w, ord=2) for w in matrices(ensemble).values()]
+    norms = [_largest_singular_value(w) for w in matrices(ensemble).values()]
     return {"norm": torch.stack(norms, 1)}
+
+
+def _largest_singular_value(w: Tensor) -> Tensor:
+    """Of matrices [R, rows, columns], [R]; the decomposition would raise for NaN."""
+    finite = w.isfinite().all((1, 2))
+    norms = torch.linalg.matrix_norm(w.where(finite[:, None, None], 0.0), ord=2)
+    return norms.where(finite, torch.nan)

@@ -136,8 +136,8 @@ def test_the_notebook_is_what_the_checks_of_chapters_ask_for(chapter: MiniBook):
     shown = [c for c in notebook().cells if "chapter.show(figure" in c.source]
     assert shown
     assert all(c.metadata["mystnb"]["image"]["alt"] for c in shown)
-    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length", "88"]
-    ruff += ["--select", "E,F,W", "--ignore", "E402,F821", str(path)]
+    settings = ["--config", str(REPOSITORY / "pyproject.toml")]
+    ruff = [sys.executable, "-m", "ruff", "check", "--no-cache", *settings, str(path)]
     done = subprocess.run(ruff, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

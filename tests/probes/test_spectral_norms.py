@@ -38,6 +38,18 @@ def test_biases_and_other_vectors_are_left_out():
         spectral_norms(alone)
 
 
+@pytest.mark.parametrize("entry", [torch.nan, torch.inf])
+def test_a_replica_that_diverged_has_no_norm_and_leaves_the_others_theirs(entry):
+    ensemble = initialise(lambda: MLP([3, 8, 8, 2]), (1, 2, 3))
+    wanted = spectral_norms(ensemble)["norm"].detach().clone()
+    with torch.no_grad():
+        ensemble.parameters["layers.1.weight"][1, 0, 2] = entry
+    found = spectral_norms(ensemble)["norm"].detach()
+    assert found[1, 1].isnan()
+    wanted[1, 1] = torch.nan
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0, equal_nan=True)
+
+
 def test_norms_are_recorded_during_training_and_move():
     x = torch.linspace(0, 1, 16)[:, None]
     ensemble = initialise(lambda: MLP([1, 8, 8, 1]), (1, 2))
