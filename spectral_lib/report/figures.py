@@ -22,6 +22,15 @@ COLOURS: Mapping[str, str] = {
 SEQUENTIAL = "cividis"
 """Colour map of heat maps."""
 
+LIGHTEST = 0.75
+"""Where on that map lines end: what lies beyond is too pale on white."""
+
+
+def ramp(number: int) -> list[tuple[float, float, float, float]]:
+    """Return colours for `number` ordered lines, from dark to light."""
+    places = np.linspace(0, LIGHTEST, number)
+    return [mpl.colormaps[SEQUENTIAL](float(place)) for place in places]
+
 
 def use_house_style() -> None:
     """Set matplotlib's parameters for the whole notebook."""
@@ -46,6 +55,12 @@ def use_house_style() -> None:
             "lines.linewidth": 1.6,
         }
     )
+
+
+def mark_epoch(axes: Axes, epoch: float) -> None:
+    """Draw a vertical line, dashed black and white: it shows on any heat map."""
+    axes.axvline(epoch, color="white", lw=1.4)
+    axes.axvline(epoch, color="black", lw=1.4, ls="--")
 
 
 def over_seeds(
