@@ -144,7 +144,7 @@ def fastest(settings: ConvSettings, device: torch.device) -> tuple[Form, bool]:
     kernel, channels = settings.kernel_size, settings.channels
     if device.type == "cuda":
         return "direct", True
-    if kernel == 3 and channels <= 16:
+    if kernel == 3 and channels <= 16 and settings.layers <= 3:
         return "direct", True
     if kernel < 11 or (kernel < 25 and channels >= 48):
         return "direct", False
