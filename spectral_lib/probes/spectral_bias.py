@@ -6,8 +6,10 @@ The residual's energy below a cut-off frequency is e_low, that above e_high, and
 
 lies in [-1, 1]: positive where low frequencies were learned first. Source: Kiessling &
 Thor 2022 (AAAI 36), of which we could read the abstract. That the cut-off halves the
-energy of the target about its mean, so that SB is 0 before anything is learned, is our
-reading, and so is the use of a discrete Fourier transform on sorted points.
+energy of the target about its mean is our reading, and so is the use of a discrete
+Fourier transform on sorted points. An output that is the target's mean everywhere has
+SB close to 0; one that is another constant has a negative SB, as the mean of a residual
+is a low frequency.
 """
 
 import torch
@@ -15,6 +17,12 @@ from torch import Tensor
 
 SMALLEST = 1e-20
 """Energy over that of the target below which a residual is rounding alone."""
+
+LEAKAGE = 1e-4
+"""Energy over the largest below which a frequency is not one of the target's.
+
+A wave sampled where it does not fit the grid exactly leaks into its neighbours.
+"""
 
 
 def grid_energies(values: Tensor) -> Tensor:
@@ -42,7 +50,7 @@ def halving_cutoff(target: Tensor) -> float:
         If fewer than two k have energy: nothing can be divided.
     """
     energy = grid_energies(target)[1:]
-    present = (energy > 1e-9 * energy.sum()).nonzero().squeeze(1)
+    present = (energy > LEAKAGE * energy.max()).nonzero().squeeze(1)
     if len(present) < 2:
         raise ValueError(
             f"the target has energy at {len(present)} frequencies; give one with at "

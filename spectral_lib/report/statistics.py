@@ -179,8 +179,8 @@ Agreement = Literal["agree", "disagree", "opposite", "cannot tell"]
 
 
 def agreement(
-    correlations: ArrayLike, left_out: ArrayLike, least_reliability: float
-) -> Agreement:
+    correlations: ArrayLike, left_out: ArrayLike, reliabilities: Mapping[str, float]
+) -> tuple[Agreement, str]:
     """One conclusion on two measures from their rank correlations, by a fixed rule.
 
     Parameters
@@ -189,27 +189,38 @@ def agreement(
         One a seed, [R]; their mean has a 95 % t interval.
     left_out
         The means [groups] when one group of settings at a time is left out.
-    least_reliability
-        Lower end of the interval of the correlation of a measure with itself; of the
-        two measures the smaller.
+    reliabilities
+        By the names of both measures, the lower end of the interval of a measure's
+        correlation with itself.
 
     Returns
     -------
-    str
-        "cannot tell" if the reliability is below 0.5. Else "agree" if interval and
-        ``left_out`` lie above 0.5, "opposite" if they lie below -0.5, "disagree" if the
-        interval lies between -0.5 and 0.5, and "cannot tell" in all other cases.
+    tuple of str
+        "cannot tell" if a reliability is below 0.5 or not known. Else "agree" if
+        interval and ``left_out`` lie above 0.5, "opposite" if they lie below -0.5,
+        "disagree" if the interval lies between -0.5 and 0.5, and "cannot tell" in all
+        other cases. Then why we cannot tell; empty otherwise.
     """
     _, low, high = mean_interval(correlations)
     others = np.asarray(left_out, float)
-    if not (least_reliability >= 0.5 and np.isfinite(low)):
-        return "cannot tell"
+    unknown = [name for name, r in reliabilities.items() if not np.isfinite(r)]
+    poor = [name for name, r in reliabilities.items() if r < 0.5]
+    if unknown:
+        return "cannot tell", f"reliability of {' and '.join(unknown)} not known"
+    if poor:
+        return "cannot tell", f"{' and '.join(poor)} not reliable"
+    if not np.isfinite(low):
+        return "cannot tell", "too few seeds"
     if low > 0.5 and others.min() > 0.5:
-        return "agree"
+        return "agree", ""
     if high < -0.5 and others.max() < -0.5:
-        return "opposite"
-    within = low > -0.5 and high < 0.5
-    return "disagree" if within else "cannot tell"
+        return "opposite", ""
+    if low > -0.5 and high < 0.5:
+        return "disagree", ""
+    if low > 0.5 or high < -0.5:
+        return "cannot tell", "does not hold with each group left out"
+    crossed = [edge for edge in (-0.5, 0.5) if low <= edge <= high]
+    return "cannot tell", f"interval holds {' and '.join(map(str, crossed))}"
 
 
 def _pseudo_values(

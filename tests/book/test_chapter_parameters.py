@@ -39,6 +39,11 @@ def test_defaults_and_profiles_are_possible(name):
 @pytest.mark.parametrize(
     ("name", "parameter", "value", "said"),
     [
+        ("common_yardstick", "waves", [1, 2], "give at least three"),
+        ("common_yardstick", "waves", [1, 2, 225], "below half of the 449 test points"),
+        ("common_yardstick", "test_every", 200, "below half of the 9 test points"),
+        ("common_yardstick", "middle", 7, "and hold middle = 7"),
+        ("common_yardstick", "epochs", 10, "must end before epochs = 10"),
         ("derivative_operator", "kernel_sizes", [3, 8], "odd number"),
         ("derivative_operator", "kernel_sizes", [1, 3], "3 or larger"),
         ("derivative_operator", "seeds", [], "at least 1"),

@@ -38,6 +38,20 @@ def test_cutoff_halves_the_energy_and_ignores_the_mean() -> None:
     assert halving_cutoff(wave(2, 0.1) + wave(4, 3.0) + wave(9, 2.9)) == 6.5
 
 
+def test_cutoff_does_not_take_leakage_for_a_frequency() -> None:
+    """Every fourth of 1797 points: the grid does not close, so that waves leak."""
+    u = (torch.arange(1797, dtype=torch.float64)[2::4] + 0.5) / 1797
+    waves = (torch.sin(2 * torch.pi * k * u + 0.1 * k) for k in (1, 2, 4, 8))
+    assert halving_cutoff(sum(waves)) == 3.0  # type: ignore[arg-type]
+
+
+def test_a_constant_has_no_bias_at_the_targets_mean_and_a_negative_one_elsewhere():
+    target = wave(2) + wave(6) + 0.5
+    for constant, expected in ((0.5, 0.0), (1.5, -0.5)):
+        low, high = band_energies(constant - target, cutoff=4.0)
+        assert float(spectral_bias(low, high)) == pytest.approx(expected, abs=1e-9)
+
+
 def test_cutoff_needs_two_frequencies() -> None:
     with pytest.raises(ValueError, match="at 1 frequencies"):
         halving_cutoff(wave(3))

@@ -79,18 +79,23 @@ def test_interval_is_scipys_and_skips_what_is_not_finite():
 
 
 @pytest.mark.parametrize(
-    ("correlations", "left_out", "reliability", "expected"),
+    ("correlations", "left_out", "reliability", "expected", "why"),
     [
-        ([0.8, 0.82, 0.84], [0.7, 0.6], 0.9, "agree"),
-        ([0.8, 0.82, 0.84], [0.7, 0.4], 0.9, "cannot tell"),
-        ([0.8, 0.82, 0.84], [0.7, 0.6], 0.4, "cannot tell"),
-        ([-0.8, -0.82, -0.84], [-0.7, -0.6], 0.9, "opposite"),
-        ([-0.8, -0.82, -0.84], [-0.7, 0.1], 0.9, "cannot tell"),
-        ([0.1, 0.12, 0.14], [0.9, -0.9], 0.9, "disagree"),
-        ([0.1, 0.5, 0.9], [0.5, 0.6], 0.9, "cannot tell"),
-        ([0.8, 0.9], [0.8, 0.8], 0.9, "cannot tell"),
-        ([0.8, 0.82, 0.84], [0.7, 0.6], float("nan"), "cannot tell"),
+        ([0.8, 0.82, 0.84], [0.7, 0.6], 0.9, "agree", ""),
+        ([0.8, 0.82, 0.84], [0.7, 0.4], 0.9, "cannot tell", "each group left out"),
+        ([0.8, 0.82, 0.84], [0.7, 0.6], 0.4, "cannot tell", "b not reliable"),
+        ([-0.8, -0.82, -0.84], [-0.7, -0.6], 0.9, "opposite", ""),
+        ([-0.8, -0.82, -0.84], [-0.7, 0.1], 0.9, "cannot tell", "each group left out"),
+        ([0.1, 0.12, 0.14], [0.9, -0.9], 0.9, "disagree", ""),
+        ([0.3, 0.4, 0.6], [0.5, 0.6], 0.9, "cannot tell", "interval holds 0.5"),
+        ([-0.3, -0.4, -0.6], [0, 0], 0.9, "cannot tell", "interval holds -0.5"),
+        ([-0.9, 0.0, 0.9], [0, 0], 0.9, "cannot tell", "holds -0.5 and 0.5"),
+        ([0.8, 0.9], [0.8, 0.8], 0.9, "cannot tell", "too few seeds"),
+        ([0.8, 0.82, 0.84], [0.7, 0.6], np.nan, "cannot tell", "of b not known"),
     ],
 )
-def test_the_rule(correlations, left_out, reliability, expected):
-    assert agreement(correlations, left_out, reliability) == expected
+def test_the_rule_and_its_reason(correlations, left_out, reliability, expected, why):
+    found, reason = agreement(correlations, left_out, {"a": 0.8, "b": reliability})
+    assert found == expected
+    assert reason.endswith(why)
+    assert bool(reason) == (expected == "cannot tell")
