@@ -28,7 +28,7 @@ from spectral_lib.training.ensemble import Ensemble, initialise
 from spectral_lib.training.loop import Run, TrainSettings, train
 from spectral_lib.training.losses import cross_entropy
 from spectral_lib.training.optimizers import Optimizer, OptimizerSettings
-from spectral_lib.training.progress import Progress
+from spectral_lib.training.progress import Progress, Readings
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def state_of(ensemble: Ensemble) -> dict[str, object]:
     optimizer = Optimizer(weights, OptimizerSettings("adam"))
     optimizer.step(torch.randn_like(weights))
     orders = [torch.Generator() for _ in ensemble.seeds]
-    progress = Progress(weights, ensemble.buffers, optimizer, orders, {})
+    progress = Progress(weights, ensemble.buffers, optimizer, orders, Readings({}))
     progress.losses.append(torch.zeros(len(ensemble)))
     return progress.state(finished=False)
 

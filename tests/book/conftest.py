@@ -73,9 +73,13 @@ def good_book(new_book: Callable[[str], MiniBook]) -> MiniBook:
     return book
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium; its absence skips the tests here and fails them in CI."""
+    """A headless Chromium; its absence skips the tests here and fails them in CI.
+
+    It ends with the module: while it is there, an event loop runs in this process, and
+    tests of other modules could not start one.
+    """
     found = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if found is None:
         message = f"no browser: none of {', '.join(PROGRAMS)} is on the PATH"
@@ -88,7 +92,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_page(browser: Browser) -> Callable[..., Any]:
     """The context manager `pages.opened`, with the browser filled in."""
     return partial(opened, browser)

@@ -72,7 +72,9 @@ def slider(value=3, **more):
 def test_without_a_reader_the_last_figure_is_there_and_all_are_closed():
     before = plt.get_fignums()
     figure = live.last_figure(levels, {"level": slider(4)})
-    assert figure.axes[0].get_title() == "3"
+    # Wherever a style that another test has set puts titles.
+    where = ("left", "center", "right")
+    assert "".join(map(figure.axes[0].get_title, where)) == "3"
     assert plt.get_fignums() == before
     assert live.check(levels, {"level": slider()}) == "A line at a level."
 
