@@ -9,7 +9,6 @@ lost.
     python -m benchmarks.choices --chapter instabilities
 """
 
-import copy
 import json
 import os
 import tempfile
@@ -86,8 +85,6 @@ def compare(
     few = type(some)(some.inputs[rows], some.targets[rows])
     short = replace(settings, epochs=-(-STEPS // steps))
     other = replace(ensemble, stacked=not ensemble.stacked)
-    if other.stacked:
-        other = replace(other, module=stackable(ensemble.module))
     ways = {"chosen": ensemble, "other": other}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     told = {"replicas": len(ensemble), "stacked": ensemble.stacked, "steps": STEPS}
@@ -101,15 +98,6 @@ def compare(
     except RuntimeError as error:  # what vmap cannot do
         return {**told, "refused": str(error).splitlines()[0]}
     return {**told, "seconds": seconds}
-
-
-def stackable(module: Any) -> Any:
-    """A network with the one arithmetic of its convolutions that can be stacked."""
-    changed = copy.deepcopy(module)
-    for part in changed.modules():
-        if getattr(part, "form", None) == "channels_last":
-            part.form = "direct"
-    return changed
 
 
 def rows(setting: Setting, chapters: tuple[str, ...] = ()) -> Iterator[Cost]:

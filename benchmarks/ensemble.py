@@ -49,10 +49,11 @@ def rows(setting: Setting) -> Iterator[Cost]:
 GROUP = Group(
     "stacking",
     "Replicas stacked, and one after another",
-    "The same training through the library's loop: all replicas in one pass, or one "
-    "after another; milliseconds for each step and replica. Where stacking does not "
-    "pay, chapters train one replica after another. The same result: largest relative "
-    "difference of the losses of the last epoch.",
+    "The same training through the library's loop: all replicas step by step, or one "
+    "training after another; milliseconds for each step and replica. On a CPU the "
+    "stacked replicas of a convolutional network pass through it in turn, which gives "
+    "the numbers of the other way to the last bit; all else passes at once. The same "
+    "result: largest relative difference of the losses of the last epoch.",
     rows,
 )
 

@@ -210,7 +210,7 @@ def convolution(
 ) -> Work:
     """Three convolutions that learn to differentiate, in a form or the fastest."""
     settings = ConvSettings(kernel, 3, channels)
-    chosen, stacked = fastest(settings, setting.device)
+    chosen = form or fastest(settings, setting.device)
     rows, points, half = setting.size(320, 32), 250, kernel // 2
     g = torch.Generator().manual_seed(0)
     k = torch.randint(1, 8, (rows, 1), generator=g)
@@ -230,12 +230,11 @@ def convolution(
     name = f"1-D CNN, kernel {kernel}, {channels} channels"
     return Work(
         name,
-        lambda: ConvNet1d(settings, form or chosen),
+        lambda: ConvNet1d(settings, chosen),
         layers,
         data,
         batch=16,
         epochs=epochs,
-        stacked=stacked,
     )
 
 

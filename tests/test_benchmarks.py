@@ -180,15 +180,6 @@ def test_choices_are_compared_where_both_ways_are_possible():
     assert "item()" in told["refused"]
 
 
-def test_stackable_convolutions_give_the_same():
-    build = works.convolution(TINY, 35, form="channels_last").build
-    net, x = build(), torch.randn(2, 250)
-    other = choices.stackable(net)
-    assert net.convolutions[0].form == "channels_last"
-    assert other.convolutions[0].form == "direct"
-    torch.testing.assert_close(other(x), net(x))
-
-
 def test_time_belongs_to_the_innermost_kind(monkeypatch):
     now = iter([0.0, 1.0, 3.0, 7.0, 15.0, 31.0])
     monkeypatch.setattr(clock.time, "perf_counter", lambda: next(now))

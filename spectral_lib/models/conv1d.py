@@ -134,18 +134,14 @@ class ConvNet1d(nn.Module):
         return y.squeeze(-2)
 
 
-def fastest(settings: ConvSettings, device: torch.device) -> tuple[Form, bool]:
-    """Form of the arithmetic, and whether to stack replicas, that ran fastest.
+def fastest(settings: ConvSettings, device: torch.device) -> Form:
+    """Form of the arithmetic that ran fastest.
 
-    The rule is fixed, so that a build is repeatable; it was read off
-    ``benchmarks/ensemble.py``. Only the smallest networks leave a CPU thread so idle
-    that stacking gains; a GPU gains always.
+    The rule is fixed, so that a build is repeatable. On a GPU replicas pass in one
+    ``vmap``, which the direct form is fastest in.
     """
     kernel, channels = settings.kernel_size, settings.channels
-    if device.type == "cuda":
-        return "direct", True
-    if kernel == 3 and channels <= 16 and settings.layers <= 3:
-        return "direct", True
-    if kernel < 11 or (kernel < 25 and channels >= 48):
-        return "direct", False
-    return ("fft" if channels >= 48 else "channels_last"), False
+    many = channels >= 48
+    if device.type == "cuda" or kernel < (25 if many else 11):
+        return "direct"
+    return "fft" if many else "channels_last"

@@ -14,7 +14,7 @@ from spectral_lib.data.dataset import Dataset
 State = dict[str, Tensor]
 
 ROWS_IN_PASS = 1 << 14
-"""Rows of a data set that a pass sees by default, all stacked replicas together."""
+"""Rows of a data set that a pass sees by default."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Ensemble:
     seeds
         One seed a replica: of its initialization and of its data order.
     stacked
-        Train all replicas in one pass (``torch.func.vmap``), or one after another.
+        Train all replicas at once, step by step, or one training after another.
     """
 
     module: nn.Module
@@ -61,21 +61,36 @@ class Ensemble:
         """Type of the parameters."""
         return next(iter(self.parameters.values())).dtype
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether each replica passes through the network by itself.
+
+        Others do so in one pass (``torch.func.vmap``). Convolutions on a CPU run faster
+        in turn, and round as in a training of one replica; stacked, they still share
+        what is left of a step (``benchmarks/ensemble.py``).
+        """
+        if len(self) == 1 or not self.stacked:
+            return True
+        convolutions = nn.Conv1d, nn.Conv2d
+        return self.device.type == "cpu" and any(
+            isinstance(part, convolutions) for part in self.module.modules()
+        )
+
     def __call__(self, x: Tensor) -> Tensor:
         """Apply replica r to x[r]; x is [R, batch, ...] and so is the result."""
         if len(self) == 1:
             state = {k: v.squeeze(0) for k, v in self._state().items()}
             return functional_call(self.module, state, (x.squeeze(0),)).unsqueeze(0)
-        if self.stacked:
-            return vmap(self._apply, randomness="different")(self._state(), x)
-        return torch.cat([self.replica(r)(x[r : r + 1]) for r in range(len(self))])
+        if self.in_turn:
+            return torch.cat([self.replica(r)(x[r : r + 1]) for r in range(len(self))])
+        return vmap(self._apply, randomness="different")(self._state(), x)
 
     @torch.no_grad()
     def predict(self, x: Tensor, chunk: int | None = None) -> Tensor:
         """Apply every replica to the same x [batch, ...] in evaluation mode.
 
         Returns [R, batch, ...]. With ``chunk`` no forward pass sees more than so many
-        rows, all stacked replicas together, or one row a replica.
+        rows, of all replicas together unless they pass in turn, or one row a replica.
 
         Raises
         ------
@@ -103,7 +118,7 @@ class Ensemble:
         return torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
 
     def rows_in_pass(self, chunk: int) -> int:
-        """Rows for each replica so that a pass sees at most ``chunk`` in all, or one.
+        """Rows for each replica so that a pass sees at most ``chunk``, or one.
 
         Raises
         ------
@@ -112,7 +127,7 @@ class Ensemble:
         """
         if chunk < 1:
             raise ValueError(f"chunk is {chunk}; it must be at least 1 row.")
-        return max(1, chunk // (len(self) if self.stacked else 1))
+        return chunk if self.in_turn else max(1, chunk // len(self))
 
     def replica(self, r: int) -> "Ensemble":
         """Replica r as an ensemble of one that shares its memory."""

@@ -57,8 +57,10 @@ def portions(
     stacked replicas take from one generator. A run that was ``begun`` in a number of
     portions keeps to it, with a printed line if more of them would be needed now.
 
-    Planned for are steps. What probes need on top of weights is theirs to bound: those
-    of `probes.accuracy` and `probes.errors` predict in parts (`Ensemble.predict_set`).
+    Replicas that pass through the network in turn need no more than one does, and are
+    not portioned. Planned for are steps. What probes need on top of weights is theirs
+    to bound: those of `probes.accuracy` and `probes.errors` predict in parts
+    (`Ensemble.predict_set`).
 
     Raises
     ------
@@ -66,7 +68,7 @@ def portions(
         If not even one replica fits, or the variable SPECTRAL_MEMORY is no number.
     """
     size = len(ensemble)
-    if size == 1 or not ensemble.stacked or settings.epochs == 0:
+    if ensemble.in_turn or settings.epochs == 0:
         return begun or 1
     free = settings.memory or _limit()
     if free is None:

@@ -31,7 +31,11 @@ def gradient_of(
     ``weights`` [R, P] is the leaf that the optimizer changes in place; the ensemble's
     buffers are updated in place too. Results hold until the next call. Where steps are
     compiled or captured the first call does it, and raises a ValueError if it fails.
+    Replicas that pass in turn do so forward and backward, so that what one keeps for
+    its gradient is given back before the next.
     """
+    if ensemble.in_turn and len(ensemble) > 1:
+        return _in_turn(ensemble, weights, settings)
     device = weights.device
 
     def forward(weights: Tensor, inputs: Tensor) -> Tensor:
@@ -64,6 +68,23 @@ def gradient_of(
         return loss.detach(), found
 
     return _refused_in_words(gradient) if settings.compile else gradient
+
+
+def _in_turn(ensemble: Ensemble, weights: Tensor, settings: TrainSettings) -> Gradient:
+    """Losses and gradients of one replica after another."""
+    rows = weights.detach().split(1)  # they share the weights' memory
+    each = [
+        gradient_of(ensemble.replica(r), row.requires_grad_(), settings)
+        for r, row in enumerate(rows)
+    ]
+
+    def gradient(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        batches = zip(each, inputs.split(1), targets.split(1), strict=True)
+        found = [of_one(*batch) for of_one, *batch in batches]
+        losses, gradients = zip(*found, strict=True)
+        return torch.cat(losses), torch.cat(gradients)
+
+    return gradient
 
 
 @contextmanager
