@@ -4,11 +4,13 @@
     python -m benchmarks --only stacking --only peers
     python -m benchmarks --device cuda --json results/costs/cuda.json
 
-With --json the rows go into a file as they are there, in place of earlier ones; the
-book's page "What it costs" is made from results/costs/cpu.json and cuda.json.
+The classifier's images are CIFAR-10's if SPECTRAL_DATA names the folder that holds
+them. With --json the rows go into a file as they are there, in place of earlier ones;
+the book's page "What it costs" is made from results/costs/cpu.json and cuda.json.
 """
 
 from benchmarks import (
+    accuracy,
     batch,
     book,
     checkpoints,
@@ -29,6 +31,7 @@ from benchmarks.measure import parser, run
 GROUPS = (
     ensemble.GROUP,
     peers.GROUP,
+    accuracy.GROUP,
     settings.GROUP,
     scale.REPLICAS,
     scale.DATA,

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))
 
 from benchmarks import (
+    accuracy,
     book,
     checkpoints,
     choices,
@@ -34,6 +35,7 @@ from benchmarks import (
 )
 from benchmarks.measure import Group, Setting, Timed, by_turns
 from spectral_lib.book.costs import read_costs
+from spectral_lib.data.dataset import compose
 from spectral_lib.models.mlp import MLP
 from spectral_lib.training.ensemble import initialise
 from spectral_lib.training.loop import TrainSettings, train
@@ -96,6 +98,7 @@ def test_rows_are_kept_as_they_come_and_merged(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "module",
     [
+        accuracy,
         ensemble,
         rate,
         local_spectrum,
@@ -113,6 +116,24 @@ def test_every_measurement_runs_and_ways_agree(module):
     for row in rows:
         assert row.ours > 0
         assert row.gap is None or row.gap < 1e-2, row
+
+
+def test_classifiers_end_alike_where_nothing_is_drawn(monkeypatch):
+    of = accuracy.case(TINY)
+    monkeypatch.setattr(accuracy, "crop_and_flip", lambda padding: compose())
+    one = accuracy.Changed.__getitem__
+    plain = lambda self, row: (self.inputs[row], self.labels[row])  # noqa: E731
+    monkeypatch.setattr(accuracy.Changed, "__getitem__", plain)
+    ours, theirs = (way(of, 3, TINY) for way in (accuracy.ours, accuracy.plain))
+    torch.testing.assert_close(ours.flatten(), theirs.flatten())
+    for name, value in ours.buffers.items():
+        torch.testing.assert_close(value, theirs.buffers[name])
+
+    monkeypatch.setattr(accuracy.Changed, "__getitem__", one)
+    image = torch.rand(1, 1, 8, 8) + 1
+    data = accuracy.Changed(image, torch.tensor([4]))
+    seen = {one(data, 0)[0].numpy().tobytes() for _ in range(400)}
+    assert len(seen) == 2 * 3 * 3  # mirrored or not, one pixel each way
 
 
 @pytest.mark.parametrize("way", ["plain", "lightning"])
