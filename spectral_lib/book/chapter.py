@@ -18,18 +18,10 @@ from spectral_lib.book.ledger import MIME_TYPE
 from spectral_lib.book.parameters import MACHINE, ChapterParameters, defaults
 from spectral_lib.book.places import CLAIM, FIGURE, mark
 from spectral_lib.report import live, tables
-from spectral_lib.report.claims import (
-    Claim,
-    ClaimsFile,
-    Profile,
-    Verdict,
-    entry,
-    estimate,
-    judge,
-    load_claims,
-)
+from spectral_lib.report.claims import Claim, ClaimsFile, Profile, entry, load_claims
 from spectral_lib.report.figures import use_house_style
 from spectral_lib.report.provenance import Provenance, provenance
+from spectral_lib.report.verdicts import Verdict, estimate, judge
 from spectral_lib.training.devices import prepare
 from spectral_lib.training.loop import Run
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from nbformat import NotebookNode
 
 from spectral_lib.book.places import code_anchors, figures_of_claims
-from spectral_lib.report.claims import Verdict
+from spectral_lib.report.verdicts import Verdict
 
 MIME_TYPE = "application/vnd.spectral-ledger+json"
 

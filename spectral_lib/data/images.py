@@ -7,90 +7,20 @@ its device; there are no worker processes.
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from spectral_lib.data.dataset import Dataset
+from spectral_lib.data.decoding import Decode, Scaling, resize
 from spectral_lib.data.sources import SOURCES, Source, find_files, read_file
 from spectral_lib.data.subsets import balanced_rows, take
 
 Name = Literal["digits", "fashion_mnist", "cifar10", "cifar100", "svhn"]
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Pixels in [0, 1] become (pixel - mean) / deviation; one number a channel, or one.
-
-    ``Scaling()`` leaves them in [0, 1].
-    """
-
-    mean: tuple[float, ...] = (0.0,)
-    deviation: tuple[float, ...] = (1.0,)
-
-    def apply(self, pixels: Tensor) -> Tensor:
-        """Scale pixels [..., channels, side, side] in [0, 1]."""
-        return (pixels - _column(self.mean, pixels)) / _column(self.deviation, pixels)
-
-    def undo(self, images: Tensor) -> Tensor:
-        """Pixels in [0, 1] of scaled images [..., channels, side, side]."""
-        return images * _column(self.deviation, images) + _column(self.mean, images)
-
-
-@dataclass(frozen=True)
-class Decode:
-    """Bytes [batch, channels, side, side] become scaled inputs in float32.
-
-    Attributes
-    ----------
-    mean, deviation
-        [channels, 1, 1], on the device of the bytes: a tensor made of numbers at each
-        batch would have to wait for the device.
-    white
-        What a pixel of 1 is stored as.
-    side
-        Resize to so many pixels; None leaves the size.
-    margin
-        Zeros added around the scaled image.
-    """
-
-    mean: Tensor
-    deviation: Tensor
-    white: int = 255
-    side: int | None = None
-    margin: int = 0
-
-    @classmethod
-    def by(
-        cls,
-        scaling: Scaling,
-        *,
-        white: int = 255,
-        side: int | None = None,
-        margin: int = 0,
-    ) -> "Decode":
-        """With the numbers of a scaling, on the CPU."""
-        like = torch.empty(0)
-        mean, deviation = _column(scaling.mean, like), _column(scaling.deviation, like)
-        return cls(mean, deviation, white, side, margin)
-
-    def __call__(self, stored: Tensor) -> Tensor:
-        """Inputs of stored bytes."""
-        inputs = stored.to(torch.float32, copy=True).div_(self.white)
-        inputs = inputs if self.side is None else _resize(inputs, self.side)
-        inputs = inputs.sub_(self.mean).div_(self.deviation)
-        return F.pad(inputs, [self.margin] * 4) if self.margin else inputs
-
-    def to(self, device: torch.device | str) -> "Decode":
-        """The same on another device."""
-        mean, deviation = self.mean.to(device), self.deviation.to(device)
-        return replace(self, mean=mean, deviation=deviation)
-
 
 CIFAR10_SCALING = Scaling((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 """Mean and deviation of CIFAR-10's training images, as Fridovich-Keil et al. 2021 use.
@@ -117,7 +47,7 @@ class Images:
 
     train: Dataset
     test: Dataset
-    scaling: Scaling = Scaling()
+    scaling: Scaling = field(default_factory=Scaling)
     classes: int = 10
 
     @property
@@ -162,7 +92,7 @@ class Images:
         """
         if side < 1:
             raise ValueError(f"side is {side}; give at least 1 pixel.")
-        return self._each(lambda s: Dataset(_resize(s.inputs, side), s.targets))
+        return self._each(lambda s: Dataset(resize(s.inputs, side), s.targets))
 
     def _both(self) -> tuple[Dataset, Dataset]:
         return self.train, self.test
@@ -355,11 +285,3 @@ def _digits_as_bytes(images: Images, side: int | None) -> Images:
 
 def _decoded(data: Dataset) -> Dataset:
     return Dataset(data.inputs, data.targets)
-
-
-def _resize(images: Tensor, side: int) -> Tensor:
-    return F.interpolate(images, (side, side), mode="bilinear", antialias=True)
-
-
-def _column(numbers: tuple[float, ...], like: Tensor) -> Tensor:
-    return torch.tensor(numbers, dtype=like.dtype, device=like.device)[:, None, None]

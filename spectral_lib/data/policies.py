@@ -19,7 +19,7 @@ from kornia.geometry import transform
 from torch import Tensor
 
 from spectral_lib.data.dataset import Augment, send
-from spectral_lib.data.images import Scaling
+from spectral_lib.data.decoding import Scaling
 
 LEVELS = 10.0
 """The strongest magnitude."""

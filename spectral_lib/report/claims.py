@@ -1,14 +1,10 @@
-"""Claims as data, and the verdict that a claim's numbers lead to."""
+"""Claims as data: what a claims file says, and the rows of the ledger."""
 
 import difflib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import numpy as np
-import scipy.stats
 import yaml
-from numpy.typing import ArrayLike
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -20,24 +16,9 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from spectral_lib.report.sentences import check_sentence, fill
-from spectral_lib.report.statistics import SCALES, STATISTICS, Values
+from spectral_lib.report.statistics import STATISTICS
 
 Profile = Literal["quick", "gpu", "paper"]
-
-Verdict = Literal[
-    "replicated",
-    "direction only",
-    "not replicated",
-    "inconclusive",
-    "not comparable",
-    "paper inconsistent",
-]
-METHODS = {
-    "t": "95 % t interval",
-    "bootstrap": "95 % BCa bootstrap",
-    "range": "range of all entries",
-}
-"""How each kind of interval is named in the ledger."""
 
 Failed = Literal[
     "not replicated", "direction only", "inconclusive", "paper inconsistent"
@@ -45,10 +26,6 @@ Failed = Literal[
 """Verdicts for which a claim may say what was seen instead."""
 
 _SHORT = ("not replicated", "direction only")
-_SHOWN = ("direction only", "replicated")  # an effect, the weaker first
-
-FEWEST_SEEDS = 3
-"""With fewer finite values an interval says nothing, and the verdict says so."""
 
 
 class Claim(BaseModel):
@@ -206,138 +183,6 @@ def _problem(raw: Any, error: ErrorDetails) -> str:
             name = claim.get("id", i) if isinstance(claim, dict) else i
             where = [f"claim {name!r}", *rest]
     return f"{', '.join(map(str, where))}: {error['msg'].removeprefix('Value error, ')}"
-
-
-class Estimate(BaseModel):
-    """Mean over seeds with its 95 % confidence interval, on the reader's scale."""
-
-    model_config = ConfigDict(frozen=True)
-
-    estimate: float | None
-    ci_low: float | None
-    ci_high: float | None
-    ci_method: str
-    p_value: float | None
-    n: int
-    values: tuple[float | None, ...]
-
-
-def estimate(claim: Claim, inputs: Mapping[str, ArrayLike]) -> Estimate:
-    """Compute a claim's statistic per seed, and its mean with a confidence interval.
-
-    Values that are not finite (a diverged seed) are kept in ``values`` as None and left
-    out of the mean; ``n`` counts the finite ones. The p-value is of the one-sided test
-    against ``no_effect``.
-    """
-    with np.errstate(all="ignore"):
-        raw = np.atleast_1d(STATISTICS[claim.statistic](**inputs))
-    log = SCALES.get(claim.statistic) == "log"
-    finite = raw[np.isfinite(raw)]
-    low = high = middle = p_value = None
-    if len(finite):
-        middle = float(finite.mean())
-    if len(finite) >= FEWEST_SEEDS:
-        low, high = _interval(finite, claim.interval)
-        p_value = _p_value(finite, claim, log)
-
-    def back(x: float | None) -> float | None:
-        return float(np.exp(x)) if log and x is not None else x
-
-    scale = " of logarithms" if log else ""
-    method = METHODS[claim.interval]
-    return Estimate(
-        estimate=back(middle),
-        ci_low=back(low),
-        ci_high=back(high),
-        ci_method=f"{method}{scale}",
-        p_value=p_value,
-        n=len(finite),
-        values=tuple(back(float(v)) if np.isfinite(v) else None for v in raw),
-    )
-
-
-def _interval(finite: Values, method: str) -> tuple[float, float]:
-    if _alike(finite):  # both methods divide by the spread
-        return float(finite[0]), float(finite[0])
-    if method == "range":
-        return float(finite.min()), float(finite.max())
-    if method == "bootstrap":
-        result = scipy.stats.bootstrap(
-            (finite,), np.mean, rng=np.random.default_rng(0), method="BCa"
-        ).confidence_interval
-    else:
-        result = scipy.stats.ttest_1samp(finite, 0.0).confidence_interval(0.95)
-    return float(result[0]), float(result[1])
-
-
-def _alike(finite: Values) -> bool:
-    """Whether values differ by no more than rounding."""
-    return bool(np.ptp(finite) <= 1e-12 * np.abs(finite).max())
-
-
-def _p_value(finite: Values, claim: Claim, log: bool) -> float | None:
-    if claim.no_effect is None or claim.interval == "range" or _alike(finite):
-        return None
-    popmean = np.log(claim.no_effect) if log else claim.no_effect
-    test = scipy.stats.ttest_1samp(finite, popmean, alternative=claim.direction)
-    return float(test.pvalue)
-
-
-def judge(
-    claim: Claim, measured: Estimate, control: Estimate
-) -> tuple[Verdict, Verdict, str]:
-    """Verdict of a claim, verdict of its control, and the reason in one sentence.
-
-    A claim is only as good as its control: where the control does as well as the claim,
-    by its verdict, the statistic does not isolate the effect and the verdict is
-    ``inconclusive``. Where a claim compares two places of the paper, the control is a
-    known agreement instead: if the statistic finds that one and excludes the other, it
-    is the paper that is at odds with itself.
-    """
-    verdict, why = _compare(claim, measured)
-    control_verdict, _ = _compare(claim, control)
-    if control.ci_low is None:
-        return "inconclusive", control_verdict, "The control gave too few numbers."
-    if claim.between:
-        if control_verdict != "replicated":
-            why = "The control, a known agreement, was not found to agree."
-            return "inconclusive", control_verdict, why
-        if verdict == "not replicated":
-            one, other = claim.between
-            why = f"{one} and {other} contradict each other. {why}"
-            return "paper inconsistent", control_verdict, why
-    elif verdict in _SHOWN and control_verdict in _SHOWN[_SHOWN.index(verdict) :]:
-        return "inconclusive", control_verdict, "The control shows the effect too."
-    return verdict, control_verdict, why
-
-
-def _compare(claim: Claim, measured: Estimate) -> tuple[Verdict, str]:
-    low, high = measured.ci_low, measured.ci_high
-    if low is None or high is None:
-        return "inconclusive", (
-            f"{measured.n} finite values; at least {FEWEST_SEEDS} are needed."
-        )
-    if claim.band is not None:
-        if claim.band[0] <= low and high <= claim.band[1]:
-            return "replicated", "The interval lies inside the band."
-        if high < claim.band[0] or low > claim.band[1]:
-            return "not replicated", "The interval lies outside the band."
-        return "inconclusive", "The interval crosses the edge of the band."
-    assert claim.threshold is not None
-    assert claim.no_effect is not None
-    threshold, nothing = claim.threshold, claim.no_effect
-    if claim.direction == "less":  # mirror, so that more is always better below
-        low, high, threshold, nothing = -high, -low, -threshold, -nothing
-    if low >= threshold:
-        return "replicated", "The interval clears the threshold."
-    if low > nothing:
-        return (
-            "direction only",
-            "Right sign; the interval does not clear the threshold.",
-        )
-    if high < threshold:
-        return "not replicated", "The interval excludes the threshold."
-    return "inconclusive", "The interval holds both no effect and the threshold."
 
 
 def entry(claim: Claim, file: ClaimsFile, **measured: Any) -> dict[str, Any]:

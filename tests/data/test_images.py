@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from spectral_lib.data.images import (
-    CIFAR10_SCALING,
-    Decode,
-    Images,
-    Scaling,
-    load_digits,
-    load_images,
-)
+from spectral_lib.data.decoding import Decode, Scaling
+from spectral_lib.data.images import CIFAR10_SCALING, Images, load_digits, load_images
 
 
 def test_digits():

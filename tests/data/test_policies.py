@@ -7,7 +7,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch.overrides import TorchFunctionMode
 
 from spectral_lib.data import policies
-from spectral_lib.data.images import Scaling, load_images
+from spectral_lib.data.decoding import Scaling
+from spectral_lib.data.images import load_images
 from spectral_lib.data.policies import (
     OPERATIONS,
     apply_operation,

@@ -3,23 +3,13 @@
 import numpy as np
 import pytest
 import scipy.stats
+from one_claim import claim
 from pydantic import ValidationError
 
-from spectral_lib.report.claims import Claim, estimate, judge, load_claims
+from spectral_lib.report.claims import load_claims
 from spectral_lib.report.statistics import STATISTICS
+from spectral_lib.report.verdicts import estimate, judge
 
-CLAIM = {
-    "id": "a-claim",
-    "source": "Figure 1",
-    "statement": "It grows.",
-    "statistic": "value",
-    "quantity": "x",
-    "direction": "greater",
-    "no_effect": 0.0,
-    "threshold": 1.0,
-    "control": "nothing",
-    "differs": {},
-}
 FILE = """
 chapter: c
 paper: "P 2024"
@@ -36,10 +26,6 @@ claims:
     control: "nothing"
     differs: {{}}
 """
-
-
-def claim(**changes):
-    return Claim.model_validate(CLAIM | changes)
 
 
 def around(mean, half):

@@ -2,28 +2,12 @@
 
 import numpy as np
 import pytest
+from one_claim import claim
 
-from spectral_lib.report.claims import (
-    Claim,
-    ClaimsFile,
-    entry,
-    estimate,
-    judge,
-)
+from spectral_lib.report.claims import ClaimsFile, entry
 from spectral_lib.report.sentences import FIELDS, check_sentence, fill
+from spectral_lib.report.verdicts import estimate, judge
 
-CLAIM = {
-    "id": "a-claim",
-    "source": "Figure 1",
-    "statement": "It grows.",
-    "statistic": "value",
-    "quantity": "x",
-    "direction": "greater",
-    "no_effect": 0.0,
-    "threshold": 1.0,
-    "control": "nothing",
-    "differs": {},
-}
 ROW = {
     "estimate": 0.12345,
     "ci_low": -2e-5,
@@ -31,10 +15,6 @@ ROW = {
     "n": 5,
     "control": {"estimate": 7.0, "ci_low": None, "ci_high": None},
 }
-
-
-def claim(**changes):
-    return Claim.model_validate(CLAIM | changes)
 
 
 def row(values, control=(0.0, 0.0, 0.0), **changes):

@@ -14,7 +14,7 @@ from spectral_lib.data.augmentations import (
     policy_and_crop,
 )
 from spectral_lib.data.dataset import Dataset, compose
-from spectral_lib.data.images import Decode, Scaling
+from spectral_lib.data.decoding import Decode, Scaling
 from spectral_lib.data.label_waves import RadialWave, smooth_labels
 from spectral_lib.data.policies import auto_augment, rand_augment
 from spectral_lib.models.classifiers import builder
