@@ -4,16 +4,19 @@ import asyncio
 import inspect
 import io
 import os
+import re
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from html import escape
+from html import escape, unescape
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 from IPython.core.getipython import get_ipython
 from matplotlib.figure import Figure
+from traitlets import Unicode
 
 Experiment = Callable[..., Iterator[Figure]]
 """A generator function of named settings; each figure it yields replaces the last."""
@@ -90,13 +93,23 @@ def last_figure(run: Experiment, controls: Mapping[str, widgets.ValueWidget]) ->
     return deque(_figures(run, controls), maxlen=1).pop()
 
 
+class Picture(widgets.Image):
+    """A picture that front ends name by its ``tooltip``, as the title of the ``img``.
+
+    Without a description, which the usual picture has not, they fail on a tooltip.
+    """
+
+    description = Unicode("").tag(sync=True)
+
+
 class Panel:
     """An experiment under its controls, with a stop button and a status line.
 
     It starts by itself, runs again after a change, and runs in steps between the
-    messages to the kernel, which is never busy for longer than one step. An interrupt
-    of the kernel does not stop it; its stop button does, between two steps. The cell
-    that makes it has to run in the kernel's event loop, as every cell does.
+    messages to the kernel, which is never busy for longer than one step. Its stop
+    button stops it between two steps, and so does an interrupt of the kernel that
+    arrives during a step and while no cell runs. The cell that makes it has to run in
+    the kernel's event loop, as every cell does.
 
     Attributes
     ----------
@@ -112,7 +125,9 @@ class Panel:
         # arrive while a cell runs; experiments stay in the thread of the cells.
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
-        self._image = widgets.Image(format="png", layout={"max_width": "100%"})
+        self._image = Picture(
+            format="png", tooltip=_words(run), layout={"max_width": "100%"}
+        )
         self._image.layout.visibility = "hidden"  # an empty picture looks broken
         self._status = widgets.HTML()
         self._stop = widgets.Button(description="stop", tooltip="stop this run")
@@ -173,8 +188,9 @@ class Panel:
         try:
             await asyncio.sleep(DEBOUNCE)
             started = time.perf_counter()
-            for figure in _figures(self._run, self._controls):
-                self._image.value = _png(figure)
+            steps = _figures(self._run, self._controls)
+            while (picture := self._step(steps)) is not None:
+                self._image.value = picture
                 self._image.layout.visibility = "visible"
                 say(f"running, {seconds()}")
                 await asyncio.sleep(PAUSE)
@@ -186,6 +202,19 @@ class Panel:
             say(escape(_sentence(error)))
         if self._task is asyncio.current_task():
             self._stop.disabled = True
+
+    def _step(self, steps: Iterator[Figure]) -> bytes | None:
+        """Return the next picture, if there is one; an interrupt ends the run."""
+        # Between cells the kernel ignores interrupts; a cell at work has its own way.
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        if ignored:
+            signal.signal(signal.SIGINT, lambda *_: self._cancel())
+        try:
+            figure = next(steps, None)
+            return None if figure is None else _png(figure)
+        finally:
+            if ignored:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _figures(
@@ -215,6 +244,12 @@ def _figures(
         yield figure
     if nothing:
         raise ValueError(f"{run.__name__} ended without a figure; yield at least one.")
+
+
+def _words(run: Experiment) -> str:
+    """Return an experiment's caption without its markup."""
+    caption = re.sub(r"<[^>]+>", "", inspect.getdoc(run) or "")
+    return " ".join(unescape(caption).split())
 
 
 def _png(figure: Figure) -> bytes:

@@ -23,7 +23,8 @@ from spectral_lib.report import live
 taken = []
 
 def run(level):
-    '''Steps of a run.'''
+    '''<b>Steps</b>
+    of a &amp; run.'''
     if level > 8:
         raise ValueError(f"level is {level}; give 8 at most.")
     if level == 6:
@@ -41,7 +42,7 @@ live_there = live.is_live()
 if live_there:
     panel = live.Panel(run, {"level": control})
     print(control.model_id, panel._stop.model_id, panel._again.model_id,
-          panel._status.model_id)
+          panel._status.model_id, panel._image.model_id)
 """
 
 CHAPTER = """
@@ -124,8 +125,9 @@ def test_an_experiment_without_a_figure_is_refused():
 class Reader:
     """A front end in small: it sends cells and widget messages and keeps what comes."""
 
-    def __init__(self, client, session: Session) -> None:
+    def __init__(self, client, session: Session, interrupt) -> None:
         self.client, self.session = client, session
+        self.interrupt = interrupt
         self.printed = ""
         self.state: dict[str, dict] = {}
         self.shown: dict[str, list[str]] = {}  # values, in order
@@ -145,6 +147,13 @@ class Reader:
             if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
                 assert reply["content"]["status"] == "ok", reply["content"]
                 return time.monotonic() - sent
+
+    async def widgets(self) -> list[str]:
+        """Give the names of a panel's widgets, in the order in which it prints them."""
+        async with asyncio.timeout(20):
+            while len(self.printed.split()) < 5:
+                await asyncio.sleep(0.01)
+        return self.printed.split()
 
     async def subshell(self) -> str:
         """Open a second thread of the kernel for widget messages, as JupyterLab."""
@@ -214,7 +223,7 @@ async def meet(folder, scenario):
     client.start_channels()
     try:
         await client.wait_for_ready(timeout=60)
-        reader = Reader(client, client.session)
+        reader = Reader(client, client.session, manager.interrupt_kernel)
         listening = asyncio.create_task(reader.listen())
         await reader.run(EXPERIMENT)
         try:
@@ -234,9 +243,7 @@ def test_a_reader_changes_and_stops_a_run_while_it_works(
         subshell = await reader.subshell() if threaded else None
         await reader.run(SHOW, {"cellId": "a"})
         await reader.run("assert not taken[20:]")  # the cell waited for no run
-        while len(reader.printed.split()) < 4:
-            await asyncio.sleep(0.01)
-        control, stop, again, status = reader.printed.split()
+        control, stop, again, status, _ = await reader.widgets()
 
         await reader.until(status, "running, ")
         reader.change(control, 7, subshell)
@@ -280,6 +287,39 @@ def test_a_reader_changes_and_stops_a_run_while_it_works(
         reader.change(control, 6, subshell)
         await reader.until(status, "SystemExit: enough")
         await reader.run("assert taken")  # the kernel is still the same
+
+    with plain_environment(monkeypatch):
+        asyncio.run(meet(tmp_path, scenario))
+
+
+def test_an_interrupt_stops_a_run_and_the_kernel_goes_on(tmp_path, monkeypatch):
+    async def scenario(reader: Reader) -> None:
+        await reader.run(SHOW.replace("Slider(2", "Slider(7"), {"cellId": "a"})
+        _, _, again, status, _ = await reader.widgets()
+        for _ in range(2):
+            await reader.until(status, "running, ")
+            waiting = asyncio.create_task(reader.until(status, "stopped after", 5))
+            while not waiting.done():  # one between two steps is ignored
+                await reader.interrupt()
+                await asyncio.sleep(0.1)
+            await waiting
+            await reader.interrupt()  # nothing runs any more
+            await reader.run("assert taken and (7, 139) not in taken")
+            reader.press(again)
+
+    with plain_environment(monkeypatch):
+        asyncio.run(meet(tmp_path, scenario))
+
+
+def test_the_picture_is_named_by_its_caption(tmp_path, monkeypatch):
+    async def scenario(reader: Reader) -> None:
+        await reader.run(SHOW, {"cellId": "a"})
+        *_, image = await reader.widgets()
+        state = reader.state[image]
+        assert state["_view_name"] == "ImageView"
+        assert state["tooltip"] == "Steps of a & run."
+        # A front end asks for its length before it shows a tooltip.
+        assert state["description"] == ""
 
     with plain_environment(monkeypatch):
         asyncio.run(meet(tmp_path, scenario))
