@@ -34,7 +34,8 @@ test: check book  ## style, types, the book, its pages in a browser, all tests, 
 	  -p no:cacheprovider -n 2 --dist loadfile $(NOTEBOOKS)
 
 # For instance: make gpu CHAPTER=derivative_operator DATA_ROOT=/data
-gpu paper: install  ## run CHAPTER at this profile and record its results
+gpu paper: install  ## run CHAPTER=... at this profile and record its results
+	@test -n "$(CHAPTER)" || { echo "name a chapter: make $@ CHAPTER=derivative_operator"; exit 2; }
 	$(BIN)/python -m spectral_lib.book.records $(CHAPTER) $@ \
 	  $(if $(DATA_ROOT),--data-root "$(DATA_ROOT)")
 

@@ -79,26 +79,28 @@ def one_save(work: Work, folder: Path, setting: Setting) -> Iterator[Cost]:
     )
     settings = Checkpoint(folder / "save.pt")
     file = CheckpointFile(Path(settings.path), settings, {})
-    bare = "torch.save alone"
+    bare, bare_load = "torch.save alone", "torch.load alone"
+    torch.save(state, folder / "bare.pt")
     done = by_turns(
         {
             "save": lambda: file.save(state),
             bare: lambda: torch.save(state, folder / "bare.pt"),
             "load": file.load,
+            bare_load: lambda: torch.load(folder / "bare.pt", weights_only=True),
         },
         setting,
     )
     size = file.path.stat().st_size / 1e6
     what = f"of a checkpoint of {size:.1f} MB, {work.name}"
     yield done.row(f"Save {what}", bare, ours="save", per=1e-3, unit="ms")
-    yield done.row(f"Load {what}", bare, ours="load", per=1e-3, unit="ms")
+    yield done.row(f"Load {what}", bare_load, ours="load", per=1e-3, unit="ms")
     save = done.median("save")
     wait = max(settings.seconds, save * (1 / settings.share - 1))
     yield Cost(
-        quantity=f"Largest share of the time for saves, {work.name}",
+        quantity=f"A save of {work.name}",
         unit="s",
         ours=save,
-        against="from save to save",
+        against="shortest time from save to save",
         other=save + wait,
         ratio=(save / (save + wait),) * 3,
         share=True,
@@ -150,9 +152,10 @@ def rows(setting: Setting) -> Iterator[Cost]:
 GROUP = Group(
     "checkpoints",
     "Checkpoints",
-    "A save and a load of a run with Adam's moments against torch.save without hash, "
-    "atomic replacement and waiting for the disk; then the same training with "
-    "checkpoints over training without.",
+    "A save and a load of a run with Adam's moments against PyTorch's own, without "
+    "hash, atomic replacement and waiting for the disk; the time of a save over the "
+    "shortest one between two; then the same training with checkpoints over training "
+    "without.",
     rows,
 )
 

@@ -16,10 +16,10 @@ from spectral_lib.book.costs import Cost
 def rows(setting: Setting) -> Iterator[Cost]:
     """A row for each network and number of replicas."""
     many = (setting.size(16, 2), setting.size(64, 3))
-    wide = convolution(setting, 35, form="direct")
+    wide = convolution(setting, 35)
     works = [
         (perceptron(setting), many),
-        (convolution(setting, 3, form="direct"), many),
+        (convolution(setting, 3), many),
         (wide, many if setting.on_gpu else (setting.size(4, 2),)),  # slow on a CPU
     ]
     for work, counts in works:

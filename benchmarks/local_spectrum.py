@@ -26,6 +26,7 @@ from spectral_lib.probes.local_spectrum import LineSettings, directions, spectru
 
 BATCH = 128
 LINES = LineSettings()
+DRAWS = 30
 
 
 def convnet() -> nn.Module:
@@ -123,7 +124,7 @@ def compare(
         what = f"A reading of R_k at {n} points, {name}"
         yield done.row(what, epoch, ours=str(n), per=1e-3, unit="ms", share=True)
     for n in sizes:
-        spread = statistics.stdev(total(n) for _ in range(8))
+        spread = statistics.stdev(total(n) for _ in range(DRAWS))
         yield Cost(
             quantity=f"Spread of readings of sum R_k at {n} points, {name}",
             unit="",
@@ -144,10 +145,11 @@ def rows(setting: Setting) -> Iterator[Cost]:
 GROUP = Group(
     "local_spectrum",
     "Readings of the local spectrum",
-    "R_k along lines of 128 samples: in portions as the library reads it, against a "
-    "pass for each line or each input; then a reading of so many points over an epoch "
-    "of plain PyTorch training with batches of 128, and how far apart readings at "
-    "other random points are.",
+    "R_k, the share of power at frequency k along short lines through data, of 128 "
+    "samples each: in portions as the library reads it, against a pass for each line "
+    "or each input; a reading of so many points over an epoch of plain PyTorch "
+    "training with batches of 128; and the standard deviation of "
+    f"{DRAWS} readings at other random points, over what training changed.",
     rows,
 )
 

@@ -87,7 +87,7 @@ def work_of(setting: Setting, kind: str) -> works.Work:
     """The networks whose number grows."""
     if kind == "mlp":
         return works.perceptron(setting)
-    return works.convolution(setting, 3, form="direct")
+    return works.convolution(setting, 3)
 
 
 def time_of_replicas(setting: Setting, kind: str, count: int) -> tuple[Timed, float]:

@@ -51,7 +51,7 @@ def cases(setting: Setting) -> Iterator[tuple[works.Work, int, dict[str, dict]]]
         compiled.pop("compiled")
     epochs = setting.size(4, 2)
     yield works.perceptron(setting, epochs=epochs), many, compiled
-    yield works.convolution(setting, form="direct", epochs=epochs), many, compiled
+    yield works.convolution(setting, epochs=epochs), many, compiled
     layout = {"channels_last": True}
     ways = {"channels last": layout, "bf16": {"precision": "bf16"}}
     if setting.on_gpu:

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.measure import Setting
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.data.images import load_digits
-from spectral_lib.models.conv1d import ConvNet1d, ConvSettings, Form, fastest
+from spectral_lib.models.conv1d import ConvNet1d, ConvSettings, fastest
 from spectral_lib.models.mlp import MLP
 from spectral_lib.models.resnet import ResNet, ResNetSettings, resnet18
 from spectral_lib.training.ensemble import initialise
@@ -205,12 +205,11 @@ def convolution(
     kernel: int = 3,
     channels: int = 16,
     *,
-    form: Form | None = None,
     epochs: int = 2,
 ) -> Work:
-    """Three convolutions that learn to differentiate, in a form or the fastest."""
+    """Three convolutions that learn to differentiate, in the fastest form."""
     settings = ConvSettings(kernel, 3, channels)
-    chosen = form or fastest(settings, setting.device)
+    form = fastest(settings, setting.device)
     rows, points, half = setting.size(320, 32), 250, kernel // 2
     g = torch.Generator().manual_seed(0)
     k = torch.randint(1, 8, (rows, 1), generator=g)
@@ -230,7 +229,7 @@ def convolution(
     name = f"1-D CNN, kernel {kernel}, {channels} channels"
     return Work(
         name,
-        lambda: ConvNet1d(settings, chosen),
+        lambda: ConvNet1d(settings, form),
         layers,
         data,
         batch=16,

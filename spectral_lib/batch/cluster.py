@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from spectral_lib.batch.sentences import sentences
 from spectral_lib.batch.sweep import read_yaml
 
 Count = Annotated[int, Field(ge=1)]
+
+SUBMIT = {"slurm": "sbatch", "pbs": "qsub", "sge": "qsub"}
+"""The command that submits a job, by batch system."""
 
 
 class ClusterFile(BaseModel):
@@ -111,7 +115,18 @@ def started(file: ClusterFile) -> Iterator[Any]:
     """A Dask cluster with its scheduler here; its jobs are cancelled after the block.
 
     Jobs are submitted while points wait, and end when none do.
+
+    Raises
+    ------
+    SweepError
+        If jobs cannot be submitted from here.
     """
+    command = SUBMIT[file.scheduler]
+    if shutil.which(command) is None:
+        raise SweepError(
+            f"scheduler is {file.scheduler}, but there is no command {command!r} here; "
+            "start the sweep where jobs are submitted, or leave out the cluster file"
+        )
     with _cluster_class(file)(**_job_settings(file)) as cluster:
         cluster.adapt(minimum_jobs=1, maximum_jobs=file.jobs)
         yield cluster

@@ -62,9 +62,11 @@ class Failure:
     def describe(self, docname: str) -> str:
         """Return a message that names the chapter, the cell and its first lines."""
         where = f"cell {self.cell}" if self.cell else "outside of its cells"
+        head = f"chapter {docname} failed, {where}: {self.error}"
+        if self.traceback.strip() == self.error:
+            return head  # an error in words for the user, whom no code would help
         lines = [line for line in self.source.splitlines() if line.strip()]
         shown = [f"    {line}" for line in lines[:3]] + ["    ..."] * (len(lines) > 3)
-        head = f"chapter {docname} failed, {where}: {self.error}"
         return "\n".join([head, *shown, *([self.traceback] if self.traceback else [])])
 
 

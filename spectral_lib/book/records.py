@@ -27,6 +27,7 @@ from spectral_lib.book.execution import Chapter, execute_chapters
 from spectral_lib.book.files import write_atomic
 from spectral_lib.book.ledger import claims_of
 from spectral_lib.book.parameters import MACHINE, defaults
+from spectral_lib.data.sources import SOURCES, find_files
 from spectral_lib.report.claims import load_claims
 
 Record = dict[str, Any]
@@ -60,13 +61,11 @@ def record(
     Raises
     ------
     ValueError
-        If a name is unknown, or files differ from the commit that the record would
-        name.
+        If a name is unknown, images are not there, or files differ from the commit that
+        the record would name.
     RuntimeError
         If the chapter fails, or files change while it runs; nothing is recorded then.
     """
-    import torch
-
     machine = dict(machine or {})
     strange = sorted(set(machine) - set(MACHINE))
     if strange:
@@ -75,12 +74,19 @@ def record(
             f"Only {' and '.join(MACHINE)} may differ."
         )
     given = {**_profile(root, chapter, profile), **machine}
+    usual = defaults(root / "book" / f"{chapter}.ipynb")
+    _check_data({**usual, **given})
     commit = _clean_commit(root)
     work = root / "book" / "_build" / "records" / profile
     work.mkdir(parents=True, exist_ok=True)
     checkpoints = {"SPECTRAL_CHECKPOINTS": str(work / f"{chapter}.checkpoints")}
     notebook = load_notebook_node(str(root / "book" / f"{chapter}.ipynb"))
     file = work / f"{chapter}.ipynb"
+    print(
+        f"Running {chapter} with params/{profile}/{chapter}.yaml; its notebook and "
+        f"checkpoints are kept in {work}.",
+        flush=True,
+    )
     nbformat.write(parameterize_notebook(notebook, given), file)
     (run,) = execute_chapters(
         [Chapter(chapter, file, root / "book")],
@@ -99,6 +105,8 @@ def record(
             f"the repository moved on from {commit} during the run; run it again: the "
             "trainings whose code is the same are taken from their checkpoints."
         )
+    import torch
+
     made = {
         "commit": commit,
         "date": datetime.now(UTC).date().isoformat(),
@@ -107,7 +115,6 @@ def record(
         "torch": torch.__version__,
         "seconds": round(run.seconds),
     }
-    usual = defaults(root / "book" / f"{chapter}.ipynb")
     parameters = {k: v for k, v in {**usual, **given}.items() if k not in MACHINE}
     path = root / "results" / profile / f"{chapter}.json"
     content = {
@@ -211,6 +218,13 @@ def _profile(root: Path, chapter: str, profile: str) -> dict[str, Any]:
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
         raise ValueError(f"there is no {path}; known chapters: {', '.join(known)}.")
     return yaml.safe_load(path.read_text()) or {}
+
+
+def _check_data(parameters: Mapping[str, Any]) -> None:
+    """Raise a ValueError if the images are not there, before a kernel starts."""
+    name = parameters.get("data", "digits")
+    if name in SOURCES:
+        find_files(name, "train", parameters.get("data_root", ""))
 
 
 def _clean_commit(root: Path) -> str:

@@ -21,6 +21,14 @@ HUB = "hub"
 """The data root that stands for the Hugging Face hub."""
 
 
+class DataError(ValueError):
+    """Data cannot be had, or are not what they should be."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the sentence alone in Jupyter; the traceback would bury it."""
+        return [f"DataError: {self}"]
+
+
 @dataclass(frozen=True)
 class Source:
     """What the files of one image set hold.
@@ -119,9 +127,10 @@ def find_files(name: str, split: str, root: str = "") -> list[Path]:
     if root == HUB:
         return [_from_hub(name, split)]
     folder = Path(root or "<data_root>", name).expanduser()
+    folder = folder.absolute() if root else folder
     paths = sorted(folder.glob(f"{split}-*.parquet")) if root else []
     if not paths:
-        raise ValueError(
+        raise DataError(
             f"there is no {folder}/{split}-*.parquet; set data_root (or the "
             "environment variable SPECTRAL_DATA) to the folder that holds it, or to "
             f"'{HUB}' to download {SOURCES[name].repository} from the Hugging Face "
@@ -133,7 +142,7 @@ def find_files(name: str, split: str, root: str = "") -> list[Path]:
         wanted = _read_sums(sums)
         for path in paths:
             if path.name not in wanted:
-                raise ValueError(f"{sums} does not list {path}; add its checksum.")
+                raise DataError(f"{sums} does not list {path}; add its checksum.")
             _check_sum(path, wanted[path.name], "replace the file by a whole copy")
     return paths
 
@@ -150,7 +159,7 @@ def read_file(path: Path, source: Source) -> tuple[list[bytes], Tensor]:
         import pyarrow as pa
         import pyarrow.parquet as parquet
     except ImportError:
-        raise ValueError(
+        raise DataError(
             f"{path} needs the package pyarrow; install it, or use the data 'digits'."
         ) from None
     columns = [source.image, source.label]
@@ -165,27 +174,27 @@ def read_file(path: Path, source: Source) -> tuple[list[bytes], Tensor]:
                 page_checksum_verification=True,
             )
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(
+        raise DataError(
             f"{path} is not a whole parquet file ({error}); replace it."
         ) from error
     if missing:
-        raise ValueError(
+        raise DataError(
             f"{path} has no column {missing[0]!r}, only {schema.names}; give files in "
             f"the schema of {source.repository}."
         )
     images, labels = schema.field(source.image).type, schema.field(source.label).type
     if not (pa.types.is_struct(images) and images.get_field_index("bytes") >= 0):
-        raise ValueError(
+        raise DataError(
             f"{path}, column {source.image!r}: is {images}; give encoded images as a "
             "structure with the field 'bytes'."
         )
     if not pa.types.is_integer(labels):
-        raise ValueError(
+        raise DataError(
             f"{path}, column {source.label!r}: is {labels}; give integer labels."
         )
     encoded = [cell and cell["bytes"] for cell in table[source.image].to_pylist()]
     if None in encoded:
-        raise ValueError(
+        raise DataError(
             f"{path}, column {source.image!r}, row {encoded.index(None)}: there is no "
             "image; give its bytes."
         )
@@ -193,7 +202,7 @@ def read_file(path: Path, source: Source) -> tuple[list[bytes], Tensor]:
     values = table[source.label].to_pylist()
     wrong = [label for label in values if label not in allowed]
     if wrong:
-        raise ValueError(
+        raise DataError(
             f"{path}, column {source.label!r}: a label is {wrong[0]}; give 0 to "
             f"{source.classes - 1}."
         )
@@ -206,7 +215,7 @@ def _from_hub(name: str, split: str) -> Path:
     try:
         from huggingface_hub import hf_hub_download
     except ImportError:
-        raise ValueError(
+        raise DataError(
             f"{name} from the hub needs the package huggingface_hub; install it, or "
             "set data_root to a folder that holds the files, or use the data 'digits'."
         ) from None
@@ -220,12 +229,12 @@ def _from_hub(name: str, split: str) -> Path:
             )
         )
     except Exception as error:  # its errors, and those of the network, share no class
-        raise ValueError(
+        raise DataError(
             f"{file} of {source.repository} did not come from the Hugging Face hub "
             f"({type(error).__name__}: {error}); connect to the network once and load "
             "it again, or set data_root (or the environment variable SPECTRAL_DATA) to "
             f"a folder that holds {name}/{split}-*.parquet, or use the data 'digits'."
-        ) from error
+        ) from None
     # The cache names the content of a large file by its sha256, as the hub states it.
     blob = path.resolve().name
     stated = blob if re.fullmatch("[0-9a-f]{64}", blob) else None
@@ -240,7 +249,7 @@ def _check_numbers(paths: list[Path]) -> None:
     numbered = [re.search(r"-(\d+)-of-(\d+)\.parquet$", path.name) for path in paths]
     found = [(int(m[1]), int(m[2])) for m in numbered if m]
     if found and found != [(n, len(paths)) for n in range(len(paths))]:
-        raise ValueError(
+        raise DataError(
             f"{paths[0].parent} holds {', '.join(p.name for p in paths)}; give all "
             f"the {found[0][1]} files of one set and no other."
         )
@@ -252,7 +261,7 @@ def _read_sums(sums: Path) -> dict[str, str]:
     for line in sums.read_text().splitlines():
         match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
         if match is None:
-            raise ValueError(
+            raise DataError(
                 f"{sums}: {line!r} is not a checksum and a file name; write it with "
                 "sha256sum."
             )
@@ -264,7 +273,7 @@ def _check_sum(path: Path, wanted: str, remedy: str) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != wanted:
-        raise ValueError(
+        raise DataError(
             f"{path} has the sha256 checksum {found} instead of {wanted}: it is cut "
             f"off or altered; {remedy}."
         )

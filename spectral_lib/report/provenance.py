@@ -12,6 +12,9 @@ import yaml
 
 from spectral_lib.training.devices import device_name
 
+CODE = (":/book", ":/params", ":/spectral_lib")
+"""What results depend on, from the top of the repository."""
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -66,7 +69,7 @@ def _command(chapter: str, changed: Mapping[str, Any]) -> str:
 
 
 def _commit() -> str:
-    """Short hash of the repository's commit, with + where files differ from it."""
+    """Short hash of the repository's commit, with + where its code was changed."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(
@@ -78,7 +81,7 @@ def _commit() -> str:
 
     try:
         return git("rev-parse", "--short", "HEAD") + (
-            "+" if git("status", "--porcelain") else ""
+            "+" if git("status", "--porcelain", "--", *CODE) else ""
         )
     except (OSError, subprocess.CalledProcessError):
         return "not under version control"

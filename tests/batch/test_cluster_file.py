@@ -9,7 +9,7 @@ import pytest
 from tiny import command, whole, write_notebook, write_sweep, write_tiny
 
 from spectral_lib.batch.cli import main
-from spectral_lib.batch.cluster import job_script, load_cluster
+from spectral_lib.batch.cluster import job_script, load_cluster, started
 from spectral_lib.batch.engines import plan_local
 from spectral_lib.batch.errors import SweepError
 
@@ -33,6 +33,15 @@ SLURM = {
 def script(tmp_path, **content):
     path = write_sweep(tmp_path / "cluster.yaml", {**SLURM, **content})
     return job_script(load_cluster(path), "tcp://10.0.0.1:8786").splitlines()
+
+
+def test_a_batch_system_that_is_not_here_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for scheduler, wanted in (("slurm", "'sbatch'"), ("pbs", "'qsub'")):
+        content = {**SLURM, "scheduler": scheduler, "account": None}
+        path = write_sweep(tmp_path / "cluster.yaml", content)
+        with pytest.raises(SweepError, match=f"no command {wanted} here"):
+            started(load_cluster(path)).__enter__()
 
 
 def test_slurm(tmp_path):

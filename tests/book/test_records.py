@@ -122,6 +122,14 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
     assert len(differences(one, repository)) == 2
 
 
+def test_images_are_looked_for_before_anything_runs(repository, monkeypatch):
+    monkeypatch.setattr(records, "execute_chapters", None)
+    monkeypatch.delenv("SPECTRAL_DATA", raising=False)
+    edit(repository / "params" / "gpu" / "tiny.yaml", "size: 4", "data: cifar10")
+    with pytest.raises(ValueError, match=r"there is no .*none/cifar10/train-"):
+        records.record(repository, "tiny", "gpu", {"data_root": "none"})
+
+
 def test_a_run_whose_files_change_meanwhile_is_not_recorded(repository, monkeypatch):
     commits = iter(["one", "two"])
     monkeypatch.setattr(records, "_clean_commit", lambda root: next(commits))

@@ -1,10 +1,12 @@
 """The provenance line, and a command that shells and papermill read back."""
 
 import shlex
+import subprocess
 
 import torch
 import yaml
 
+from spectral_lib.report import provenance as module
 from spectral_lib.report.provenance import provenance
 
 
@@ -24,3 +26,24 @@ def test_command_without_changes_has_no_parameters():
     came = provenance("a_chapter", "quick", [1, 5], torch.device("cpu"), {})
     assert "-y" not in shlex.split(came.command)
     assert "seeds 1, 5" in came.line()
+
+
+def test_only_what_results_depend_on_marks_a_commit(tmp_path, monkeypatch):
+    def git(*words):
+        who = ["-c", "user.name=n", "-c", "user.email=e@x"]
+        subprocess.run(["git", "-C", str(tmp_path), *who, *words], check=True)
+
+    file = tmp_path / "spectral_lib" / "report" / "provenance.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "start")
+    monkeypatch.setattr(module, "__file__", str(file))
+    plain = module._commit()
+    assert len(plain) >= 7
+    (tmp_path / "out.ipynb").write_text("a run's notebook")
+    assert module._commit() == plain
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params" / "a.yaml").write_text("")
+    assert module._commit() == plain + "+"
