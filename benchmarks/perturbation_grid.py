@@ -1,9 +1,8 @@
 """Time a grid of perturbed runs: as one ensemble, and as separate plain PyTorch runs.
 
-The grid of Sun et al. 2022, table 1: six factors k times six seeds. *Ours* is the
-book's way (all replicas stacked where the network has no batch norm, one after another
-through the same loop where it has); *plain* trains one `nn.Module` after another with
-a perturbed SGD written parameter by parameter. Same networks, data, batches and steps;
+The grid of Sun et al. 2022, table 1: six factors k times six seeds. *Ours* trains all
+replicas as one stacked ensemble; *plain* trains one `nn.Module` after another with a
+perturbed SGD written parameter by parameter. Same networks, data, batches and steps;
 the final accuracies, averaged over runs, are compared.
 
     python -m benchmarks.perturbation_grid --rounds 5
@@ -34,12 +33,11 @@ def ensemble(
     images: Images,
     runs: tuple[tuple[int, ...], tuple[int, ...]],
     epochs: int,
-    stacked: bool,
 ) -> Tensor:
     """Train the grid in the book's way; final accuracies."""
     seeds, factors = runs
     device = images.train.inputs.device
-    start = initialise(build, seeds, device=device, stacked=stacked)
+    start = initialise(build, seeds, device=device)
     how = OptimizerSettings("sgd", RATE, MOMENTUM, factor=factors)
     settings = TrainSettings(epochs, BATCH, how, cross_entropy)
     probe = Probe(accuracy_on(images.test), frozenset({epochs}))
@@ -94,12 +92,12 @@ def rows(setting: Setting) -> Iterator[Cost]:
     images = load_digits().to(setting.device)
     epochs, small = setting.size(3, 1), ResNetSettings(1, (8, 16, 32), 1)
     works = {
-        "MLP 64-64-64-64-10": (lambda: MLP([64, 64, 64, 64, 10]), images.flat(), True),
-        "ResNet8, 8 to 32 channels": (lambda: ResNet(small), images, False),
+        "MLP 64-64-64-64-10": (lambda: MLP([64, 64, 64, 64, 10]), images.flat()),
+        "ResNet8, 8 to 32 channels": (lambda: ResNet(small), images),
     }
-    for name, (build, data, stacked) in works.items():
+    for name, (build, data) in works.items():
         ways = {
-            "ours": lambda b=build, d=data, k=stacked: ensemble(b, d, runs, epochs, k),
+            "ours": lambda b=build, d=data: ensemble(b, d, runs, epochs),
             "plain runs": lambda b=build, d=data: plain(b, d, runs, epochs),
         }
         done = by_turns(ways, setting)
