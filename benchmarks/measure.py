@@ -200,9 +200,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     made.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     made.add_argument("--rounds", type=int, default=5, help="5 if not given")
     made.add_argument("--json", type=Path, metavar="FILE", help="add the rows to FILE")
-    made.add_argument(
-        "--tiny", action="store_true", help="numbers mean nothing"
-    )
+    made.add_argument("--tiny", action="store_true", help="numbers mean nothing")
     return made
 
 
