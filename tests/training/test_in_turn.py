@@ -8,7 +8,7 @@ from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.conv1d import ConvNet1d, ConvSettings
 from spectral_lib.models.mlp import MLP
 from spectral_lib.models.resnet import ResNet, ResNetSettings
-from spectral_lib.training.ensemble import initialise
+from spectral_lib.training.ensemble import LARGE, initialise
 from spectral_lib.training.loop import Probe, TrainSettings, train
 from spectral_lib.training.losses import cross_entropy, mse
 from spectral_lib.training.optimizers import OptimizerSettings
@@ -92,6 +92,19 @@ def test_only_convolutions_on_a_cpu_and_single_replicas_go_in_turn():
     assert many(conv("direct")).in_turn
     assert many(resnet).in_turn
     assert not many(conv("direct"), device="meta").in_turn
+
+
+def test_large_networks_train_apart_on_a_cpu_unless_it_is_said():
+    def stacked(width, **how):
+        return initialise(lambda: MLP([width, 256, 9]), SEEDS, **how).stacked
+
+    fits = (LARGE - 9) // 256 - 10  # inputs, so that weights and biases are LARGE
+    assert (fits + 1 + 9) * 256 + 9 <= LARGE < (fits + 2 + 9) * 256 + 9
+    assert stacked(fits)
+    assert not stacked(fits + 1)
+    assert stacked(fits + 1, stacked=True)
+    assert not stacked(fits, stacked=False)
+    assert stacked(fits + 1, device="meta")
 
 
 def test_what_a_replica_keeps_for_its_gradient_is_given_back_before_the_next():
