@@ -82,18 +82,26 @@ class Chapter:
         self._enter_without_numbers(claim_id, "inconclusive", why)
 
     def show(
-        self, figure: Figure | Widget, caption: str, runs: Iterable[Run] = ()
+        self,
+        figure: Figure | Widget,
+        caption: str,
+        runs: Iterable[Run] = (),
+        seeds: Sequence[int] | None = None,
     ) -> None:
         """Show a figure or player, numbered, and where it comes from; close it.
 
         The number stands before the caption, which can be linked to as ``figure-3``.
+        The line below it names ``seeds``: if not given those of the runs, and the
+        chapter's where no run tells them.
         """
+        runs = list(runs)
         self.figures += 1
         display(figure)
         if isinstance(figure, Figure):
             plt.close(figure)
         seconds = sum(run.seconds for run in runs)
-        line = escape(self.provenance.line(seconds or None))
+        named = _seeds(runs) if seeds is None else seeds
+        line = escape(self.provenance.line(seconds or None, named))
         command = escape(self.provenance.command)
         display(
             HTML(
@@ -109,25 +117,26 @@ class Chapter:
         """Show a small experiment that runs again as its controls change.
 
         ``run(**values)`` yields figures, the last one to stay; between two of them it
-        can be stopped. Its docstring is their caption. ``controls`` are widgets by the
-        names of its arguments. Where nobody can move them, the last figure is shown.
-        Shown again, as when its cell is run again, it takes its former place.
+        can be stopped. Its docstring is their caption, after "Try it."; the line below
+        names no seeds, as the experiment chooses its own. ``controls`` are widgets by
+        the names of its arguments. Where nobody can move them, the last figure is
+        shown. Shown again, as when its cell is run again, it takes its former place.
 
         Raises
         ------
         ValueError
             If it has no docstring, yields nothing or takes other arguments.
         """
-        caption = live.check(run, controls)
+        caption = f"<b>Try it.</b> {live.check(run, controls)}"
         if live.is_live():
             former = self.panels.pop(run.__name__, None)
             if former is not None:
                 former.close()
             panel = self.panels[run.__name__] = live.Panel(run, controls)
-            self.show(panel.box, caption)
+            self.show(panel.box, caption, seeds=())
             return
         self.say(live.invitation(self.provenance.chapter, controls))
-        self.show(live.last_figure(run, controls), caption)
+        self.show(live.last_figure(run, controls), caption, seeds=())
 
     def say(self, sentence: str) -> None:
         """Show a sentence with numbers of this run, as Markdown."""
@@ -199,6 +208,14 @@ class Chapter:
         if missing:
             raise ValueError(f"Claims never judged: {', '.join(missing)}.")
         return [self.rows[c.id] for c in self.claims.claims]
+
+
+def _seeds(runs: Sequence[Run]) -> list[int] | None:
+    """All seeds of some runs, rising; None if one of them no longer knows its own."""
+    ensembles = [run.ensemble for run in runs]
+    if not ensembles or any(ensemble is None for ensemble in ensembles):
+        return None
+    return sorted({seed for ensemble in ensembles for seed in ensemble.seeds})
 
 
 def _profile(name: str, profile: str) -> dict[str, Any]:

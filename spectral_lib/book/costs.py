@@ -21,6 +21,8 @@ COLUMNS = ("What", "Ours", "Compared with", "Ratio", "Same result", "Once")
 """Titles of the cells that `Cost.cells` returns."""
 
 _NOTHING = "–"
+_COUNTED = {"cores": "core", "threads": "thread", "rounds": "round"}
+_PEERS = ("Lightning",)
 
 
 class _Strict(BaseModel):
@@ -97,9 +99,17 @@ class CostGroup(_Strict):
     rows: list[Cost]
 
     def origin(self) -> str:
-        """One sentence: where the numbers come from."""
-        told = ", ".join(f"{name} {value}" for name, value in self.made.items())
-        return f"Measured on: {told}."
+        """One sentence: where the numbers come from.
+
+        The version of a peer is told only where a row is compared with it.
+        """
+        told = []
+        for name, value in self.made.items():
+            if name in _COUNTED:
+                told.append(f"{value} {_COUNTED[name] if value == 1 else name}")
+            elif name not in _PEERS or any(name in row.against for row in self.rows):
+                told.append(f"{name} {value}")
+        return f"Measured on: {', '.join(told)}."
 
 
 class Costs(_Strict):
@@ -187,8 +197,9 @@ class CostsDirective(SphinxDirective):
 
 
 def _group(group: CostGroup) -> list[nodes.Node]:
-    """A group's table between what it shows and where it comes from."""
+    """A group's title, what it shows, its table and where that comes from."""
     return [
+        nodes.rubric("", group.title),
         nodes.paragraph("", group.about),
         _table(group),
         nodes.paragraph("", group.origin(), classes=["costs-origin"]),
@@ -205,9 +216,7 @@ def _table(group: CostGroup) -> nodes.table:
     inner += [nodes.colspec(colwidth=1) for _ in filled]
     body = nodes.tbody("", *[_row([line[i] for i in filled]) for line in lines])
     inner += [nodes.thead("", _row([COLUMNS[i] for i in filled])), body]
-    return nodes.table(
-        "", nodes.title("", group.title), inner, classes=["colwidths-auto"]
-    )
+    return nodes.table("", inner, classes=["colwidths-auto"])
 
 
 def _row(cells: Sequence[str]) -> nodes.row:

@@ -11,9 +11,15 @@ from pathlib import Path
 from docutils import nodes
 
 from spectral_lib.book.ledger import VERDICTS, Claim, Ledger
-from spectral_lib.book.ledger_page import ClaimsDirective, failures
+from spectral_lib.book.ledger_page import (
+    ClaimsDirective,
+    count_line,
+    failures,
+    folded,
+    whose,
+)
 from spectral_lib.report.claims import ClaimsFile, load_claims
-from spectral_lib.report.tables import SIGNS, interval
+from spectral_lib.report.tables import SIGNS, interval, needed
 
 FAILED = ("paper inconsistent", "not replicated")
 """Verdicts that are always told; the others unfold."""
@@ -41,7 +47,7 @@ class VerdictsDirective(ClaimsDirective):
         for page, group in groupby(ledger.claims, key=lambda claim: claim["page"]):
             claims = sorted(group, key=lambda claim: VERDICTS.index(claim["verdict"]))
             counts = nodes.inline(
-                "", Ledger(tuple(claims)).count_line(), classes=["ledger-note"]
+                "", count_line(Ledger(tuple(claims))), classes=["ledger-note"]
             )
             box += nodes.paragraph(
                 "", "", self.chapter_link(page), counts, classes=["verdicts-chapter"]
@@ -55,7 +61,8 @@ class VerdictsDirective(ClaimsDirective):
     def _legend(self, ledger: Ledger) -> nodes.bullet_list:
         """Return what the squares mean, and how many of each there are."""
         counts = Counter(claim["verdict"] for claim in ledger.claims)
-        lines = [[nodes.strong("", f"{len(ledger.claims)} claims")]]
+        total = nodes.strong("", f"{len(ledger.claims)} claims")
+        lines = [[total, nodes.Text(f", {whose(ledger)}")]]
         lines += [
             [_sign(name), nodes.Text(f"{counts[name]} {name}")]
             for name in VERDICTS
@@ -107,12 +114,7 @@ class SurprisesDirective(ClaimsDirective):
         """Return a list that unfolds, if there is anything to list."""
         if not claims:
             return []
-        title = f"<summary>{what}: {len(claims)}</summary>"
-        return [
-            nodes.raw("", f"<details>{title}", format="html"),
-            *self._list(claims),
-            nodes.raw("", "</details>", format="html"),
-        ]
+        return folded(f"{what}: {len(claims)}", self._list(claims))
 
     def _list(self, claims: Sequence[Claim]) -> list[nodes.Node]:
         """Return the claims' sentences under their chapters."""
@@ -133,7 +135,7 @@ class SurprisesDirective(ClaimsDirective):
         """Return one claim: what was seen, and a link to it by the paper's place."""
         text = str(claim.get("otherwise") or plain_sentence(claim))
         sentence, messages = self.state.inline_text(text, self.lineno)
-        origin = "ours; " if claim.get("origin") == "book" else ""
+        origin = "this book's own; " if claim.get("origin") == "book" else ""
         link = self.link(claim, claim["id"], str(claim.get("source") or claim["id"]))
         content = [*sentence, nodes.Text(f" ({origin}"), link, nodes.Text(")")]
         sign = _sign(claim["verdict"])
@@ -141,16 +143,20 @@ class SurprisesDirective(ClaimsDirective):
 
 
 class ChaptersDirective(ClaimsDirective):
-    """List the chapters in the book's order, with their papers and questions."""
+    """List the chapters in order: paper, question, number of claims."""
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
-        titles = ("Chapter", "Paper", "Question")
+        titles = ("Chapter", "Paper", "Question", "Claims")
+        ledger = self.ledger()
         body = nodes.tbody()
         for docname in self.env.spectral_chapters:  # type: ignore[attr-defined]
             head = self._head(docname)
             paper, question = self._paper(head), head.question if head else ""
-            cells = [[self.chapter_link(docname)], paper, [nodes.Text(question)]]
+            claims = ledger.of_chapter(docname)
+            count = f"{len(claims.claims)}, {whose(claims)}" if claims.claims else "–"
+            texts = [[nodes.Text(question)], [nodes.Text(count)]]
+            cells = [[self.chapter_link(docname)], paper, *texts]
             body += nodes.row("", *map(_cell, cells))
         group = nodes.tgroup("", cols=len(titles))
         group += [nodes.colspec(colwidth=1) for _ in titles]
@@ -193,8 +199,8 @@ def plain_sentence(claim: Claim) -> str:
     statement, why = claim["statement"].rstrip("."), claim.get("why", "")
     if claim.get("estimate") is None:
         return f"{statement}: no number was reached. {why}".rstrip()
-    needed = claim.get("threshold")
-    asked = f", where {needed} was needed" if needed else ""
+    bar = claim.get("threshold")
+    asked = f", where {needed(bar)} was needed" if bar else ""
     because = why if claim["verdict"] == "inconclusive" else ""
     return f"{statement}: measured {interval(claim)}{asked}. {because}".rstrip()
 

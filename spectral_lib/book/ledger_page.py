@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -11,10 +12,11 @@ from sphinx.addnodes import pending_xref
 from sphinx.util.docutils import SphinxDirective
 
 from spectral_lib.book.ledger import Claim, Ledger
-from spectral_lib.report.tables import SIGNS, interval, number
+from spectral_lib.report.tables import SIGNS, control_found, interval, needed, number
 
 _NOTHING = "–"
 _NOTE = ["ledger-note"]
+_EXPLAINED = ("inconclusive", "not comparable", "paper inconsistent")
 
 
 class ClaimsDirective(SphinxDirective):
@@ -56,7 +58,7 @@ class LedgerDirective(ClaimsDirective):
     option_spec: ClassVar = {"chapter": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
-        """Return the count line and the table."""
+        """Return the count line, and a table for each chapter that unfolds."""
         ledger = self.ledger()
         name = self.options.get("chapter")
         if name is not None:
@@ -65,10 +67,15 @@ class LedgerDirective(ClaimsDirective):
                 raise self.error(f"the book has no chapter named {name!r}")
             ledger = ledger.of_chapter(name)
         box = nodes.container(classes=["ledger"])
-        box += nodes.paragraph("", ledger.count_line() + ".", classes=["ledger-count"])
+        box += nodes.paragraph("", count_line(ledger) + ".", classes=["ledger-count"])
         box += failures(ledger)
-        if ledger.claims:
-            box += self._table(ledger)
+        for page, group in groupby(ledger.claims, key=lambda claim: claim["page"]):
+            claims = tuple(group)
+            title = self.chapter_link(page)
+            box += nodes.paragraph("", "", title, classes=["ledger-chapter"])
+            table = [self._table(claims)]
+            counts = count_line(Ledger(claims))
+            box += table if name is not None else folded(counts, table)
         return [box]
 
     def _columns(self) -> tuple[str, ...]:
@@ -80,19 +87,11 @@ class LedgerDirective(ClaimsDirective):
         """Return the claims of recorded runs."""
         return self.env.spectral_records  # type: ignore[attr-defined]
 
-    def _table(self, ledger: Ledger) -> nodes.table:
-        """Return the table, with a row that links to the chapter before its claims."""
+    def _table(self, claims: Sequence[Claim]) -> nodes.table:
+        """Return the table of a chapter's claims."""
         columns = self._columns()
         head = nodes.row("", *[_cell([nodes.Text(title)]) for title in columns])
-        body = nodes.tbody()
-        page = None
-        for claim in ledger.claims:
-            if claim["page"] != page:
-                page = claim["page"]
-                title = _cell([self.chapter_link(page)])
-                title["morecols"] = len(columns) - 1
-                body += nodes.row("", title, classes=["ledger-chapter"])
-            body += self._row(claim)
+        body = nodes.tbody("", *map(self._row, claims))
         group = nodes.tgroup("", cols=len(columns))
         group += [nodes.colspec(colwidth=1) for _ in columns]
         group += [nodes.thead("", head), body]
@@ -104,12 +103,12 @@ class LedgerDirective(ClaimsDirective):
         # A statement may hold MyST: mathematics, emphasis, code.
         statement, messages = self.state.inline_text(claim["statement"], self.lineno)
         cells = [
-            [_chip(claim["verdict"]), *_small(_run(claim))],
-            [*statement, nodes.inline("", "", *self._links(claim), classes=_NOTE)],
+            [_chip(claim["verdict"]), *_small(_run(claim)), *_reasons(claim)],
+            [*statement, nodes.Text(" "), self._links(claim)],
             [nodes.Text(interval(claim)), *_small(_sample(claim))],
             *self._large_run(claim),
-            [nodes.Text(str(claim.get("threshold") or _NOTHING))],
-            _control(claim.get("control")),
+            [nodes.Text(_bar(claim))],
+            _control(claim),
         ]
         row = nodes.row("", classes=["ledger-claim"], ids=[])
         for title, content in zip(self._columns(), cells, strict=True):
@@ -128,16 +127,47 @@ class LedgerDirective(ClaimsDirective):
         size = f"{interval(row)}, n = {number(row.get('n'))}"
         return [[_chip(row["verdict"]), *_small(size), *_small(_run(row))]]
 
-    def _links(self, claim: Claim) -> Iterator[nodes.Node]:
-        """Yield links: to the claim, by its place in the paper; to figure and code."""
-        yield self.link(claim, claim["id"], str(claim.get("source") or claim["id"]))
+    def _links(self, claim: Claim) -> nodes.inline:
+        """Return links: to the claim, by its place in the paper; to figure and code."""
+        place = str(claim.get("source") or claim["id"])
+        shown = [self.link(claim, claim["id"], place)]
+        if claim.get("origin") == "book":
+            shown += [nodes.Text(" · this book's own claim")]
         if claim["figure"] is not None:
-            yield nodes.Text(" · ")
             figure = claim["figure"]
-            yield self.link(claim, f"figure-{figure}", f"figure {figure} here")
+            link = self.link(claim, f"figure-{figure}", f"figure {figure} here")
+            shown += [nodes.Text(" · "), link]
         if claim["code"] is not None:
-            yield nodes.Text(" · ")
-            yield self.link(claim, claim["code"], "code")
+            shown += [nodes.Text(" · "), self.link(claim, claim["code"], "code")]
+        return nodes.inline("", "", *shown, classes=_NOTE)
+
+
+def count_line(ledger: Ledger) -> str:
+    """Return how many claims there are, whose they are, and their verdicts."""
+    count, colon, verdicts = ledger.count_line().partition(":")
+    return f"{count}, {whose(ledger)}{colon}{verdicts}" if ledger.claims else count
+
+
+def whose(ledger: Ledger) -> str:
+    """Return how many claims are not the book's own, as `5 of them the paper's`."""
+    total = len(ledger.claims)
+    theirs = sum(claim.get("origin") != "book" for claim in ledger.claims)
+    several = len({claim["page"] for claim in ledger.claims}) > 1
+    if not theirs:
+        return "the book's own"
+    paper = "the papers'" if several else "the paper's"
+    return paper if theirs == total else f"{theirs} of them {paper}"
+
+
+def folded(summary: str, content: Sequence[nodes.Node]) -> list[nodes.Node]:
+    """Return what unfolds under a line; on paper it is unfolded."""
+    return [
+        nodes.raw("", '<details class="folded"><summary>', format="html"),
+        nodes.inline("", summary),
+        nodes.raw("", "</summary>", format="html"),
+        *content,
+        nodes.raw("", "</details>", format="html"),
+    ]
 
 
 def failures(ledger: Ledger) -> list[nodes.Node]:
@@ -150,15 +180,33 @@ def failures(ledger: Ledger) -> list[nodes.Node]:
 
 def _sample(claim: Claim) -> str:
     """Return the statistic and the number of values behind an estimate."""
-    size = "" if claim.get("n") is None else f"n = {number(claim['n'])}"
-    return ", ".join(part for part in (claim.get("statistic"), size) if part)
+    statistic = str(claim.get("statistic") or "").replace("_", " ")
+    size = "" if claim.get("n") is None else f"n\u00a0=\u00a0{number(claim['n'])}"
+    return ", ".join(part for part in (statistic, size) if part)
 
 
-def _control(control: Mapping[str, Any] | None) -> list[nodes.Node]:
+def _bar(claim: Claim) -> str:
+    """Return what was needed, its sign and number on one line."""
+    shown = needed(str(claim.get("threshold") or _NOTHING))
+    return shown.replace("≤ ", "≤\u00a0").replace("≥ ", "≥\u00a0")
+
+
+def _reasons(claim: Claim) -> list[nodes.Node]:
+    """Return what a verdict does not tell: why, and whether rounding decides it."""
+    told = []
+    if claim["verdict"] in _EXPLAINED:
+        told += _small(claim.get("why"))
+    if claim.get("rounding_decides"):
+        told += _small("rounding decides")
+    return told
+
+
+def _control(claim: Claim) -> list[nodes.Node]:
     """Return the content of the control's cell."""
+    control = claim.get("control")
     if not control:
         return [nodes.Text(_NOTHING)]
-    notes = (control.get("name"), control.get("verdict"))
+    notes = (control.get("name"), control_found(claim))
     return [
         nodes.Text(interval(control)),
         *_small(": ".join(str(note) for note in notes if note)),
@@ -180,7 +228,9 @@ def _chip(verdict: str) -> nodes.inline:
 
 def _small(text: str | None) -> list[nodes.Node]:
     """Return a second, smaller line of a cell."""
-    return [nodes.inline("", str(text), classes=_NOTE)] if text else []
+    if not text:
+        return []
+    return [nodes.Text(" "), nodes.inline("", str(text), classes=_NOTE)]
 
 
 def _cell(content: list[nodes.Node], label: str | None = None) -> nodes.entry:

@@ -80,7 +80,11 @@ class SpectrumMonitor:
 
     @property
     def turns(self) -> Turns:
-        """First minimum and peak of the curve; readings are counted from 0."""
+        """First minimum and peak of the curve: places in it, counted from 0.
+
+        As text the monitor counts readings from 1, so that in a loop which calls it
+        after each epoch a reading's number is that of the epoch.
+        """
         return find_turns(self.curve, self.search)
 
     @property
@@ -93,9 +97,12 @@ class SpectrumMonitor:
         if turns.minimum is None:
             found = "no minimum yet, no peak yet"
         elif turns.peak is None:
-            found = f"minimum at {turns.minimum}, no peak yet"
+            found = f"minimum at reading {turns.minimum + 1}, no peak yet"
         else:
-            found = f"minimum at {turns.minimum}, peak at {turns.peak}"
+            found = (
+                f"minimum at reading {turns.minimum + 1}, "
+                f"peak at reading {turns.peak + 1}"
+            )
         return (
             f"{len(self.readings)} readings: {found} "
             f"({self.seconds:.2g} s, {self.share:.1%} of the time)"

@@ -1,6 +1,7 @@
 """One style for all figures, and the few plots that every chapter draws."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -30,6 +31,18 @@ def ramp(number: int) -> list[tuple[float, float, float, float]]:
     """Return colours for `number` ordered lines, from dark to light."""
     places = np.linspace(0, LIGHTEST, number)
     return [mpl.colormaps[SEQUENTIAL](float(place)) for place in places]
+
+
+def ordered_lines(number: int) -> list[dict[str, Any]]:
+    """Return colour and dashes for `number` ordered lines; neighbours differ in both.
+
+    Each is meant for matplotlib's ``plot(x, y, **look)``.
+    """
+    dashes = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
+    return [
+        {"color": colour, "linestyle": dashes[place % len(dashes)]}
+        for place, colour in enumerate(ramp(number))
+    ]
 
 
 def use_house_style() -> None:

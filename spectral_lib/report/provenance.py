@@ -28,11 +28,18 @@ class Provenance:
     commit: str
     command: str
 
-    def line(self, seconds: float | None = None) -> str:
-        """The line under a figure; seconds are those of the runs it shows."""
+    def line(
+        self, seconds: float | None = None, seeds: Sequence[int] | None = None
+    ) -> str:
+        """The line under a figure: seconds and rising seeds are those of its runs.
+
+        Without ``seeds`` it names the chapter's; with an empty list, none.
+        """
         took = "" if seconds is None else f" · {seconds:.0f} s"
+        named = self.seeds if seeds is None else tuple(seeds)
+        grown = f"seeds {_ranges(named)} · " if named else ""
         return (
-            f"profile {self.profile} · seeds {_ranges(self.seeds)} · {self.device} · "
+            f"profile {self.profile} · {grown}{self.device} · "
             f"{_count(self.threads, 'thread')}{took} · {self.commit}"
         )
 
@@ -88,9 +95,17 @@ def _commit() -> str:
 
 
 def _ranges(seeds: tuple[int, ...]) -> str:
-    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
-        return f"{seeds[0]} to {seeds[-1]}"
-    return ", ".join(map(str, seeds))
+    """Seeds as a list, three or more in a row by their ends."""
+    rows: list[list[int]] = []
+    for seed in seeds:
+        if rows and seed == rows[-1][-1] + 1:
+            rows[-1].append(seed)
+        else:
+            rows.append([seed])
+    return ", ".join(
+        f"{row[0]} to {row[-1]}" if len(row) > 2 else ", ".join(map(str, row))
+        for row in rows
+    )
 
 
 def _count(number: int, noun: str) -> str:

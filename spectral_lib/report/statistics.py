@@ -54,8 +54,12 @@ def slope(x: ArrayLike, y: ArrayLike) -> Values:
 
 
 def log_log_slope(x: ArrayLike, y: ArrayLike) -> Values:
-    """Least-squares slope of log y [R, K] against log x [K], per seed."""
-    return slope(np.log(np.asarray(x, float)), np.log(np.asarray(y, float)))
+    """Least-squares slope of log y [R, K] against log x [K], per seed.
+
+    Not finite where a number is not positive, without a warning.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return slope(np.log(np.asarray(x, float)), np.log(np.asarray(y, float)))
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> Values:

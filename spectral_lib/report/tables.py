@@ -1,6 +1,7 @@
 """Claims as tables: HTML for readers, rounded text for automatic comparison."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -17,6 +18,24 @@ SIGNS = {
 }
 """A sign for each verdict, to tell them apart without colour."""
 
+_CONTROL_SHOWS = {
+    "replicated": "shows it",
+    "direction only": "shows some of it",
+    "not replicated": "does not show it",
+    "inconclusive": "open",
+}
+_CONTROL_AGREES = {
+    "replicated": "found to agree",
+    "direction only": "found to agree in part",
+    "not replicated": "not found to agree",
+    "inconclusive": "open",
+}
+
+_NUMBERED = re.compile(r"(Abstract|Appendix|Equation|Figure|Section|Table)s?\b")
+"""How a place in a paper begins; the pages number their own figures and equations."""
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -27,15 +46,15 @@ def row_html(row: Row) -> str:
     beside = [
         row["ci_method"],
         f"n = {row['n']}",
-        "" if p_value is None else f"p = {p_value:.1g}",
+        "" if p_value is None else _p(p_value),
     ]
     how = ", ".join(filter(None, beside))
     facts = [
         f"{escape(row['quantity'])}: <b>{interval(row)}</b> "
-        f"<span class='muted'>({how}; needed {escape(row['threshold'])}; "
+        f"<span class='muted'>({how}; needed {escape(needed(row['threshold']))}; "
         f"{escape(row['profile'])}, {escape(row['device'])})</span>",
         f"<span class='muted'>control:</span> {escape(control['name'])}: "
-        f"{interval(control)}",
+        + ", ".join(filter(None, (interval(control), control_found(row)))),
     ]
     if row["differs"]:
         facts.append(f"<span class='muted'>differs:</span> {escape(row['differs'])}")
@@ -44,11 +63,12 @@ def row_html(row: Row) -> str:
             "<span class='muted'>This number depends on how the machine rounds; "
             "another processor may reach another verdict.</span>"
         )
+    place = "the paper's " if _NUMBERED.match(row["source"]) else ""
     origin = "" if row["origin"] == "paper" else " · found by this book"
     return (
         f'<div class="claim" id="{escape(row["id"])}">'
         f"<div>{chip(row['verdict'])} <b>{escape(row['statement'])}</b> "
-        f"<span class='muted'>{escape(row['source'])}{origin}</span></div>"
+        f"<span class='muted'>{place}{escape(row['source'])}{origin}</span></div>"
         + "".join(f"<div>{fact}</div>" for fact in facts)
         + f"<div class='muted'>{escape(row['why'])}</div></div>"
     )
@@ -68,8 +88,9 @@ def html(rows: Sequence[Row]) -> str:
     )
     body = "".join(
         f'<tr><td><a href="#{escape(row["id"])}">{escape(row["id"])}</a></td>'
-        f"<td>{interval(row)}</td><td>{escape(row['threshold'])}</td>"
-        f"<td>{interval(row['control'])}</td><td>{chip(row['verdict'])}</td></tr>"
+        f"<td>{interval(row)}</td><td>{escape(needed(row['threshold']))}</td>"
+        f"<td>{interval(row['control'])}</td><td>{chip(row['verdict'])}"
+        f"{' (rounding decides)' if row['rounding_decides'] else ''}</td></tr>"
         for row in rows
     )
     return (
@@ -92,7 +113,7 @@ def text(rows: Sequence[Row]) -> str:
             else coarse(row["estimate"], row["resolution"]),
             row["threshold"],
             "-" if row["rounding_decides"] else str(row["n"]),
-            "open: rounding decides" if row["rounding_decides"] else row["verdict"],
+            "open" if row["rounding_decides"] else row["verdict"],
         )
         for row in rows
     ]
@@ -144,6 +165,29 @@ def number(x: float | None) -> str:
         return f"{digits}·10{str(int(exponent)).translate(_RAISED)}".replace("-", "−")
     shown = f"{x:.3g}" if abs(x) < 1e3 else f"{x:.0f}"
     return shown.replace("-", "−")
+
+
+def needed(bar: str) -> str:
+    """What an interval has to clear, with its numbers as the book writes them."""
+    return _NUMBER.sub(lambda found: number(float(found[0])), bar)
+
+
+def control_found(row: Row) -> str:
+    """Whether a claim's control shows what the claim says; empty if it was not run.
+
+    Where the claim compares two places of a paper, its control is a known agreement.
+    """
+    control = row.get("control") or {}
+    words = _CONTROL_AGREES if row.get("between") else _CONTROL_SHOWS
+    return words.get(str(control.get("verdict")), "")
+
+
+def _p(p_value: float) -> str:
+    """A p-value to one significant digit; those of rounding's size as a bound."""
+    smallest = 1e-12
+    if p_value < smallest:
+        return f"p &lt; {number(smallest)}"
+    return f"p = {number(float(f'{p_value:.1g}'))}"
 
 
 def interval(row: Row) -> str:

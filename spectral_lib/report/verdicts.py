@@ -27,6 +27,14 @@ METHODS = {
 }
 """How each kind of interval is named in the ledger."""
 
+_JACKKNIFED = (
+    "spread_ratio",
+    "grid_spread_ratio",
+    "correlation_over_runs",
+    "rank_correlation_between_runs",
+)
+"""Statistics whose entries are a jackknife's pseudo-values, not one number a seed."""
+
 _SHOWN = ("direction only", "replicated")  # an effect, the weaker first
 
 FEWEST_SEEDS = 3
@@ -69,12 +77,13 @@ def estimate(claim: Claim, inputs: Mapping[str, ArrayLike]) -> Estimate:
         return float(np.exp(x)) if log and x is not None else x
 
     scale = " of logarithms" if log else ""
+    entries = ", jackknife" if claim.statistic in _JACKKNIFED else ""
     method = METHODS[claim.interval]
     return Estimate(
         estimate=back(middle),
         ci_low=back(low),
         ci_high=back(high),
-        ci_method=f"{method}{scale}",
+        ci_method=f"{method}{scale}{entries}",
         p_value=p_value,
         n=len(finite),
         values=tuple(back(float(v)) if np.isfinite(v) else None for v in raw),
@@ -132,7 +141,13 @@ def judge(
             why = f"{one} and {other} contradict each other. {why}"
             return "paper inconsistent", control_verdict, why
     elif verdict in _SHOWN and control_verdict in _SHOWN[_SHOWN.index(verdict) :]:
-        return "inconclusive", control_verdict, "The control shows the effect too."
+        why = "The control shows the effect too."
+        if control_verdict == "direction only":  # it may be far weaker
+            why = (
+                "The interval does not clear the threshold, and the control, too, "
+                "excludes no effect."
+            )
+        return "inconclusive", control_verdict, why
     return verdict, control_verdict, why
 
 

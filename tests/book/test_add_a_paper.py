@@ -22,7 +22,7 @@ PAGE = REPOSITORY / "book" / "add_a_paper.md"
 BLOCK = re.compile(
     r"^```\{code-block\} \w+\n:caption: ([^\n]+)\n(.*?)^```$", re.M | re.S
 )
-CELL = re.compile(r"Cell (\d+), (Markdown|code)(?:, (\{.*\}))?")
+CELL = re.compile(r"Cell (\d+), (Markdown|code)(?:, `(\{.*\})`)?")
 PROFILES = ("gpu", "paper")
 RunCells = Callable[..., dict[str, Any]]
 
@@ -67,7 +67,7 @@ def chapter(tmp_path_factory: pytest.TempPathFactory) -> MiniBook:
     (book.folder / "add_a_paper.md").write_text(PAGE.read_text("utf-8"))
     toc = yaml.safe_load((book.folder / "_toc.yml").read_text())
     toc["chapters"] = [
-        *yaml.safe_load(blocks()["_toc.yml, below the other chapters"]),
+        *yaml.safe_load(blocks()["_toc.yml, before how_to_read"]),
         {"file": "add_a_paper"},
         {"file": "bibliography"},
     ]

@@ -20,6 +20,7 @@ from spectral_lib.book.ledger import (
     repeated_ids,
     without_claims,
 )
+from spectral_lib.book.ledger_page import count_line
 from spectral_lib.book.places import (
     CLAIM,
     FIGURE,
@@ -84,6 +85,27 @@ def test_count_line():
     line = Ledger(tuple(rows)).count_line()
     assert line == "3 claims: 2 replicated, 1 inconclusive"
     assert Ledger(()).count_line() == "0 claims"
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([], "0 claims"),
+        ([("one", "paper")], "1 claim, the paper's: 1 replicated"),
+        ([("one", "book")] * 2, "2 claims, the book's own: 2 replicated"),
+        (
+            [("one", "paper"), ("one", "book")],
+            "2 claims, 1 of them the paper's: 2 replicated",
+        ),
+        (
+            [("one", "paper"), ("two", "paper"), ("two", "book")],
+            "3 claims, 2 of them the papers': 3 replicated",
+        ),
+    ],
+)
+def test_count_line_of_a_page_says_whose_claims_they_are(rows, told):
+    claims = tuple(claim("a", page=page, origin=origin) for page, origin in rows)
+    assert count_line(Ledger(claims)) == told
 
 
 def test_page_keeps_what_stands_beside_the_claims():
@@ -245,6 +267,18 @@ def many(verdict, number, **more):
     return [claim(f"{kind}-{i}", verdict, **more) for i in range(number)]
 
 
+OURS = {
+    "origin": "book",
+    "statistic": "log_log_slope",
+    "threshold": "≥ 1e-06 (no effect -0.5)",
+    "control": {"name": "shuffled", "estimate": 2.0, "verdict": "not replicated"},
+}
+BETWEEN = {
+    "between": ["Figure 1", "Table 2"],
+    "control": {"name": "Table 3", "estimate": 1.0, "verdict": "replicated"},
+}
+
+
 @pytest.fixture(scope="module")
 def front(new_book) -> MiniBook:
     """A book of a real chapter and one that only publishes claims."""
@@ -259,9 +293,10 @@ def front(new_book) -> MiniBook:
         *("#! ## Second", JUDGE.format("no-figure"), "chapter.publish()"),
     )
     rows = [
-        *many("not replicated", 9),
-        *many("direction only", 3, otherwise="It is small $x$."),
-        *many("inconclusive", 2),
+        *many("not replicated", 9, why="Not told."),
+        *many("direction only", 3, otherwise="It is small $x$.", **OURS),
+        *many("inconclusive", 2, why="Too wide.", rounding_decides=True),
+        *many("paper inconsistent", 1, why="Figure 1 and Table 2 differ.", **BETWEEN),
     ]
     book.add("plain", claim_cell(*rows))
     book.configure(FRONT)
@@ -294,20 +329,59 @@ def between(text, start, end):
     return text.partition(start)[2].partition(end)[0]
 
 
+def words(html):
+    """Return the visible words of a part of a page, with plain apostrophes."""
+    return " ".join(re.sub("<[^>]*>", " ", unescape(html)).replace("’", "'").split())
+
+
+def test_rows_say_whose_the_claim_is_why_it_is_open_and_what_the_control_shows(front):
+    shown = (front.html / "intro.html").read_text()
+    rows = [words(row) for row in shown.split('class="ledger-claim')[1:]]
+    theirs, unclear, between = (
+        next(row for row in rows if sign in row)
+        for sign in ("Fig. 1 · figure 1 here", "? inconclusive", "! paper inconsistent")
+    )
+    ours = [row for row in rows if "log log slope, n = 5" in row]
+    assert len(ours) == 3
+    for row in ours:
+        assert "Fig. 3 · this book's own claim" in row
+        assert "≥ 1.0·10⁻⁶ (no effect −0.5)" in row
+        assert "2 shuffled: does not show it" in row
+    assert "own claim" not in theirs
+    assert "Too wide. rounding decides" in unclear
+    assert "Table 3: found to agree" in between
+    assert "Figure 1 and Table 2 differ." in between
+    assert not any("Not told" in row for row in rows)
+
+
+def test_the_ledger_unfolds_chapter_by_chapter(front):
+    shown = (front.html / "intro.html").read_text()
+    ledger = shown.partition('class="ledger ')[2]
+    tiny, plain = ledger.split("<details")[1:]
+    assert "Chapter tiny" in words(ledger.partition("<details")[0])
+    assert words(tiny.partition("<summary>")[2]).startswith(
+        "3 claims, the paper's: 1 replicated, 2 direction only"
+    )
+    assert tiny.count('class="ledger-claim') == 3
+    assert plain.count('class="ledger-claim') == 15
+    assert ledger.count("</details>") == 2
+
+
 def test_the_picture_has_a_square_for_each_claim(front):
     shown = (front.html / "intro.html").read_text()
     picture = between(shown, 'class="verdicts ', 'id="after-verdicts"')
     legend, _, rows = picture.partition("verdicts-row")
-    assert "17 claims" in legend
-    assert re.findall(r"(\d+) (\w[a-z ]+)<", legend.partition("17 claims")[2])[:4] == [
+    assert "18 claims , 15 of them the papers'" in words(legend)
+    assert re.findall(r"(\d+) (\w[a-z ]+)<", legend.partition("18 claims")[2])[:5] == [
         ("1", "replicated"),
         ("5", "direction only"),
         ("9", "not replicated"),
         ("2", "inconclusive"),
+        ("1", "paper inconsistent"),
     ]
-    assert rows.count('class="name"') == 17
+    assert rows.count('class="name"') == 18
     assert rows.count("✗") == 9
-    assert "3 claims: 1 replicated, 2 direction only" in rows + legend
+    assert "3 claims, the paper's: 1 replicated, 2 direction only" in words(picture)
     assert 'title="direction only: The size is large."' in rows
 
 
@@ -315,7 +389,7 @@ def test_surprises_are_told_by_verdict_and_folded_if_there_are_many(front):
     shown = unescape((front.html / "intro.html").read_text())
     told = between(shown, 'class="surprises ', "<table")
     plain = re.sub("<[^>]*>", "", told)
-    open_part, weaker, unclear = told.split("<details>")
+    open_part, weaker, unclear = told.split("<details")
     assert open_part.count("✗") == 9
     assert "in direction, but not in the size asked for: 5" in weaker
     assert "The size is 2, of" in plain
@@ -338,15 +412,17 @@ def test_few_surprises_are_all_shown(new_book):
     )
     order = ["Chapter alpha", "✗", "↗", "↗", "Chapter beta", "✗"]
     assert re.findall("Chapter [a-z]+|[↗✗]", told) == order
-    assert "<details>" not in told
+    assert "<details" not in told
 
 
-def test_chapters_are_listed_in_order_with_paper_and_question(front):
+def test_chapters_are_listed_in_order_with_paper_question_and_claims(front):
     shown = (front.html / "intro.html").read_text()
     table = between(shown, 'class="chapters ', "</table>")
-    rows = [re.sub("<[^>]*>", " ", row).split() for row in table.split("<tr")[2:]]
-    told = [" ".join(row).partition(">")[2].strip() for row in rows]
-    assert told == ["Chapter tiny Euler 1748 How large is it?", "Chapter plain"]
+    told = [words(f"<tr{row}") for row in table.split("<tr")[2:]]
+    assert told == [
+        "Chapter tiny Euler 1748 How large is it? 3, the paper's",
+        "Chapter plain 15, 12 of them the paper's",
+    ]
 
 
 def test_another_wording_does_not_outdate_a_record(tmp_path):

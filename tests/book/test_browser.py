@@ -207,9 +207,12 @@ def test_ledger_shows_every_claim_and_links_to_its_chapter(good_book, open_page)
     with open_page(good_book.html / "intro.html") as seen:
         page = seen.page
         book, chapter = page.locator(".ledger").all()
-        assert "3 claims: 1 replicated, 1 direction only, 1 not replicated" in (
-            book.inner_text()
-        )
+        counted = "1 replicated, 1 direction only, 1 not replicated"
+        assert f"3 claims, the papers’: {counted}" in book.inner_text()
+        assert not book.locator(".ledger-claim").first.is_visible()
+        for line in book.locator("summary").all():
+            line.click()
+        assert book.locator(".ledger-claim").first.is_visible()
         chips = [chip.inner_text() for chip in book.locator(".ledger-chip").all()]
         assert chips == ["✓ replicated", "↗ direction only", "✗ not replicated"]
         row = book.locator(".ledger-claim").first.inner_text()
@@ -225,6 +228,27 @@ def test_ledger_stacks_on_a_phone(good_book, open_page):
         for box in seen.page.locator(".ledger").all():
             assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
         assert seen.page.locator(".ledger-label >> visible=true").count() > 0
+
+
+def test_ledger_is_a_table_on_a_desktop(good_book, open_page):
+    with open_page(good_book.html / "intro.html", 1200) as seen:
+        assert seen.page.locator(".ledger thead >> visible=true").count() == 1
+        assert seen.page.locator(".ledger-label >> visible=true").count() == 0
+
+
+def test_folded_claims_open_for_a_link_and_on_paper(good_book, open_page):
+    with open_page(good_book.html / "intro.html") as seen:
+        page = seen.page
+        folded = page.locator("details.folded:not([open])")
+        assert folded.count() == 2
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert folded.count() == 0
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert folded.count() == 2
+        page.locator(".folded tr").first.evaluate("e => { e.id = 'here' }")
+        page.evaluate("location.hash = 'here'")
+        page.locator("#here").wait_for(state="visible")
+        assert folded.count() == 1
 
 
 def test_equations_are_numbered_and_referred_to(good_book, open_page):

@@ -74,6 +74,8 @@ def test_defaults_and_profiles_are_possible(name):
         ("frequency_dynamics", "reach", 60, "use more than 70"),
         ("frequency_dynamics", "elements", 3001, "no node on the jump"),
         ("instabilities", "kernel_size", 257, "larger than the image"),
+        ("instabilities", "kernel_size", 11, "kernels of at least 12 pixels"),
+        ("instabilities", "equation_decay", 200.0, "kernels of at least 38 pixels"),
         ("instabilities", "kernel_sizes", [16, 300], "larger than the image"),
         ("instabilities", "equation_decay", 0.0, "equation_decay = 0.0"),
         ("instabilities", "weight_decay", -1e-4, "weight_decay = -0.0001"),

@@ -31,7 +31,10 @@ ROWS = [
         note="of 50 points",
     ),
 ]
-MADE = {"processor": "Model 7", "threads": 1, "rounds": 5, "commit": "abc1234"}
+MADE = {
+    **{"processor": "Model 7", "cores": 2, "threads": 1, "torch": "2.9"},
+    **{"Lightning": "2.5", "rounds": 5, "commit": "abc1234"},
+}
 GROUP = CostGroup(title="Stacking", about="All at once.", made=MADE, rows=ROWS)
 
 
@@ -50,6 +53,15 @@ def test_cells_say_ratio_or_share():
     assert second[0] == "A reading (of 50 points)"
     assert second[3:5] == ("12.5 %", "–")
     assert ROWS[0].model_copy(update={"gap": 0.0}).cells()[4] == "identical"
+
+
+def test_origin_counts_and_leaves_out_a_peer_that_was_not_there():
+    told = "Measured on: processor Model 7, 2 cores, 1 thread, torch 2.9, "
+    assert GROUP.origin() == f"{told}5 rounds, commit abc1234."
+    peer = GROUP.model_copy(
+        update={"rows": [*ROWS, ROWS[0].model_copy(update={"against": "Lightning"})]}
+    )
+    assert peer.origin() == f"{told}Lightning 2.5, 5 rounds, commit abc1234."
 
 
 def test_groups_are_written_beside_each_other(tmp_path):
@@ -114,9 +126,9 @@ def test_page_shows_the_file_and_names_what_is_missing(tmp_path):
     assert built.returncode == 0, built.stdout
     html = (book.html / "intro.html").read_text()
     shown = words(html)
-    assert "All at once. " in shown
+    assert "Stacking All at once. What Ours" in shown
     assert "2 (1.5 to 2.25)" in shown
-    assert "processor Model 7, threads 1, rounds 5, commit abc1234." in shown
+    assert "2 cores, 1 thread, torch 2.9, 5 rounds, commit abc1234." in shown
     assert "later: not measured on cpu yet." in shown
     assert command("cpu", ["later"]) in shown
     assert "Nothing has been measured on cuda yet." in shown

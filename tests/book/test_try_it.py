@@ -1,5 +1,7 @@
 """A chapter's experiment: a panel where there is a reader, else a still figure."""
 
+from types import SimpleNamespace
+
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import pytest
@@ -32,7 +34,7 @@ def shown(monkeypatch):
 
 
 def lines(height):
-    """<b>Lines</b>
+    """Lines
     of rising height."""
     for y in range(height + 1):
         figure, ax = plt.subplots(figsize=(2, 1))
@@ -49,8 +51,9 @@ def test_a_still_page_says_how_to_make_it_live_and_shows_the_end(chapter, shown)
     assert "height = 2" in said.data
     assert isinstance(figure, Figure)
     assert figure.axes[0].lines[0].get_ydata()[0] == 2
-    assert "<b>Lines</b> of rising height." in caption.data
+    assert "<b>Try it.</b> Lines of rising height." in caption.data
     assert "profile quick" in caption.data
+    assert "seeds" not in caption.data
     assert plt.get_fignums() == []
 
 
@@ -72,9 +75,24 @@ def test_a_reader_gets_the_controls_with_the_same_caption(chapter, shown, monkey
     chapter.try_it(lines, height=control)
     assert made == [(lines, {"height": control})]
     assert shown[0] is box
-    assert "<b>Lines</b> of rising height." in shown[1].data
+    assert "<b>Try it.</b> Lines of rising height." in shown[1].data
     chapter.try_it(lines, height=control)
     assert made[1:] == ["closed", (lines, {"height": control})]
+
+
+def test_the_line_under_a_figure_names_the_seeds_of_its_runs(chapter, shown):
+    def run(*seeds):
+        ensemble = SimpleNamespace(seeds=seeds) if seeds else None
+        return SimpleNamespace(seconds=1.0, ensemble=ensemble)
+
+    chapter.show(plt.figure(), "", (r for r in [run(101), run(1, 2, 3)]))
+    assert "seeds 1 to 3, 101 ·" in shown[-1].data
+    assert "2 s ·" in shown[-1].data
+    for untold in ([run()], [run(7), run()], []):
+        chapter.show(plt.figure(), "", untold)
+        assert "seeds 1 ·" in shown[-1].data
+    chapter.show(plt.figure(), "", [run(7)], seeds=[8])
+    assert "seeds 8 ·" in shown[-1].data
 
 
 def test_a_control_that_is_no_argument_is_refused_before_anything_runs(chapter, shown):

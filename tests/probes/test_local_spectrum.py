@@ -374,11 +374,12 @@ def test_monitor_tells_what_it_has_passed():
     t = torch.arange(200.0)
     hump = (t - 20).abs().clamp(max=40) - (t - 60).clamp(min=0, max=30)
     monitor.readings = [value.view(1) for value in hump[:55]]
-    assert "minimum at 20, no peak yet" in str(monitor)
+    place = monitor.turns.minimum
+    assert f"minimum at reading {place + 1}, no peak yet" in str(monitor)
     monitor.readings = [value.view(1) for value in hump]
     assert monitor.turns.minimum == pytest.approx(20, abs=1)
     assert monitor.turns.peak == pytest.approx(60, abs=6)
-    assert "peak at" in str(monitor)
+    assert f"peak at reading {monitor.turns.peak + 1}" in str(monitor)
 
 
 @pytest.mark.parametrize("inclusive", [False, True])

@@ -1,5 +1,7 @@
 """Claims files, statistics against closed forms, and each way to a verdict."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -46,6 +48,15 @@ def test_the_t_interval_is_the_closed_form():
     assert (e.ci_low, e.ci_high) == pytest.approx((1.1, 1.5))
     assert e.n == 5
     assert e.ci_method == "95 % t interval"
+
+
+def test_a_jackknife_is_named():
+    pair = {"numerator": [1.0, 1.4, 2.0, 1.2], "denominator": [2.0, 2.9, 4.1, 2.4]}
+    bar = {"no_effect": 1.0, "threshold": 2.0}
+    e = estimate(claim(statistic="spread_ratio", **bar), pair)
+    assert e.ci_method == "95 % t interval of logarithms, jackknife"
+    plain = estimate(claim(statistic="ratio", **bar), pair)
+    assert plain.ci_method == "95 % t interval of logarithms"
 
 
 def test_the_p_value_is_that_of_the_one_sided_test():
@@ -116,6 +127,14 @@ def test_a_control_as_good_as_a_weak_claim_takes_its_verdict_away(control, expec
     assert ("control" in why) == (expected == "inconclusive")
 
 
+def test_a_weak_control_is_not_said_to_show_the_effect():
+    for control, told in ((1.5, True), (0.6, False)):
+        _, of_control, why = verdict(around(0.5, 0.4), control=around(control, 0.3))
+        assert (of_control == "replicated") == told
+        assert (why == "The control shows the effect too.") == told
+        assert ("the control, too, excludes no effect" in why) != told
+
+
 def test_a_control_that_is_weaker_than_the_claim_leaves_the_verdict():
     weaker = verdict(around(1.5, 0.4), control=around(0.5, 0.4))
     assert weaker[:2] == ("replicated", "direction only")
@@ -179,6 +198,15 @@ def test_statistics_against_closed_forms():
     assert STATISTICS["fraction"]([1, 3], [2, 4]) == pytest.approx([0.5, 0.75])
     assert STATISTICS["difference"]([1, 3], [2, 1]) == pytest.approx([-1, 2])
     assert np.exp(STATISTICS["ratio_to"]([2, 6], 2)) == pytest.approx([1, 3])
+
+
+def test_a_slope_of_logs_is_missing_without_a_warning_where_a_number_is_not_positive():
+    rows = np.array([[1.0, 0.0, 4.0], [1.0, -1.0, 4.0], [1.0, 2.0, 4.0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = STATISTICS["log_log_slope"]([1.0, 2.0, 4.0], rows)
+    assert np.isfinite(found).tolist() == [False, False, True]
+    assert found[2] == pytest.approx(1.0)
 
 
 def test_the_jackknife_of_a_spread_is_centred_on_the_ratio_of_spreads():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from spectral_lib.report.figures import mark_epoch, ramp
+from spectral_lib.report.figures import mark_epoch, ordered_lines, ramp
 
 
 def luminance(colour):
@@ -21,6 +21,17 @@ def test_ramp_goes_from_dark_to_a_colour_that_shows_on_white(number):
     assert len(lights) == number
     assert lights == sorted(set(lights))
     assert 1.05 / (lights[-1] + 0.05) > 2
+
+
+def test_neighbours_among_ordered_lines_differ_in_dashes_as_well():
+    looks = ordered_lines(8)
+    assert [look["color"] for look in looks] == ramp(8)
+    figure, axes = plt.subplots()
+    for look in looks:
+        axes.plot([0, 1], [0, 1], **look)
+    plt.close(figure)
+    styles = [look["linestyle"] for look in looks]
+    assert all(one != other for one, other in zip(styles, styles[1:], strict=False))
 
 
 def test_marker_of_an_epoch_is_light_and_dark_at_one_place():

@@ -25,7 +25,13 @@ def test_line_and_command():
 def test_command_without_changes_has_no_parameters():
     came = provenance("a_chapter", "quick", [1, 5], torch.device("cpu"), {})
     assert "-y" not in shlex.split(came.command)
-    assert "seeds 1, 5" in came.line()
+    assert "seeds 1, 5 ·" in came.line()
+
+
+def test_line_names_the_seeds_of_what_it_stands_under():
+    came = provenance("a_chapter", "quick", [1, 2], torch.device("cpu"), {})
+    assert "seeds 1 to 3, 7, 101, 102 ·" in came.line(seeds=[1, 2, 3, 7, 101, 102])
+    assert "seeds" not in came.line(seeds=[])
 
 
 def test_only_what_results_depend_on_marks_a_commit(tmp_path, monkeypatch):

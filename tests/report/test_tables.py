@@ -78,13 +78,26 @@ def test_tables_hold_the_numbers_and_escape_the_words():
     assert "x &lt; y &amp; more" in box
     assert "0.0312 [0.01, 0.09]" in box
     assert "found by this book" in box
+    assert "the paper's Figure 1" in box
+    assert "the paper's" not in row_html(ROW | {"source": "Derived here"})
     assert 'id="a-claim"' in box
     assert "not replicated" in html([ROW])
     lines = text([ROW, ROW | {"id": "another"}]).splitlines()
     assert len(lines) == 3
     assert lines[1].split()[:2] == ["a-claim", "~0.03"]
     open_row = ROW | {"rounding_decides": True}
-    assert text([open_row]).endswith("-  open: rounding decides")
+    assert text([open_row]).endswith("-  open")
+    assert "(rounding decides)" in html([open_row])
+    assert "(rounding decides)" not in html([ROW])
     assert "another processor" in row_html(open_row)
     assert "another processor" not in box
     assert len({line.index("not replicated") for line in lines[1:]}) == 1
+
+
+def test_small_numbers_are_written_as_powers_of_ten():
+    small = ROW | {"threshold": "≤ 1e-05 (no effect 0.01)", "p_value": 7e-7}
+    assert "≤ 1.0·10⁻⁵ (no effect 0.01)" in row_html(small)
+    assert "≤ 1.0·10⁻⁵ (no effect 0.01)" in html([small])
+    assert "p = 7.0·10⁻⁷" in row_html(small)
+    assert "p &lt; 1.0·10⁻¹²" in row_html(ROW | {"p_value": 7e-51})
+    assert "p = 0.004" in row_html(ROW)

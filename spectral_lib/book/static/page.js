@@ -1,4 +1,4 @@
-/* Small things for all pages: search, sources, boxes that scroll. */
+/* Small things for all pages: search, sources, folded parts, boxes that scroll. */
 (() => {
   "use strict";
 
@@ -13,6 +13,33 @@
     const sources = document.querySelectorAll(".btn-download-source-button");
     sources.forEach((link) => (link.download = ""));
   });
+
+  // On paper nothing can be unfolded.
+  window.addEventListener("beforeprint", () => {
+    for (const part of document.querySelectorAll("details.folded:not([open])")) {
+      part.open = true;
+      part.dataset.printed = "";
+    }
+  });
+  window.addEventListener("afterprint", () => {
+    for (const part of document.querySelectorAll("details[data-printed]")) {
+      part.open = false;
+      delete part.dataset.printed;
+    }
+  });
+
+  // A link into a folded part opens it; not all browsers do so themselves.
+  function unfold() {
+    const target = document.getElementById(location.hash.slice(1));
+    const part = target?.closest("details:not([open])");
+    if (part) {
+      part.open = true;
+      target.scrollIntoView();
+    }
+  }
+
+  window.addEventListener("load", unfold);
+  window.addEventListener("hashchange", unfold);
 
   const BOXES = "pre, .cell_output, .claims-table, details.provenance code";
 
