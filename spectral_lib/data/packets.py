@@ -88,8 +88,8 @@ def check_points(points: int, bandwidth: float, length: float = LENGTH) -> bool:
     """Warn if equally spaced points are too few for a bandwidth in radians.
 
     Ask for both: the bandwidth of the target, and that of the initial frequencies.
-    Beyond the Nyquist frequency the density of frequencies is folded back, and what looks
-    like a cure of the frequency bias is aliasing. Returns whether they suffice.
+    Beyond the Nyquist frequency the density of frequencies is folded back, and what
+    looks like a cure of the frequency bias is aliasing. Returns whether they suffice.
     """
     limit = nyquist(points, length)
     if bandwidth <= limit:
