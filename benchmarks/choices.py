@@ -148,9 +148,9 @@ def choice(what: str, told: dict[str, Any]) -> Cost:
 GROUP = Group(
     "choices",
     "Stacked or not: the chapters' choices",
-    "Some 20 steps of each kind of training in the chapters, on their own networks and "
-    "data: as the chapter chose, against the other way; milliseconds of the processor "
-    "for each step and replica. A ratio below 1 is a choice that lost.",
+    "Some 20 steps of each kind of training in the chapters that rows name, on their "
+    "own networks and data: as chosen there, against the other way; milliseconds of "
+    "the processor for each step and replica. A ratio below 1 is a choice that lost.",
     rows,
     cpu_only=True,
 )
