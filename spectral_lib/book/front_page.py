@@ -13,10 +13,8 @@ from docutils import nodes
 from spectral_lib.book.ledger import VERDICTS, Claim, Ledger
 from spectral_lib.book.ledger_page import (
     ClaimsDirective,
-    count_line,
     failures,
     folded,
-    whose,
 )
 from spectral_lib.report.claims import ClaimsFile, load_claims
 from spectral_lib.report.tables import SIGNS, interval, needed
@@ -47,7 +45,7 @@ class VerdictsDirective(ClaimsDirective):
         for page, group in groupby(ledger.claims, key=lambda claim: claim["page"]):
             claims = sorted(group, key=lambda claim: VERDICTS.index(claim["verdict"]))
             counts = nodes.inline(
-                "", count_line(Ledger(tuple(claims))), classes=["ledger-note"]
+                "", Ledger(tuple(claims)).count_line(), classes=["ledger-note"]
             )
             box += nodes.paragraph(
                 "", "", self.chapter_link(page), counts, classes=["verdicts-chapter"]
@@ -62,7 +60,7 @@ class VerdictsDirective(ClaimsDirective):
         """Return what the squares mean, and how many of each there are."""
         counts = Counter(claim["verdict"] for claim in ledger.claims)
         total = nodes.strong("", f"{len(ledger.claims)} claims")
-        lines = [[total, nodes.Text(f", {whose(ledger)}")]]
+        lines = [[total, nodes.Text(f", {ledger.whose()}")]]
         lines += [
             [_sign(name), nodes.Text(f"{counts[name]} {name}")]
             for name in VERDICTS
@@ -154,7 +152,7 @@ class ChaptersDirective(ClaimsDirective):
             head = self._head(docname)
             paper, question = self._paper(head), head.question if head else ""
             claims = ledger.of_chapter(docname)
-            count = f"{len(claims.claims)}, {whose(claims)}" if claims.claims else "–"
+            count = f"{len(claims.claims)}, {claims.whose()}" if claims.claims else "–"
             texts = [[nodes.Text(question)], [nodes.Text(count)]]
             cells = [[self.chapter_link(docname)], paper, *texts]
             body += nodes.row("", *map(_cell, cells))

@@ -39,11 +39,22 @@ class Ledger:
     failed: tuple[str, ...] = ()
 
     def count_line(self) -> str:
-        """Return a summary such as `3 claims: 2 replicated, 1 inconclusive`."""
+        """Return `3 claims, 1 of them the paper's: 2 replicated, 1 inconclusive`."""
+        if not self.claims:
+            return "0 claims"
         counts = Counter(claim["verdict"] for claim in self.claims)
         parts = [f"{counts[name]} {name}" for name in VERDICTS if counts[name]]
         noun = "claim" if len(self.claims) == 1 else "claims"
-        return f"{len(self.claims)} {noun}" + (f": {', '.join(parts)}" if parts else "")
+        return f"{len(self.claims)} {noun}, {self.whose()}: {', '.join(parts)}"
+
+    def whose(self) -> str:
+        """Return how many claims are not the book's own: `5 of them the paper's`."""
+        theirs = sum(claim.get("origin") != "book" for claim in self.claims)
+        several = len({claim["page"] for claim in self.claims}) > 1
+        if not theirs:
+            return "the book's own"
+        paper = "the papers'" if several else "the paper's"
+        return paper if theirs == len(self.claims) else f"{theirs} of them {paper}"
 
     def of_chapter(self, name: str) -> Ledger:
         """Return the part of one chapter, given by its document or chapter name."""

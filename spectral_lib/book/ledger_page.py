@@ -67,14 +67,14 @@ class LedgerDirective(ClaimsDirective):
                 raise self.error(f"the book has no chapter named {name!r}")
             ledger = ledger.of_chapter(name)
         box = nodes.container(classes=["ledger"])
-        box += nodes.paragraph("", count_line(ledger) + ".", classes=["ledger-count"])
+        box += nodes.paragraph("", ledger.count_line() + ".", classes=["ledger-count"])
         box += failures(ledger)
         for page, group in groupby(ledger.claims, key=lambda claim: claim["page"]):
             claims = tuple(group)
             title = self.chapter_link(page)
             box += nodes.paragraph("", "", title, classes=["ledger-chapter"])
             table = [self._table(claims)]
-            counts = count_line(Ledger(claims))
+            counts = Ledger(claims).count_line()
             box += table if name is not None else folded(counts, table)
         return [box]
 
@@ -140,23 +140,6 @@ class LedgerDirective(ClaimsDirective):
         if claim["code"] is not None:
             shown += [nodes.Text(" · "), self.link(claim, claim["code"], "code")]
         return nodes.inline("", "", *shown, classes=_NOTE)
-
-
-def count_line(ledger: Ledger) -> str:
-    """Return how many claims there are, whose they are, and their verdicts."""
-    count, colon, verdicts = ledger.count_line().partition(":")
-    return f"{count}, {whose(ledger)}{colon}{verdicts}" if ledger.claims else count
-
-
-def whose(ledger: Ledger) -> str:
-    """Return how many claims are not the book's own, as `5 of them the paper's`."""
-    total = len(ledger.claims)
-    theirs = sum(claim.get("origin") != "book" for claim in ledger.claims)
-    several = len({claim["page"] for claim in ledger.claims}) > 1
-    if not theirs:
-        return "the book's own"
-    paper = "the papers'" if several else "the paper's"
-    return paper if theirs == total else f"{theirs} of them {paper}"
 
 
 def folded(summary: str, content: Sequence[nodes.Node]) -> list[nodes.Node]:

@@ -27,7 +27,7 @@ from spectral_lib.book.execution import Chapter, execute_chapters
 from spectral_lib.book.files import write_atomic
 from spectral_lib.book.ledger import claims_of
 from spectral_lib.book.parameters import MACHINE, defaults
-from spectral_lib.data.sources import SOURCES, find_files
+from spectral_lib.data.sources import HUB, SETTING, SOURCES, find_files
 from spectral_lib.report.claims import load_claims
 
 Record = dict[str, Any]
@@ -74,6 +74,10 @@ def record(
             f"Only {' and '.join(MACHINE)} may differ."
         )
     given = {**_profile(root, chapter, profile), **machine}
+    environment = dict(os.environ)
+    for place, name in ((given, "data_root"), (environment, SETTING)):
+        if place.get(name) not in (None, "", HUB):  # the chapter runs in book/
+            place[name] = str(Path(place[name]).expanduser().absolute())
     usual = defaults(root / "book" / f"{chapter}.ipynb")
     _check_data({**usual, **given})
     commit = _clean_commit(root)
@@ -91,7 +95,7 @@ def record(
     (run,) = execute_chapters(
         [Chapter(chapter, file, root / "book")],
         jobs=1,
-        environment=checkpoints | dict(os.environ),
+        environment=checkpoints | environment,
         timeout=0,
         on_finish=lambda run: nbformat.write(run.notebook, file),
     )

@@ -20,6 +20,9 @@ from torch import Tensor
 HUB = "hub"
 """The data root that stands for the Hugging Face hub."""
 
+SETTING = "SPECTRAL_DATA"
+"""The environment variable that says where data are if a chapter does not."""
+
 
 class DataError(ValueError):
     """Data cannot be had, or are not what they should be."""
@@ -123,7 +126,7 @@ def find_files(name: str, split: str, root: str = "") -> list[Path]:
         If there are no files, some of a numbered set are missing, or a checksum is
         wrong.
     """
-    root = root or os.environ.get("SPECTRAL_DATA", "")
+    root = root or os.environ.get(SETTING, "")
     if root == HUB:
         return [_from_hub(name, split)]
     folder = Path(root or "<data_root>", name).expanduser()

@@ -20,7 +20,6 @@ from spectral_lib.book.ledger import (
     repeated_ids,
     without_claims,
 )
-from spectral_lib.book.ledger_page import count_line
 from spectral_lib.book.places import (
     CLAIM,
     FIGURE,
@@ -80,11 +79,11 @@ def test_repeated_id_is_found_within_and_across_pages():
     ]
 
 
-def test_count_line():
+def test_count_line_tells_verdicts_in_their_order():
     rows = [claim("a", "inconclusive"), claim("b"), claim("c")]
+    rows = [row | {"page": "one", "origin": "paper"} for row in rows]
     line = Ledger(tuple(rows)).count_line()
-    assert line == "3 claims: 2 replicated, 1 inconclusive"
-    assert Ledger(()).count_line() == "0 claims"
+    assert line == "3 claims, the paper's: 2 replicated, 1 inconclusive"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +104,7 @@ def test_count_line():
 )
 def test_count_line_of_a_page_says_whose_claims_they_are(rows, told):
     claims = tuple(claim("a", page=page, origin=origin) for page, origin in rows)
-    assert count_line(Ledger(claims)) == told
+    assert Ledger(claims).count_line() == told
 
 
 def test_page_keeps_what_stands_beside_the_claims():

@@ -92,7 +92,10 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
     repository, monkeypatch
 ):
     monkeypatch.delenv("SPECTRAL_CHECKPOINTS", raising=False)
+    monkeypatch.chdir(repository)
     path = records.record(repository, "tiny", "gpu", {"data_root": "elsewhere"})
+    run = repository / "book" / "_build" / "records" / "gpu" / "tiny.ipynb"
+    assert str(repository / "elsewhere") in run.read_text()  # it ran in book/
     assert path == repository / "results" / "gpu" / "tiny.json"
     (one,) = read_records(repository / "results")
     assert one["parameters"]["size"] == 4
