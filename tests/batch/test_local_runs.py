@@ -124,7 +124,7 @@ def test_status_tells_the_failures(troubled):
 
 
 def test_a_point_s_time_limit_is_over_all_cells(tmp_path):
-    parts = [f"import time; time.sleep(0.4 + 0 * {i})" for i in range(8)]
+    parts = [f"import time; time.sleep(0.2 + 0 * {i})" for i in range(40)]
     path = write_notebook(tmp_path / "long.ipynb", PARAMETERS, *parts)
     began = time.monotonic()
     table = run_sweep(
@@ -135,7 +135,7 @@ def test_a_point_s_time_limit_is_over_all_cells(tmp_path):
     with open_manifest(tmp_path / "out") as manifest:
         (row,) = manifest.rows()
     assert row.error == "CellTimeoutError: the point took more than 1.5 s"
-    assert 3 <= row.cell <= 7
+    assert 3 <= row.cell <= 12  # not the first cells: none of them takes that long
 
 
 WORDS = [

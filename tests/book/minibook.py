@@ -154,13 +154,14 @@ def claim(name: str, verdict: str = "replicated", **more: Any) -> dict[str, Any]
 PICTURES = """
 import struct, zlib
 
-def picture(shade, side=40):
-    "A square of one shade of grey as PNG."
+def picture(row):
+    "A square of as many equal rows of greys as a row has pixels, as PNG."
+    side = len(row)
     def chunk(kind, data):
         body = kind + data
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
     head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    rows = (b"\\0" + bytes([shade]) * side) * side
+    rows = (b"\\0" + row) * side
     parts = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\\x89PNG\\r\\n\\x1a\\n" + b"".join(chunk(*part) for part in parts)
 """
@@ -169,7 +170,7 @@ PLAYER = """
 import ipywidgets as w
 from IPython.display import HTML, display
 
-frames = [picture(10 * i) for i in range(20)]
+frames = [picture(bytes([10 * i]) * 40) for i in range(20)]
 play = w.Play(min=0, max=19, interval=50)
 slider = w.IntSlider(min=0, max=19, description="epoch")
 images = [w.Image(value=frame, format="png") for frame in frames]
