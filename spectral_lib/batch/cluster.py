@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -119,7 +120,7 @@ def started(file: ClusterFile) -> Iterator[Any]:
     Raises
     ------
     SweepError
-        If jobs cannot be submitted from here.
+        If jobs cannot be submitted from here, or the first one is refused.
     """
     command = SUBMIT[file.scheduler]
     if shutil.which(command) is None:
@@ -127,9 +128,51 @@ def started(file: ClusterFile) -> Iterator[Any]:
             f"scheduler is {file.scheduler}, but there is no command {command!r} here; "
             "start the sweep where jobs are submitted, or leave out the cluster file"
         )
-    with _cluster_class(file)(**_job_settings(file)) as cluster:
+    first: Future[str] = Future()
+
+    def tell(refusal: str) -> None:
+        if not first.done():
+            first.set_result(refusal)
+        elif refusal:
+            print(f"{command} refused a job: {refusal}", file=sys.stderr)
+
+    kind = _cluster_class(file)
+    job = _telling(kind.job_cls, tell)
+    with kind(job_cls=job, **_job_settings(file)) as cluster:
         cluster.adapt(minimum_jobs=1, maximum_jobs=file.jobs)
+        if refusal := first.result():
+            raise SweepError(
+                f"{command} refused the first job: {refusal}; change the cluster file, "
+                "whose script `spectral-batch job-script` shows"
+            )
         yield cluster
+
+
+def _telling(job: Any, tell: Callable[[str], None]) -> Any:
+    """Return a kind of job that tells why it was refused, or `""` if it was not.
+
+    Dask by itself logs a refusal and waits for the workers for ever.
+    """
+    from distributed import Status
+
+    class Telling(job):  # type: ignore[misc]
+        async def start(self) -> None:
+            refusal = ""
+            try:
+                await super().start()
+            except (RuntimeError, ValueError) as error:
+                refusal = _said(error)
+                # Not raised: Dask would print a traceback and could not be closed.
+                self.status = Status.running
+            tell(refusal)
+
+    return Telling
+
+
+def _said(error: Exception) -> str:
+    """What a command printed on its way out, or all that is known of it."""
+    whole = str(error)
+    return " ".join(whole.rpartition("stderr:")[2].split()) or " ".join(whole.split())
 
 
 def _cluster_class(file: ClusterFile) -> Any:

@@ -6,7 +6,7 @@ import os
 import sys
 
 import pytest
-from tiny import command, whole, write_notebook, write_sweep, write_tiny
+from tiny import command, until, whole, write_notebook, write_sweep, write_tiny
 
 from spectral_lib.batch.cli import main
 from spectral_lib.batch.cluster import job_script, load_cluster, started
@@ -131,19 +131,60 @@ exit 0
 """
 
 
+def batch_system(folder, sbatch):
+    """Write the commands of a batch system, and return an environment with them."""
+    folder.mkdir()
+    for name, text in (("sbatch", sbatch), ("scancel", SCANCEL)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+SMALL = {"scheduler": "slurm", "jobs": 1, "cores": 3, "memory": "1GB"}
+REFUSING = """#!/bin/sh
+echo "sbatch: error: invalid partition specified: gpu" >&2
+exit 1
+"""
+ONCE = """#!/bin/sh
+if mkdir "$0.taken"; then echo Submitted batch job 7; exit 0; fi 2> /dev/null
+echo "sbatch: error: too many jobs" >&2
+exit 1
+"""
+
+
+def test_a_job_that_the_batch_system_refuses_ends_the_sweep(tmp_path):
+    file = write_sweep(tmp_path / "sweep.yaml", {"chapter": write_tiny(tmp_path).name})
+    cluster = write_sweep(tmp_path / "c.yaml", {**SMALL, "interface": "lo"})
+    environment = batch_system(tmp_path / "bin", REFUSING)
+    out = tmp_path / "out"
+    code, said = command("run", file, out, "--cluster", cluster, env=environment)
+    assert code == 2, said
+    (line,) = [line for line in said.splitlines() if "refused" in line]
+    assert "refused the first job: sbatch: error: invalid partition" in line
+    assert "Traceback" not in said, said
+    assert not (out / "points").exists()
+
+
+def test_a_later_refusal_is_told_and_the_sweep_goes_on(tmp_path, monkeypatch, capsys):
+    environment = batch_system(tmp_path / "bin", ONCE)
+    monkeypatch.setenv("PATH", environment["PATH"])
+    path = write_sweep(tmp_path / "c.yaml", {**SMALL, "jobs": 2, "interface": "lo"})
+    with started(load_cluster(path)) as cluster:
+        cluster.scale(jobs=2)
+        until(lambda: len(cluster.workers) == 2)
+    assert (
+        "sbatch refused a job: sbatch: error: too many jobs" in capsys.readouterr().err
+    )
+
+
 def test_a_sweep_through_a_batch_system(tmp_path):
     programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
-        (programs / name).write_text(text)
-        (programs / name).chmod(0o755)
+    environment = batch_system(programs, SBATCH)
     work = "import os\nassert os.environ['SPECTRAL_THREADS'] == '3'\n"
     work += "def note(event): pass"
     sweep = {"chapter": write_tiny(tmp_path, work=work).name}
     file = write_sweep(tmp_path / "sweep.yaml", {**sweep, "grid": {"size": [1, 2, 3]}})
-    settings = {"scheduler": "slurm", "jobs": 1, "cores": 3, "memory": "1GB"}
-    cluster = write_sweep(tmp_path / "c.yaml", {**settings, "interface": "lo"})
-    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    cluster = write_sweep(tmp_path / "c.yaml", {**SMALL, "interface": "lo"})
     out = tmp_path / "out"
     code, said = command("run", file, out, "--cluster", cluster, env=environment)
     assert code == 0, said
