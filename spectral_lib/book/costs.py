@@ -15,7 +15,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 from spectral_lib.book.files import write_atomic
-from spectral_lib.report.tables import number
+from spectral_lib.report.tables import number, scientific
 
 COLUMNS = ("What", "Ours", "Compared with", "Ratio", "Same result", "Once")
 """Titles of the cells that `Cost.cells` returns."""
@@ -231,4 +231,4 @@ def _together(value: float, unit: str) -> str:
 
 def _agreement(gap: float) -> str:
     """How far two results are apart."""
-    return "identical" if gap == 0 else f"to {gap:.0e}"
+    return "identical" if gap == 0 else f"to\u00a0{scientific(gap, 0)}"

@@ -103,7 +103,8 @@ class SurprisesDirective(ClaimsDirective):
         else:
             box += self._list(failed)
         box += self._folded(
-            weaker, "Claims that hold in direction, but not in the size asked for"
+            weaker,
+            "Claims that hold in direction, but not surely in the size asked for",
         )
         box += self._folded(unclear, "Claims that stayed open")
         return [box]

@@ -22,13 +22,13 @@ _CONTROL_SHOWS = {
     "replicated": "shows it",
     "direction only": "shows some of it",
     "not replicated": "does not show it",
-    "inconclusive": "open",
+    "inconclusive": "undecided",
 }
 _CONTROL_AGREES = {
     "replicated": "found to agree",
     "direction only": "found to agree in part",
     "not replicated": "not found to agree",
-    "inconclusive": "open",
+    "inconclusive": "undecided",
 }
 
 _NUMBERED = re.compile(r"(Abstract|Appendix|Equation|Figure|Section|Table)s?\b")
@@ -60,8 +60,9 @@ def row_html(row: Row) -> str:
         facts.append(f"<span class='muted'>differs:</span> {escape(row['differs'])}")
     if row["rounding_decides"]:
         facts.append(
-            "<span class='muted'>This number depends on how the machine rounds; "
-            "another processor may reach another verdict.</span>"
+            "<span class='muted'>This number depends on how the machine rounds: on "
+            "another processor it comes out otherwise, and near a threshold so may the "
+            "verdict.</span>"
         )
     place = "the paper's " if _NUMBERED.match(row["source"]) else ""
     origin = "" if row["origin"] == "paper" else " · found by this book"
@@ -161,10 +162,15 @@ def number(x: float | None) -> str:
     if abs(x) < 1e-12:  # rounding, not a number worth digits
         return "0"
     if not 1e-3 <= abs(x) < 1e4:
-        digits, exponent = f"{x:.1e}".split("e")
-        return f"{digits}·10{str(int(exponent)).translate(_RAISED)}".replace("-", "−")
+        return scientific(x)
     shown = f"{x:.3g}" if abs(x) < 1e3 else f"{x:.0f}"
     return shown.replace("-", "−")
+
+
+def scientific(x: float, decimals: int = 1) -> str:
+    """A number with a power of ten."""
+    digits, exponent = f"{x:.{decimals}e}".split("e")
+    return f"{digits}·10{str(int(exponent)).translate(_RAISED)}".replace("-", "−")
 
 
 def needed(bar: str) -> str:

@@ -1,5 +1,6 @@
 """From a claim's numbers to its verdict: estimate, interval, control, threshold."""
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -36,6 +37,9 @@ _JACKKNIFED = (
 """Statistics whose entries are a jackknife's pseudo-values, not one number a seed."""
 
 _SHOWN = ("direction only", "replicated")  # an effect, the weaker first
+
+ROUNDING = 1e-12
+"""Relative difference below which numbers are the same but for rounding."""
 
 FEWEST_SEEDS = 3
 """With fewer finite values an interval says nothing, and the verdict says so."""
@@ -92,7 +96,8 @@ def estimate(claim: Claim, inputs: Mapping[str, ArrayLike]) -> Estimate:
 
 def _interval(finite: Values, method: str) -> tuple[float, float]:
     if _alike(finite):  # both methods divide by the spread
-        return float(finite[0]), float(finite[0])
+        middle = float(finite.mean())
+        return middle, middle
     if method == "range":
         return float(finite.min()), float(finite.max())
     if method == "bootstrap":
@@ -106,7 +111,7 @@ def _interval(finite: Values, method: str) -> tuple[float, float]:
 
 def _alike(finite: Values) -> bool:
     """Whether values differ by no more than rounding."""
-    return bool(np.ptp(finite) <= 1e-12 * np.abs(finite).max())
+    return bool(np.ptp(finite) <= ROUNDING * np.abs(finite).max())
 
 
 def _p_value(finite: Values, claim: Claim, log: bool) -> float | None:
@@ -131,7 +136,9 @@ def judge(
     verdict, why = _compare(claim, measured)
     control_verdict, _ = _compare(claim, control)
     if control.ci_low is None:
-        return "inconclusive", control_verdict, "The control gave too few numbers."
+        if measured.ci_low is not None:
+            why = "The control gave too few numbers."
+        return "inconclusive", control_verdict, why
     if claim.between:
         if control_verdict != "replicated":
             why = "The control, a known agreement, was not found to agree."
@@ -170,7 +177,7 @@ def _compare(claim: Claim, measured: Estimate) -> tuple[Verdict, str]:
         low, high, threshold, nothing = -high, -low, -threshold, -nothing
     if low >= threshold:
         return "replicated", "The interval clears the threshold."
-    if low > nothing:
+    if low > nothing and not math.isclose(low, nothing, rel_tol=ROUNDING):
         return (
             "direction only",
             "Right sign; the interval does not clear the threshold.",

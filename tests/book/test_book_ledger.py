@@ -390,7 +390,7 @@ def test_surprises_are_told_by_verdict_and_folded_if_there_are_many(front):
     plain = re.sub("<[^>]*>", "", told)
     open_part, weaker, unclear = told.split("<details")
     assert open_part.count("✗") == 9
-    assert "in direction, but not in the size asked for: 5" in weaker
+    assert "but not surely in the size asked for: 5" in weaker
     assert "The size is 2, of" in plain
     assert "The size is large: measured 2 [" in plain
     assert "Claims that stayed open: 2" in unclear

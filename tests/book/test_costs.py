@@ -47,7 +47,7 @@ def test_cells_say_ratio_or_share():
         "0.25 ms",
         "one after another: 0.5 ms",
         "2 (1.5 to 2.25)",
-        "to 2e-07",
+        "to 2·10⁻⁷",
         "–",
     )
     assert second[0] == "A reading (of 50 points)"

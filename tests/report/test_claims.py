@@ -147,6 +147,19 @@ def test_a_control_without_numbers_takes_the_verdict_away():
     taken, _, why = verdict(around(1.5, 0.4), control=lost)
     assert taken == "inconclusive"
     assert "control" in why
+    # Where the claim has none either, that is the reason.
+    assert "0 finite values" in verdict(lost, control=lost)[2]
+
+
+@pytest.mark.parametrize(("beyond", "shown"), [(2e-16, False), (1e-3, True)])
+def test_a_control_that_rounding_parts_from_no_effect_does_not_show_it(beyond, shown):
+    some = [1 + beyond] * 5
+    _, of_control, _ = verdict([3.0] * 5, some, no_effect=1.0, threshold=2.0)
+    assert of_control == ("direction only" if shown else "not replicated")
+    e = estimate(
+        claim(statistic="ratio"), {"numerator": some, "denominator": [1.0] * 5}
+    )
+    assert e.ci_low == e.estimate == e.ci_high
 
 
 def test_too_few_values_are_inconclusive_and_lost_ones_are_counted():
