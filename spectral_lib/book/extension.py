@@ -22,7 +22,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ConfigError, ExtensionError
 from sphinx.util import logging
 
-from spectral_lib.book import assets
+from spectral_lib.book import assets, bibliography
 from spectral_lib.book.budget import Budget, resolve_budget, usable_cores
 from spectral_lib.book.costs import CostsDirective
 from spectral_lib.book.execution import (
@@ -53,6 +53,7 @@ _logger = logging.getLogger(__name__)
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
+    bibliography.register()
     app.add_config_value("spectral_jobs", 0, "")
     app.add_config_value("spectral_threads", 0, "")
     app.add_directive("chapters", ChaptersDirective)
