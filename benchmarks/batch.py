@@ -123,9 +123,10 @@ def rows(setting: Setting) -> Iterator[Cost]:
 GROUP = Group(
     "batch",
     "Sweeps of a chapter",
-    "Seconds a point of a sweep whose notebook imports torch and sleeps for a second, "
-    "on all cores, against a shell loop of papermill; and what scheduling costs beside "
-    "such a point.",
+    "Seconds a point of a sweep whose notebook imports torch and sleeps for a second: "
+    "as many points at a time as there are cores, against a shell loop of papermill, "
+    "one point after another; so a part of the ratio is the cores. And what scheduling "
+    "costs beside such a point.",
     rows,
     cpu_only=True,
 )

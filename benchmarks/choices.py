@@ -42,7 +42,7 @@ def start(folder: str, rounds: int) -> None:
             if len(ensemble) > 1 and kind not in seen:
                 seen.add(kind)
                 told = compare(plain, ensemble, data, settings, rounds)
-                told |= {"cell": cell(), "label": named.get("label", "training")}
+                told["label"] = named.get("label", "training")
                 with Path(folder, "found.jsonl").open("a") as file:
                     file.write(json.dumps(told) + "\n")
             return plain(ensemble, data, settings, *more, **named)
@@ -50,13 +50,6 @@ def start(folder: str, rounds: int) -> None:
         module.train = train
 
     when_imported(compare_before)
-
-
-def cell() -> int:
-    """Number of the running code cell."""
-    from IPython import get_ipython
-
-    return get_ipython().execution_count
 
 
 def first_set(data: Any) -> Any:
@@ -87,7 +80,11 @@ def compare(
     other = replace(ensemble, stacked=not ensemble.stacked)
     ways = {"chosen": ensemble, "other": other}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
-    told = {"replicas": len(ensemble), "stacked": ensemble.stacked, "steps": STEPS}
+    told = {
+        **{"replicas": len(ensemble), "stacked": ensemble.stacked, "steps": STEPS},
+        "weights": sum(p[0].numel() for p in ensemble.parameters.values()),
+        "batch": settings.batch_size,
+    }
     try:
         for turn in range(rounds + 1):
             for way, whose in ways.items():
@@ -125,11 +122,16 @@ def rows(setting: Setting, chapters: tuple[str, ...] = ()) -> Iterator[Cost]:
             lines = found.read_text().splitlines() if found.is_file() else []
         for line in lines:
             told = json.loads(line)
-            what = f"{name}, code cell {told['cell']}, {told['label']}"
+            what = f"{name}, {told['label']}, {size(told)}"
             if "refused" in told:
                 print(f"{what}: one after another; stacked: {told['refused']}")
             else:
                 yield choice(what, told)
+
+
+def size(told: dict[str, Any]) -> str:
+    """The number of weights of a network and of rows in a batch, in words."""
+    return f"{told['weights']:,} weights, batches of {told['batch']}"
 
 
 def choice(what: str, told: dict[str, Any]) -> Cost:

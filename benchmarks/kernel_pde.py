@@ -45,7 +45,7 @@ def compare(name: str, image: Tensor, size: int, setting: Setting) -> Iterator[C
         "Gram matrix": GramOperator,
     }
     if name == "checkerboard":
-        kinds["folded"] = FoldedOperator
+        kinds["folded patches"] = FoldedOperator
     operators, built = {}, {}
     for way, kind in kinds.items():
         start = time.perf_counter()
@@ -95,9 +95,10 @@ def rows(setting: Setting) -> Iterator[Cost]:
 GROUP = Group(
     "kernel_pde",
     "Steps of the kernel equation",
-    "One Euler step of the linear kernel equation in float64 on the processor: fast "
-    "forms of the same operator against two convolutions. Building the operator is "
-    "done once a run.",
+    "One Euler step of the linear kernel equation in float64 on the processor. The "
+    "same operator by FFTs, by a stored Gram matrix of the image's patches, or by its "
+    "distinct patches alone (folded, for a periodic image), against two convolutions. "
+    "Building the operator is done once a run.",
     rows,
     cpu_only=True,
 )

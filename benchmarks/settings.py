@@ -122,8 +122,8 @@ GROUP = Group(
     "A step after the first epoch, in milliseconds for each replica, with settings of "
     "the training loop: against none of them and against a plain loop over a "
     "DataLoader. Once: seconds that the first epoch took longer, the first time. The "
-    "same result: relative difference of the losses of the last epoch, which float32 "
-    "keeps and bf16 does not.",
+    "same result: relative difference of the losses of the last epoch; larger with "
+    "bf16, which has fewer digits.",
     rows,
 )
 

@@ -191,6 +191,8 @@ def test_choices_are_compared_where_both_ways_are_possible():
     told = choices.compare(train, small, made.data, how, rounds=2)
     assert told["stacked"]
     assert [len(s) for s in told["seconds"].values()] == [2, 2]
+    assert told["weights"] == 64 * 100 + 100 * 100 + 100 * 10 + 210
+    assert choices.size(told) == "17,610 weights, batches of 16"
     row = choices.choice("here", told)
     assert row.quantity == "here: 2 replicas stacked"
     assert row.against == "one after another"
