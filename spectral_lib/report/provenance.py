@@ -37,7 +37,8 @@ class Provenance:
         """
         took = "" if seconds is None else f" · {seconds:.0f} s"
         named = self.seeds if seeds is None else tuple(seeds)
-        grown = f"seeds {_ranges(named)} · " if named else ""
+        noun = "seed" if len(named) == 1 else "seeds"
+        grown = f"{noun} {_ranges(named)} · " if named else ""
         return (
             f"profile {self.profile} · {grown}{self.device} · "
             f"{_count(self.threads, 'thread')}{took} · {self.commit}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigvalsh, toeplitz
 from torch import Tensor
 
 from spectral_lib.theory.gram_spectrum import (
@@ -88,7 +89,7 @@ def lower_bound_curve(
     Parameters
     ----------
     kernel_sizes : sequence of int
-        Sides of the kernel, 1 to `image_size`.
+        Sides of the kernel, 1 to `image_size`; with "zero" any.
     boundary : {"valid", "zero", "circular"}
         How the image continues beyond its edge, as in `extend_image`.
     image_size : int
@@ -99,7 +100,8 @@ def lower_bound_curve(
     ndarray
         One bound for each size, residual -1/2 and beta 1. With "valid", the paper's
         case, ``k^2 (257 - k)^2 / 4``: never near the limit of table 2. With "circular"
-        and k = 256 it is that limit.
+        and k = 256 it is that limit; with "zero" it nears the limit as the kernel
+        outgrows the image.
 
     Raises
     ------
@@ -108,12 +110,28 @@ def lower_bound_curve(
     """
     if boundary == "valid":
         return checkerboard_eigenvalue(np.asarray(kernel_sizes), image_size) / 4.0
+    if boundary == "zero":
+        return np.array([_padded_eigenvalue(k, image_size) for k in kernel_sizes]) / 4.0
     image = checkerboard(image_size)
     largest = [
         _largest_eigenvalue(extend_image(image, size, boundary), size)
         for size in kernel_sizes
     ]
     return np.array(largest) / 4.0
+
+
+def _padded_eigenvalue(kernel_size: int, image_size: int) -> float:
+    """Largest eigenvalue of a checkerboard's patches, zeros beyond its edges.
+
+    Signs aside the board is constant, so that rows and columns have one factor each:
+    the overlaps of a constant row with itself, shifted.
+    """
+    if kernel_size < 1:
+        raise ValueError(f"kernel_size is {kernel_size}; give at least 1 pixel.")
+    overlaps = np.maximum(float(image_size) - np.arange(kernel_size), 0)
+    last = kernel_size - 1
+    (factor,) = eigvalsh(toeplitz(overlaps), subset_by_index=[last, last])
+    return float(factor**2)
 
 
 def printed_bounds_by_convention(

@@ -137,8 +137,8 @@ def design_frequencies(
 
     Rates are (2 pi / L) rho_s (1 + sigma_a^2 width^2), and a density integrates to 1,
     so that the rates over all frequencies have a fixed sum: only their ratios can be
-    chosen. What one frequency gains others lose, and whatever lies outside the band is
-    not learned at all.
+    chosen. What one frequency gains others lose, and whatever lies outside the band and
+    its taper is not learned at all.
 
     Parameters
     ----------

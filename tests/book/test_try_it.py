@@ -91,9 +91,9 @@ def test_the_line_under_a_figure_names_the_seeds_of_its_runs(chapter, shown):
     assert "2 s ·" in shown[-1].data
     for untold in ([run()], [run(7), run()], []):
         chapter.show(plt.figure(), "", untold)
-        assert "seeds 1 ·" in shown[-1].data
+        assert "seed 1 ·" in shown[-1].data
     chapter.show(plt.figure(), "", [run(7)], seeds=[8])
-    assert "seeds 8 ·" in shown[-1].data
+    assert "seed 8 ·" in shown[-1].data
 
 
 def test_a_control_that_is_no_argument_is_refused_before_anything_runs(chapter, shown):

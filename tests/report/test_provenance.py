@@ -31,7 +31,8 @@ def test_command_without_changes_has_no_parameters():
 def test_line_names_the_seeds_of_what_it_stands_under():
     came = provenance("a_chapter", "quick", [1, 2], torch.device("cpu"), {})
     assert "seeds 1 to 3, 7, 101, 102 ·" in came.line(seeds=[1, 2, 3, 7, 101, 102])
-    assert "seeds" not in came.line(seeds=[])
+    assert " · seed 7 · " in came.line(seeds=[7])
+    assert "seed" not in came.line(seeds=[])
 
 
 def test_only_what_results_depend_on_marks_a_commit(tmp_path, monkeypatch):

@@ -92,6 +92,16 @@ def test_lower_bound_never_reaches_the_limit_with_valid_convolution():
     np.testing.assert_allclose(circular, [4.194304e6, 6.7108864e7, limit], rtol=1e-12)
     zero = lower_bound_curve((16, 32), "zero")
     np.testing.assert_allclose(zero, [4.0222e6, 1.54125e7], rtol=1e-4)
+    (beyond,) = lower_bound_curve((2048,), "zero")
+    assert 0.97 * limit < beyond < limit
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_lower_bound_with_zeros_equals_that_of_the_padded_image(size):
+    padded = extend_image(checkerboard(8), size, "zero")
+    values = np.linalg.eigvalsh(gram_matrix(padded, size).numpy())
+    (found,) = lower_bound_curve((size,), "zero", image_size=8)
+    assert found == pytest.approx(values[-1] / 4, rel=1e-12)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 8, 20])
