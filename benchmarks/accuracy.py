@@ -167,7 +167,7 @@ def accuracy(name: str, right: dict[str, list[float]], way: str) -> Cost:
     if len(apart) < 3:
         return done
     mean, low, high = mean_interval(apart)
-    interval = f"95 % interval {low:+.1f} to {high:+.1f}"
+    interval = f"95\u00a0% interval {low:+.1f} to {high:+.1f}"
     note = f"mean difference {mean:+.1f} points, {interval}".replace("-", "−")
     return done.model_copy(update={"note": note})
 

@@ -197,7 +197,8 @@ def plain_sentence(claim: Claim) -> str:
     """Return what to tell of a claim that has no sentence of its own."""
     statement, why = claim["statement"].rstrip("."), claim.get("why", "")
     if claim.get("estimate") is None:
-        return f"{statement}: no number was reached. {why}".rstrip()
+        missing = "" if why.startswith("Withdrawn") else "no number was reached. "
+        return f"{statement}: {missing}{why}".rstrip()
     bar = claim.get("threshold")
     asked = f", where {needed(bar)} was needed" if bar else ""
     because = why if claim["verdict"] == "inconclusive" else ""

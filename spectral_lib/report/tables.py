@@ -61,8 +61,8 @@ def row_html(row: Row) -> str:
     if row["rounding_decides"]:
         facts.append(
             "<span class='muted'>This number depends on how the machine rounds: on "
-            "another processor it comes out otherwise, and near a threshold so may the "
-            "verdict.</span>"
+            "another processor it may come out otherwise, and near a threshold so "
+            "may the verdict.</span>"
         )
     place = "the paper's " if _NUMBERED.match(row["source"]) else ""
     origin = "" if row["origin"] == "paper" else " · found by this book"

@@ -185,6 +185,7 @@ def test_cells_that_judge_get_anchors():
             "It grows: measured 0.5 [0.4, 0.6], where ≥ 1 was needed. Too wide.",
         ),
         ({"estimate": None, "why": "Two seeds."}, "It grows: no number was reached."),
+        ({"estimate": None, "why": "Withdrawn: old."}, "It grows: Withdrawn: old."),
         ({"threshold": None}, "It grows: measured 0.5 [0.4, 0.6]."),
     ],
 )
