@@ -160,7 +160,7 @@ def _telling(job: Any, tell: Callable[[str], None]) -> Any:
             refusal = ""
             try:
                 await super().start()
-            except (RuntimeError, ValueError) as error:
+            except (OSError, RuntimeError, ValueError) as error:
                 refusal = _said(error)
                 # Not raised: Dask would print a traceback and could not be closed.
                 self.status = Status.running

@@ -152,15 +152,24 @@ exit 1
 """
 
 
-def test_a_job_that_the_batch_system_refuses_ends_the_sweep(tmp_path):
+@pytest.mark.parametrize(
+    ("sbatch", "words"),
+    [
+        (REFUSING, "sbatch: error: invalid partition"),
+        ("#!/no/such/shell\n", "No such file"),
+        ("#!/bin/sh\necho done\n", "Could not parse job id"),
+    ],
+)
+def test_a_job_that_the_batch_system_refuses_ends_the_sweep(tmp_path, sbatch, words):
     file = write_sweep(tmp_path / "sweep.yaml", {"chapter": write_tiny(tmp_path).name})
     cluster = write_sweep(tmp_path / "c.yaml", {**SMALL, "interface": "lo"})
-    environment = batch_system(tmp_path / "bin", REFUSING)
+    environment = batch_system(tmp_path / "bin", sbatch)
     out = tmp_path / "out"
     code, said = command("run", file, out, "--cluster", cluster, env=environment)
     assert code == 2, said
     (line,) = [line for line in said.splitlines() if "refused" in line]
-    assert "refused the first job: sbatch: error: invalid partition" in line
+    assert "refused the first job: " in line
+    assert words in line
     assert "Traceback" not in said, said
     assert not (out / "points").exists()
 
