@@ -36,7 +36,7 @@ test: check book  ## style, types, the book, its pages in a browser, all tests, 
 # For instance: make gpu CHAPTER=derivative_operator DATA_ROOT=/data
 gpu paper: install  ## run CHAPTER=... at this profile and record its results
 	@test -n "$(CHAPTER)" || { echo "name a chapter: make $@ CHAPTER=derivative_operator"; exit 2; }
-	$(BIN)/python -m spectral_lib.book.records $(CHAPTER) $@ \
+	$(BIN)/python -m spectral_book.records $(CHAPTER) $@ \
 	  $(if $(DATA_ROOT),--data-root "$(DATA_ROOT)")
 
 lab: install  ## open the chapters in JupyterLab

@@ -20,12 +20,12 @@ from pathlib import Path
 import nbformat
 
 from benchmarks.measure import Group, Setting, by_turns
-from spectral_lib.batch.dispatch import run_points
-from spectral_lib.batch.manifest import Outcome, open_manifest
-from spectral_lib.batch.pool import Job
-from spectral_lib.batch.run import Settings, execute_sweep, make_job, prepare
-from spectral_lib.batch.sweep import Point
-from spectral_lib.book.costs import Cost
+from spectral_book.pages.costs import Cost
+from spectral_book.sweeps.dispatch import run_points
+from spectral_book.sweeps.manifest import Outcome, open_manifest
+from spectral_book.sweeps.pool import Job
+from spectral_book.sweeps.run import Settings, execute_sweep, make_job, prepare
+from spectral_book.sweeps.sweep import Point
 
 SLEEP = "import time\ntime.sleep(1)\nprint(index)"
 

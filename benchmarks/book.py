@@ -23,10 +23,10 @@ from pathlib import Path
 
 from benchmarks.clock import startup_folder
 from benchmarks.measure import ROOT, Group, Setting, parser, run
-from spectral_lib.book.budget import Budget
-from spectral_lib.book.costs import Cost
-from spectral_lib.book.execution import Chapter, execute_chapters
-from spectral_lib.report.tables import number
+from spectral_book.budget import Budget
+from spectral_book.claims.tables import number
+from spectral_book.execution import Chapter, execute_chapters
+from spectral_book.pages.costs import Cost
 
 WORK = ("training", "other cells")
 DONE = re.compile(r"^\s+(\S+): (done|FAILED), ([\d.]+) s")

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from benchmarks.measure import Group, Setting, by_turns, largest_gap
-from spectral_lib.book.costs import Cost
+from spectral_book.pages.costs import Cost
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.mlp import MLP
 from spectral_lib.models.resnet import ResNet, resnet18

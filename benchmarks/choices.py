@@ -22,9 +22,9 @@ from typing import Any
 from benchmarks.book import BOOK
 from benchmarks.clock import startup_folder, when_imported
 from benchmarks.measure import Group, Setting, Timed, parser, run
-from spectral_lib.book.budget import Budget
-from spectral_lib.book.costs import Cost
-from spectral_lib.book.execution import Chapter, execute_chapters
+from spectral_book.budget import Budget
+from spectral_book.execution import Chapter, execute_chapters
+from spectral_book.pages.costs import Cost
 
 STEPS = 20
 

@@ -106,7 +106,7 @@ def start(folder: str) -> None:
     import psutil
     from IPython import get_ipython
 
-    from spectral_lib.book.files import write_atomic
+    from spectral_book.files import write_atomic
 
     process = psutil.Process()
     until_cells = time.time() - process.create_time()

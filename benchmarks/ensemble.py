@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from benchmarks.measure import Group, Setting, by_turns, largest_gap
 from benchmarks.works import convolution, ours, perceptron
-from spectral_lib.book.costs import Cost
+from spectral_book.pages.costs import Cost
 
 
 def rows(setting: Setting) -> Iterator[Cost]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import Group, Setting, by_turns
-from spectral_lib.book.costs import Cost
+from spectral_book.pages.costs import Cost
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.data.images import load_digits
 from spectral_lib.models.mlp import MLP

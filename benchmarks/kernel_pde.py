@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import Group, Setting, by_turns, timed
-from spectral_lib.book.costs import Cost
+from spectral_book.pages.costs import Cost
 from spectral_lib.theory.kernel_gradient import LinearEquation
 from spectral_lib.theory.kernel_pde import initial_kernel
 from spectral_lib.theory.patch_operator import (

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spectral_lib.book.budget import usable_cores
-from spectral_lib.book.costs import COLUMNS, Cost, CostGroup, read_costs, write_group
+from spectral_book.budget import usable_cores
+from spectral_book.pages.costs import COLUMNS, Cost, CostGroup, read_costs, write_group
 from spectral_lib.training.devices import device_name, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = ("benchmarks", "spectral_lib", "book", "params")
+CODE = ("benchmarks", "spectral_lib", "spectral_book", "book", "params")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import Group, Setting, by_turns
-from spectral_lib.book.costs import Cost
+from spectral_book.pages.costs import Cost
 from spectral_lib.data.frequencies import Normal
 from spectral_lib.data.packets import midpoints
 from spectral_lib.models.fourier_features import FourierFeatures, FourierSettings

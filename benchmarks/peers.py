@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from benchmarks import works
 from benchmarks.measure import Group, Setting, by_turns, largest_gap
-from spectral_lib.book.costs import Cost
+from spectral_book.pages.costs import Cost
 
 SAME = 1e-3
 """Largest relative difference of losses that rounding may make in a few epochs."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import Group, Setting, by_turns, largest_gap
-from spectral_lib.book.costs import Cost
+from spectral_book.pages.costs import Cost
 from spectral_lib.data.images import Images, load_digits
 from spectral_lib.models.mlp import MLP
 from spectral_lib.models.resnet import ResNet, ResNetSettings

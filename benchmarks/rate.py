@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.measure import Group, Setting, by_turns
 from benchmarks.works import Work, convolution, images, ours, perceptron
-from spectral_lib.book.costs import Cost
+from spectral_book.pages.costs import Cost
 
 
 def rows(setting: Setting) -> Iterator[Cost]:

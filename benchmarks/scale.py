@@ -22,7 +22,7 @@ import torch
 
 from benchmarks import works
 from benchmarks.measure import Group, Setting, Timed, by_turns, finish, largest_gap
-from spectral_lib.book.costs import Cost
+from spectral_book.pages.costs import Cost
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.mlp import MLP
 from spectral_lib.training.devices import prepare

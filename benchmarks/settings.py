@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks import works
 from benchmarks.measure import Group, Setting, Timed, finish, largest_gap, timed
-from spectral_lib.book.costs import Cost
+from spectral_book.pages.costs import Cost
 from spectral_lib.training.loop import Probe, every
 
 USUAL, PLAIN = "float32 as it comes", "plain loop, DataLoader"

@@ -34,7 +34,7 @@ from benchmarks import (
     works,
 )
 from benchmarks.measure import Group, Setting, Timed, by_turns
-from spectral_lib.book.costs import read_costs
+from spectral_book.pages.costs import read_costs
 from spectral_lib.data.dataset import compose
 from spectral_lib.models.mlp import MLP
 from spectral_lib.training.ensemble import initialise

@@ -9,7 +9,7 @@ import papermill
 import pytest
 import yaml
 
-from spectral_lib.report.claims import load_claims
+from spectral_book.claims.claims_file import load_claims
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from spectral_book.claims.statistics import grid_spread_ratio, seeds_to_tell
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.mlp import MLP
 from spectral_lib.models.resnet import ResNet, ResNetSettings
@@ -23,7 +24,6 @@ from spectral_lib.probes.divergence import (
     whole_network,
 )
 from spectral_lib.probes.stable_rate import largest_stable_rates
-from spectral_lib.report.statistics import grid_spread_ratio, seeds_to_tell
 from spectral_lib.theory import kernel_pde
 from spectral_lib.training.ensemble import initialise
 from spectral_lib.training.loop import Record

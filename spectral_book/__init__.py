@@ -1,0 +1,1 @@
+"""The book around the library: claims, chapters, pages and sweeps."""

@@ -1,0 +1,1 @@
+"""A running chapter: parameters, figures, sentences, experiments."""

@@ -1,0 +1,276 @@
+"""A running chapter: its parameters, claims, figures and where they come from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+import yaml
+from IPython.display import HTML, Markdown, display
+from ipywidgets import ValueWidget, Widget
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from spectral_book.chapter import try_it as live
+from spectral_book.chapter.figures import use_house_style
+from spectral_book.chapter.parameters import MACHINE, ChapterParameters, defaults
+from spectral_book.chapter.provenance import Provenance, provenance
+from spectral_book.chapter.say import fill_sentence
+from spectral_book.claims import tables
+from spectral_book.claims.claims_file import (
+    Claim,
+    ClaimsFile,
+    Profile,
+    entry,
+    load_claims,
+)
+from spectral_book.claims.ledger import MIME_TYPE
+from spectral_book.claims.places import CLAIM, FIGURE, mark
+from spectral_book.claims.verdicts import Verdict, estimate, judge
+from spectral_lib.training.devices import prepare
+from spectral_lib.training.loop import Run
+
+Inputs = Mapping[str, ArrayLike]
+
+
+@dataclass
+class Chapter:
+    """What a chapter notebook keeps at hand; see :func:`open_chapter`."""
+
+    claims: ClaimsFile
+    profile: Profile
+    device: torch.device
+    provenance: Provenance
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    figures: int = 0
+    panels: dict[str, live.Panel] = field(default_factory=dict)
+
+    def judge(
+        self, claim_id: str, *, control: Inputs, runs: Iterable[Run] = (), **inputs: Any
+    ) -> None:
+        """Judge a claim from its statistic's inputs and show its row.
+
+        ``control`` holds the same inputs measured on the negative control; ``runs`` are
+        the runs the numbers come from, for the time they took.
+
+        Raises
+        ------
+        KeyError
+            If the chapter's claims file has no such claim.
+        ValueError
+            If the claim was judged before.
+        """
+        claim = self._claim(claim_id)
+        measured = estimate(claim, inputs)
+        compared = estimate(claim, control)
+        verdict, control_verdict, why = judge(claim, measured, compared)
+        self._enter(
+            claim,
+            **measured.model_dump(),
+            control={
+                "name": claim.control,
+                **compared.model_dump(include={"estimate", "ci_low", "ci_high"}),
+                "verdict": control_verdict,
+                "values": compared.values,
+            },
+            verdict=verdict,
+            why=why,
+            seconds=round(sum(run.seconds for run in runs), 1),
+        )
+
+    def not_comparable(self, claim_id: str, why: str) -> None:
+        """Record that this run's parameters do not include a claim's experiment."""
+        self._enter_without_numbers(claim_id, "not comparable", why)
+
+    def inconclusive(self, claim_id: str, why: str) -> None:
+        """Record that a claim's experiment ran and gave nothing to judge it by."""
+        self._enter_without_numbers(claim_id, "inconclusive", why)
+
+    def show(
+        self,
+        figure: Figure | Widget,
+        caption: str,
+        runs: Iterable[Run] = (),
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        """Show a figure or player, numbered, and where it comes from; close it.
+
+        The number stands before the caption, which can be linked to as ``figure-3``.
+        The line below it names ``seeds``: if not given those of the runs, and the
+        chapter's where no run tells them.
+        """
+        runs = list(runs)
+        self.figures += 1
+        display(figure)
+        if isinstance(figure, Figure):
+            plt.close(figure)
+        seconds = sum(run.seconds for run in runs)
+        named = _seeds(runs) if seeds is None else seeds
+        line = escape(self.provenance.line(seconds or None, named))
+        command = escape(self.provenance.command)
+        display(
+            HTML(
+                f'<p class="caption" id="figure-{self.figures}">'
+                f"<b>Figure {self.figures}.</b> {caption}</p>"
+                f'<details class="provenance"><summary>{line}</summary>'
+                f"<code>{command}</code></details>"
+            ),
+            metadata=mark(FIGURE, self.figures),
+        )
+
+    def try_it(self, run: live.Experiment, **controls: ValueWidget) -> None:
+        """Show a small experiment that runs again as its controls change.
+
+        ``run(**values)`` yields figures, the last one to stay; between two of them it
+        can be stopped. Its docstring is their caption, after "Try it."; the line below
+        names no seeds, as the experiment chooses its own. ``controls`` are widgets by
+        the names of its arguments. Where nobody can move them, the last figure is
+        shown. Shown again, as when its cell is run again, it takes its former place.
+
+        Raises
+        ------
+        ValueError
+            If it has no docstring, yields nothing or takes other arguments.
+        """
+        caption = f"<b>Try it.</b> {live.check(run, controls)}"
+        if live.is_live():
+            former = self.panels.pop(run.__name__, None)
+            if former is not None:
+                former.close()
+            panel = self.panels[run.__name__] = live.Panel(run, controls)
+            self.show(panel.box, caption, seeds=())
+            return
+        display(Markdown(live.invitation(self.provenance.chapter, controls)))
+        self.show(live.last_figure(run, controls), caption, seeds=())
+
+    def say(self, text: str, **numbers: Any) -> None:
+        """Show Markdown, its braces filled with claims by id and ``numbers`` by name.
+
+        ``{claim-id}`` becomes "0.31 (inconclusive)"; what else a brace may ask for is
+        told in `spectral_book.chapter.say`. A brace that is meant is written twice.
+
+        Raises
+        ------
+        ValueError
+            If a brace names neither a judged claim nor a number, or a number is unused.
+        """
+        display(Markdown(fill_sentence(text, self.rows, numbers)))
+
+    def remark(self, condition: object, text: str, **numbers: Any) -> None:
+        """Say a text only where a condition holds; it is checked in any case."""
+        filled = fill_sentence(text, self.rows, numbers)
+        if condition:
+            display(Markdown(filled))
+
+    def tabulate(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show a table of short texts."""
+        display(HTML(tables.plain_html(head, rows)))
+
+    def table(self) -> None:
+        """Print all claims, rounded so that other machines print the same.
+
+        Raises
+        ------
+        ValueError
+            If the claims file holds a claim that the chapter never judged.
+        """
+        print(tables.text(self._ordered()))
+
+    def publish(self) -> None:
+        """Put the claims, with every seed's value, into the notebook's output."""
+        rows = self._ordered()
+        display(
+            {MIME_TYPE: rows, "text/html": tables.html(rows), "text/plain": ""},
+            raw=True,
+        )
+
+    def _enter(self, claim: Claim, **measured: Any) -> None:
+        """Keep a claim's row, with the run it belongs to, and show it."""
+        self.rows[claim.id] = entry(
+            claim,
+            self.claims,
+            **measured,
+            differs=claim.differs.get(self.profile, ""),
+            profile=self.provenance.profile,
+            device=self.provenance.device,
+        )
+        display(
+            HTML(tables.row_html(self.rows[claim.id])),
+            metadata=mark(CLAIM, claim.id),
+        )
+
+    def _enter_without_numbers(self, claim_id: str, verdict: Verdict, why: str) -> None:
+        claim = self._claim(claim_id)
+        empty = {"estimate": None, "ci_low": None, "ci_high": None}
+        self._enter(
+            claim,
+            **empty,
+            ci_method="",
+            p_value=None,
+            n=0,
+            values=(),
+            control={"name": claim.control, **empty, "verdict": verdict},
+            verdict=verdict,
+            why=why,
+            seconds=0.0,
+        )
+
+    def _claim(self, claim_id: str) -> Claim:
+        if claim_id in self.rows:
+            raise ValueError(f"Claim {claim_id!r} was judged before.")
+        known = {claim.id: claim for claim in self.claims.claims}
+        if claim_id not in known:
+            raise KeyError(f"No claim {claim_id!r} in the chapter's claims file.")
+        return known[claim_id]
+
+    def _ordered(self) -> list[dict[str, Any]]:
+        missing = [c.id for c in self.claims.claims if c.id not in self.rows]
+        if missing:
+            raise ValueError(f"Claims never judged: {', '.join(missing)}.")
+        return [self.rows[c.id] for c in self.claims.claims]
+
+
+def _seeds(runs: Sequence[Run]) -> list[int] | None:
+    """All seeds of some runs, rising; None if one of them no longer knows its own."""
+    ensembles = [run.ensemble for run in runs]
+    if not ensembles or any(ensemble is None for ensemble in ensembles):
+        return None
+    return sorted({seed for ensemble in ensembles for seed in ensemble.seeds})
+
+
+def _profile(name: str, profile: str) -> dict[str, Any]:
+    """What a profile's file changes, if the notebook runs in its repository."""
+    path = Path("..") / "params" / profile / f"{name}.yaml"
+    return yaml.safe_load(path.read_text()) or {} if path.is_file() else {}
+
+
+def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
+    """Prepare device, threads, figure style and claims for a chapter's notebook.
+
+    The claims are read from ``claims/<name>.yaml`` beside the notebook, and the
+    defaults, with which the parameters are compared, from the notebook's file.
+    """
+    claims = load_claims(Path("claims") / f"{name}.yaml")
+    device = prepare(parameters.device)
+    use_house_style()
+    file = Path(f"{name}.ipynb")
+    usual = defaults(file) if file.is_file() else {}
+    changed = {
+        key: value
+        for key, value in parameters.model_dump().items()
+        if key not in usual or usual[key] != value
+    }
+    # A changed run must not be mistaken for its profile.
+    expected = usual | _profile(name, parameters.profile)
+    altered = [
+        key
+        for key, value in parameters.model_dump().items()
+        if key not in MACHINE and (key not in expected or expected[key] != value)
+    ]
+    label = f"{parameters.profile}, changed" if altered else parameters.profile
+    came_from = provenance(name, label, parameters.seeds, device, changed)
+    print(came_from.line())
+    return Chapter(claims, parameters.profile, device, came_from)

@@ -1,0 +1,208 @@
+"""Claims as data: what a claims file says, and the rows of the ledger."""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from spectral_book.claims.sentences import check_sentence, fill
+from spectral_book.claims.statistics import STATISTICS
+
+Profile = Literal["quick", "gpu", "paper"]
+
+Failed = Literal[
+    "not replicated", "direction only", "inconclusive", "paper inconsistent"
+]
+"""Verdicts for which a claim may say what was seen instead."""
+
+_SHORT = ("not replicated", "direction only")
+
+
+class Claim(BaseModel):
+    """One claim, its statistic and what counts as replicating it.
+
+    ``direction`` is ``greater`` or ``less`` with a ``threshold`` (the smallest effect
+    that counts) and the value of ``no_effect``; or ``within`` with a ``band``, the
+    claim that there is *no* effect larger than the band. ``interval`` is ``t`` or
+    ``bootstrap`` over seeds; or ``range`` for exact numbers, where the values are all
+    entries of a table and not a sample: then every entry has to clear the threshold.
+    ``rounding_decides`` marks numbers that depend on how the machine rounds, so much
+    that another processor reached another verdict. ``between`` names two places of the
+    paper whose agreement the claim tests; the ``control`` is then a known agreement,
+    which has to be found before the paper is said to contradict itself.
+    ``otherwise`` is what readers are told in place of the statement if the claim is not
+    replicated: a sentence that is true whether nothing or too little of it was seen,
+    or one for each verdict. In braces stand numbers of the run, by the names of
+    :data:`spectral_book.claims.sentences.FIELDS`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    source: str
+    origin: Literal["paper", "book"] = "paper"
+    statement: str
+    statistic: str
+    quantity: str
+    direction: Literal["greater", "less", "within"]
+    threshold: float | None = None
+    no_effect: float | None = None
+    band: tuple[float, float] | None = None
+    interval: Literal["t", "bootstrap", "range"] = "t"
+    rounding_decides: bool = False
+    control: str
+    between: tuple[str, str] | None = None
+    otherwise: dict[Failed, str] = {}
+    differs: dict[Profile, str]
+
+    @field_validator("otherwise", mode="before")
+    @classmethod
+    def _by_verdict(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return dict.fromkeys((*_SHORT, "paper inconsistent"), given)
+        return given
+
+    @field_validator("otherwise")
+    @classmethod
+    def _filled_in(cls, sentences: dict[Failed, str]) -> dict[Failed, str]:
+        for sentence in sentences.values():
+            check_sentence(sentence)
+        return sentences
+
+    @field_validator("statistic")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in STATISTICS:
+            close = difflib.get_close_matches(name, STATISTICS, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise ValueError(
+                f"statistic {name!r} is unknown; {hint}known are "
+                f"{', '.join(STATISTICS)}."
+            )
+        return name
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.direction == "within":
+            if self.band is None or self.band[0] >= self.band[1]:
+                raise ValueError("direction 'within' needs a band [low, high].")
+            if self.threshold is not None or self.no_effect is not None:
+                raise ValueError("direction 'within' takes a band and nothing else.")
+        elif self.band is not None:
+            raise ValueError(f"direction {self.direction!r} takes no band.")
+        elif self.threshold is None or self.no_effect is None:
+            raise ValueError(
+                f"direction {self.direction!r} needs threshold and no_effect."
+            )
+        elif (self.threshold < self.no_effect) == (self.direction == "greater"):
+            raise ValueError("the threshold lies on the wrong side of no_effect.")
+        for sentence in self.otherwise.values():
+            kind = "band_" if self.band is None else "threshold"
+            if f"{{{kind}" in sentence:
+                raise ValueError(
+                    f"otherwise names {{{kind}...}}, which a claim of direction "
+                    f"{self.direction!r} has not."
+                )
+        return self
+
+    def resolution(self) -> float:
+        """Below this an estimate is as good as zero beside what the claim asks."""
+        if self.band is not None:
+            return 0.05 * (self.band[1] - self.band[0])
+        assert self.threshold is not None
+        assert self.no_effect is not None
+        return 0.05 * abs(self.threshold - self.no_effect)
+
+    def bar(self) -> str:
+        """What the interval must clear, for readers."""
+        if self.band is not None:
+            return f"within [{self.band[0]:g}, {self.band[1]:g}]"
+        sign = "≥" if self.direction == "greater" else "≤"
+        return f"{sign} {self.threshold:g} (no effect {self.no_effect:g})"
+
+
+class ClaimsFile(BaseModel):
+    """All claims of a chapter, frozen before the run.
+
+    ``question`` is what the chapter asks, in one sentence for the front page, and
+    ``citation`` the paper's key in the bibliography.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chapter: str
+    paper: str
+    question: str = ""
+    citation: str = ""
+    frozen: str
+    claims: tuple[Claim, ...]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        ids = [claim.id for claim in self.claims]
+        if len(set(ids)) < len(ids):
+            raise ValueError("two claims share an id.")
+        return self
+
+
+def load_claims(path: Path | str) -> ClaimsFile:
+    """Read a claims file.
+
+    Raises
+    ------
+    ValueError
+        If the file is not there or not as :class:`Claim` describes, naming it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"There is no claims file {path}.")
+    raw = yaml.safe_load(path.read_text("utf-8"))
+    try:
+        return ClaimsFile.model_validate(raw)
+    except ValidationError as error:
+        problems = "; ".join(_problem(raw, e) for e in error.errors())
+        raise ValueError(f"The claims file {path} is not valid: {problems}") from None
+
+
+def _problem(raw: Any, error: ErrorDetails) -> str:
+    """One of pydantic's errors, with the claim's id in place of its number."""
+    where = list(error["loc"])
+    match where:
+        case ["claims", int(i), *rest]:
+            claim = raw["claims"][i]
+            name = claim.get("id", i) if isinstance(claim, dict) else i
+            where = [f"claim {name!r}", *rest]
+    return f"{', '.join(map(str, where))}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def entry(claim: Claim, file: ClaimsFile, **measured: Any) -> dict[str, Any]:
+    """A ledger row: what the claims file says, joined with what was measured."""
+    sentence = claim.otherwise.get(measured["verdict"], "")
+    return {
+        "id": claim.id,
+        "chapter": file.chapter,
+        "paper": file.paper,
+        "source": claim.source,
+        "origin": claim.origin,
+        "statement": claim.statement,
+        "statistic": claim.statistic,
+        "quantity": claim.quantity,
+        "threshold": claim.bar(),
+        "interval": claim.interval,
+        "resolution": claim.resolution(),
+        "frozen": file.frozen,
+        "rounding_decides": claim.rounding_decides,
+        "between": list(claim.between) if claim.between else None,
+        "otherwise": fill(sentence, measured, claim.threshold, claim.band),
+        **measured,
+    }

@@ -1,0 +1,1 @@
+"""The pages: what Sphinx needs to make a book of the chapters."""

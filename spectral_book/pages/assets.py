@@ -1,0 +1,97 @@
+"""Scripts the pages need, copied from installed packages: the book works offline."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+from spectral_book.pages.pictures import add_stills, shrink_pictures
+
+STATIC = Path(__file__).parent / "static"
+
+_MATHJAX = "mathjax"
+_WIDGETS = "widgets"
+# What a page loads, and what MathJax loads by itself as an equation asks for it.
+_MATHJAX_PARTS = (
+    "tex-mml-chtml.js",
+    "output/chtml/fonts/woff-v2",
+    "input/tex/extensions",
+)
+_FALSE_LIST = '<div role="list" class="citation-list">'
+# The theme's icons replace <i> by <svg>; ipywidgets' Play button then no longer
+# finds its icon and stops working. Nested, the <i> stays.
+_ICONS = '<script>window.FontAwesomeConfig = {autoReplaceSvg: "nest"};</script>\n'
+
+
+def use_local_scripts(app: Sphinx, config: Config) -> None:
+    """Point Sphinx and myst-nb at the copies, and switch off what needs a server."""
+    deferred = {"defer": "defer"}
+    config.nb_ipywidgets_js = {
+        "widgets.js": deferred,
+        f"{_WIDGETS}/extension.js": deferred,
+    }
+    config.mathjax_path = f"{_MATHJAX}/{_MATHJAX_PARTS[0]}"
+    config.html_static_path = [*config.html_static_path, str(STATIC)]
+    app.add_js_file("page.js", defer="defer")
+    app.add_css_file("print.css", media="print")
+    app.connect("doctree-resolved", add_stills)
+    app.connect("html-page-context", mend_roles)
+    app.connect("build-finished", shrink_pictures)
+    # Thebe runs code on a public server and puts its address on every page.
+    for event in ("env-before-read-docs", "doctree-resolved"):
+        for listener in list(app.events.listeners.get(event, [])):
+            if listener.handler.__module__ == "sphinx_thebe":
+                app.disconnect(listener.id)
+
+
+def copy_scripts(app: Sphinx) -> None:
+    """Copy the third-party scripts into the built book, if it is one of HTML."""
+    if app.builder.format != "html":
+        return
+    target = Path(app.outdir) / "_static"
+    mathjax = files("sphinx-mathjax-offline") / "static" / "mathjax"
+    for part in _MATHJAX_PARTS:
+        _copy(mathjax / part, target / _MATHJAX / part)
+    widgets = files("widgetsnbextension") / "static"
+    for name in ("extension.js", "extension.js.LICENSE.txt"):
+        _copy(widgets / name, target / _WIDGETS / name)
+
+
+def add_icon_setting(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Put the setting of the icons first into the head of a page."""
+    context["metatags"] = _ICONS + context.get("metatags", "")
+
+
+def mend_roles(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Take away the role of a list that docutils gives to one without list items."""
+    body = context.get("body", "").replace(_FALSE_LIST, '<div class="citation-list">')
+    context["body"] = body.replace(' role="doc-biblioentry"', "")
+
+
+def _copy(source: Traversable, target: Path) -> None:
+    """Copy a file or a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the package does not hold what it is expected to.
+    """
+    if source.is_dir():
+        for child in source.iterdir():
+            _copy(child, target / child.name)
+        return
+    data = source.read_bytes()
+    if source.name.endswith(".js"):
+        # The source maps are not copied, so nothing may ask for them.
+        data = data.partition(b"\n//# sourceMappingURL=")[0]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)

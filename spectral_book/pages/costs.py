@@ -1,0 +1,234 @@
+"""What things cost: measurements in a file, as the page "What it costs" shows them.
+
+``python -m benchmarks`` measures and writes ``results/costs/<device>.json``; the
+directive `costs` makes the tables from that file, so that nothing is typed.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective
+
+from spectral_book.claims.tables import number, scientific
+from spectral_book.files import write_atomic
+
+COLUMNS = ("What", "Ours", "Compared with", "Ratio", "Same result", "Once")
+"""Titles of the cells that `Cost.cells` returns."""
+
+_NOTHING = "–"
+_COUNTED = {"cores": "core", "threads": "thread", "rounds": "round"}
+_PEERS = ("Lightning",)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Cost(_Strict):
+    """One quantity, ours and what it is compared with.
+
+    Attributes
+    ----------
+    quantity
+        What was measured.
+    unit
+        Of ``ours`` and ``other``, both medians over rounds.
+    ours, against, other
+        Our value; what it is compared with, and its value.
+    ratio
+        Lowest, median and highest over rounds of other / ours, or of ours / other if
+        ``share``.
+    share
+        Whether the ratio is a share, shown in per cent.
+    gap
+        Largest relative difference of the two ways' results, or None where there is
+        nothing to compare.
+    note
+        Further numbers, in words.
+    once
+        Seconds spent once before, to compile or to build something, or None.
+    """
+
+    quantity: str
+    unit: str
+    ours: float
+    against: str
+    other: float
+    ratio: tuple[float, float, float]
+    share: bool = False
+    gap: float | None = None
+    note: str = ""
+    once: float | None = None
+
+    @model_validator(mode="after")
+    def _ratio_is_ordered(self) -> Self:
+        low, median, high = self.ratio
+        if not 0 <= low <= median <= high:
+            raise ValueError("ratio must be lowest, median, highest, none below 0")
+        return self
+
+    def cells(self) -> tuple[str, ...]:
+        """The row of a table, as texts."""
+        scale, sign = (100, "%") if self.share else (1, "")
+        low, middle, high = (_together(scale * r, sign) for r in self.ratio)
+        return (
+            f"{self.quantity} ({self.note})" if self.note else self.quantity,
+            _together(self.ours, self.unit),
+            f"{self.against}: {_together(self.other, self.unit)}",
+            middle if low == high else f"{middle} ({low} to {high})",
+            _NOTHING if self.gap is None else _agreement(self.gap),
+            _NOTHING if self.once is None else _together(self.once, "s"),
+        )
+
+
+class CostGroup(_Strict):
+    """Rows that belong together, and what they were measured on.
+
+    ``made`` holds processor, device, cores, threads, versions, rounds and commit; a
+    file may hold groups that were measured apart.
+    """
+
+    title: str
+    about: str
+    made: dict[str, str | int]
+    rows: list[Cost]
+
+    def origin(self) -> str:
+        """One sentence: where the numbers come from.
+
+        The version of a peer is told only where a row is compared with it.
+        """
+        told = []
+        for name, value in self.made.items():
+            if name in _COUNTED:
+                told.append(f"{value} {_COUNTED[name] if value == 1 else name}")
+            elif name not in _PEERS or any(name in row.against for row in self.rows):
+                told.append(f"{name} {value}")
+        return f"Measured on: {', '.join(told)}."
+
+
+class Costs(_Strict):
+    """All groups of a file, by name."""
+
+    groups: dict[str, CostGroup] = {}
+
+
+def read_costs(path: Path) -> Costs:
+    """Read measurements; none if there is no such file.
+
+    Raises
+    ------
+    ValueError
+        If the file is not what `write_group` writes; the message names the place.
+    """
+    if not path.is_file():
+        return Costs()
+    try:
+        return Costs.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ValueError(
+            f"{path} holds no measurements: {place}: {first['msg']}; remove it and "
+            f"measure again: {command(path.stem)}"
+        ) from error
+
+
+def write_group(path: Path, name: str, group: CostGroup) -> None:
+    """Put a group into a file in place of an earlier one; the others stay.
+
+    Raises
+    ------
+    ValueError
+        If the file is there and holds something else.
+    """
+    groups = {**read_costs(path).groups, name: group}
+    write_atomic(path, Costs(groups=groups).model_dump_json(indent=1) + "\n")
+
+
+def command(device: str, groups: Sequence[str] = ()) -> str:
+    """The command that measures."""
+    only = "".join(f" --only {name}" for name in groups)
+    return (
+        f"python -m benchmarks --device {device} --json results/costs/{device}.json"
+        f"{only}"
+    )
+
+
+class CostsDirective(SphinxDirective):
+    """Show the measurements of a device, all groups or those named in `:groups:`."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {"groups": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        """Return a table for each group.
+
+        Raises
+        ------
+        ExtensionError
+            If the file of measurements cannot be read.
+        """
+        device = self.arguments[0]
+        path = Path(self.env.srcdir).parent / "results" / "costs" / f"{device}.json"
+        self.env.note_dependency(str(path))
+        try:
+            costs = read_costs(path)
+        except ValueError as error:
+            raise ExtensionError(str(error)) from error
+        wanted = self.options.get("groups", "").split() or list(costs.groups)
+        shown: list[nodes.Node] = []
+        for name in wanted:
+            if name in costs.groups:
+                shown += _group(costs.groups[name])
+        missing = [name for name in wanted if name not in costs.groups]
+        if missing or not wanted:
+            what = f"{', '.join(missing)}: not" if missing else "Nothing has been"
+            told = nodes.paragraph("", f"{what} measured on {device} yet. ")
+            told += nodes.Text("Measure with ")
+            told += nodes.literal("", command(device, missing))
+            shown.append(told)
+        return shown
+
+
+def _group(group: CostGroup) -> list[nodes.Node]:
+    """A group's title, what it shows, its table and where that comes from."""
+    return [
+        nodes.rubric("", group.title),
+        nodes.paragraph("", group.about),
+        _table(group),
+        nodes.paragraph("", group.origin(), classes=["costs-origin"]),
+    ]
+
+
+def _table(group: CostGroup) -> nodes.table:
+    """The rows, without columns that none of them fills."""
+    lines = [row.cells() for row in group.rows]
+    filled = [
+        i for i in range(len(COLUMNS)) if any(line[i] != _NOTHING for line in lines)
+    ]
+    inner = nodes.tgroup("", cols=len(filled))
+    inner += [nodes.colspec(colwidth=1) for _ in filled]
+    body = nodes.tbody("", *[_row([line[i] for i in filled]) for line in lines])
+    inner += [nodes.thead("", _row([COLUMNS[i] for i in filled])), body]
+    return nodes.table("", inner, classes=["colwidths-auto"])
+
+
+def _row(cells: Sequence[str]) -> nodes.row:
+    entries = [nodes.entry("", nodes.paragraph("", cell)) for cell in cells]
+    return nodes.row("", *entries)
+
+
+def _together(value: float, unit: str) -> str:
+    """A number and its unit on one line."""
+    return "\u00a0".join([number(value), unit]) if unit else number(value)
+
+
+def _agreement(gap: float) -> str:
+    """How far two results are apart."""
+    return "identical" if gap == 0 else f"to\u00a0{scientific(gap, 0)}"

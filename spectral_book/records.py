@@ -1,0 +1,280 @@
+"""Recorded results: the ledger of a large run, kept in the repository.
+
+``python -m spectral_book.records CHAPTER PROFILE`` executes a chapter with the
+parameters of a profile and writes ``results/<profile>/<chapter>.json``: its claims with
+all values, its parameters, and what it ran on. The front page shows it beside each
+build's own run. A record counts only as long as the repository still holds the
+parameters and thresholds it was made with.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+from spectral_book.chapter.parameters import MACHINE, defaults
+from spectral_book.chapter.provenance import CODE
+from spectral_book.claims.claims_file import load_claims
+from spectral_book.claims.ledger import claims_of
+from spectral_book.execution import Chapter, execute_chapters
+from spectral_book.files import write_atomic
+from spectral_lib.data.sources import HUB, SETTING, SOURCES, find_files
+
+Record = dict[str, Any]
+
+LARGE = ("gpu", "paper")
+"""Profiles that are recorded, the larger one last."""
+
+
+def record(
+    root: Path, chapter: str, profile: str, machine: Mapping[str, str] | None = None
+) -> Path:
+    """Run a chapter with a profile's parameters and write its record.
+
+    The executed notebook is kept in ``book/_build/records``. Trainings leave their
+    checkpoints beside it, so that the same command takes up an interrupted run.
+
+    Parameters
+    ----------
+    root
+        The repository.
+    chapter, profile
+        Names, of ``book/<chapter>.ipynb`` and ``params/<profile>/<chapter>.yaml``.
+    machine
+        Values for parameters of `MACHINE`.
+
+    Returns
+    -------
+    Path
+        The record's file.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, images are not there, or files differ from the commit that
+        the record would name.
+    RuntimeError
+        If the chapter fails, or files change while it runs; nothing is recorded then.
+    """
+    machine = dict(machine or {})
+    strange = sorted(set(machine) - set(MACHINE))
+    if strange:
+        raise ValueError(
+            f"{strange[0]} cannot be set here: a record has its profile's parameters. "
+            f"Only {' and '.join(MACHINE)} may differ."
+        )
+    given = {**_profile(root, chapter, profile), **machine}
+    environment = dict(os.environ)
+    for place, name in ((given, "data_root"), (environment, SETTING)):
+        if place.get(name) not in (None, "", HUB):  # the chapter runs in book/
+            place[name] = str(Path(place[name]).expanduser().absolute())
+    usual = defaults(root / "book" / f"{chapter}.ipynb")
+    _check_data({**usual, **given})
+    commit = _clean_commit(root)
+    work = root / "book" / "_build" / "records" / profile
+    work.mkdir(parents=True, exist_ok=True)
+    checkpoints = {"SPECTRAL_CHECKPOINTS": str(work / f"{chapter}.checkpoints")}
+    notebook = load_notebook_node(str(root / "book" / f"{chapter}.ipynb"))
+    file = work / f"{chapter}.ipynb"
+    print(
+        f"Running {chapter} with params/{profile}/{chapter}.yaml; its notebook and "
+        f"checkpoints are kept in {work}.",
+        flush=True,
+    )
+    nbformat.write(parameterize_notebook(notebook, given), file)
+    (run,) = execute_chapters(
+        [Chapter(chapter, file, root / "book")],
+        jobs=1,
+        environment=checkpoints | environment,
+        timeout=0,
+        on_finish=lambda run: nbformat.write(run.notebook, file),
+    )
+    if run.failure is not None:
+        raise RuntimeError(run.failure.describe(chapter))
+    rows = claims_of(chapter, run.notebook)
+    if not rows:
+        raise RuntimeError(f"{chapter} published no claims; nothing can be recorded.")
+    if _clean_commit(root) != commit:
+        raise RuntimeError(
+            f"the repository moved on from {commit} during the run; run it again: the "
+            "trainings whose code is the same are taken from their checkpoints."
+        )
+    import torch
+
+    made = {
+        "commit": commit,
+        "date": datetime.now(UTC).date().isoformat(),
+        "device": rows[0]["device"],
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "seconds": round(run.seconds),
+    }
+    parameters = {k: v for k, v in {**usual, **given}.items() if k not in MACHINE}
+    path = root / "results" / profile / f"{chapter}.json"
+    content = {
+        "chapter": chapter,
+        "profile": profile,
+        "made": made,
+        "parameters": parameters,
+        "claims": rows,
+    }
+    write_atomic(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return path
+
+
+def read_records(results: Path) -> list[Record]:
+    """Read all records of a folder ``results``, smaller profiles first.
+
+    Raises
+    ------
+    ValueError
+        If a file is not a record, or lies under another name than its own.
+    """
+    found = []
+    for profile in LARGE:
+        for path in sorted((results / profile).glob("*.json")):
+            try:
+                content = json.loads(path.read_text())
+                itself = content["profile"], content["chapter"]
+                complete = content["made"] and content["claims"]
+                complete = complete and isinstance(content["parameters"], dict)
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f"{path} is not a record: {error!r}; make it anew."
+                ) from error
+            if itself != (profile, path.stem) or not complete:
+                raise ValueError(
+                    f"{path} holds a record of {itself[1]}, {itself[0]}; make it anew."
+                )
+            found.append(content)
+    return found
+
+
+def differences(record: Record, root: Path) -> list[str]:
+    """Where a record no longer matches the repository, one sentence each."""
+    chapter, profile = record["chapter"], record["profile"]
+    try:
+        wanted = {
+            **defaults(root / "book" / f"{chapter}.ipynb"),
+            **_profile(root, chapter, profile),
+        }
+        claims = load_claims(root / "book" / "claims" / f"{chapter}.yaml").claims
+    except (ValueError, OSError) as error:
+        return [f"{chapter}, {profile}: {error}"]
+    told = []
+    names = (set(wanted) | set(record["parameters"])) - set(MACHINE)
+    for name in sorted(names):
+        now, then = wanted.get(name), record["parameters"].get(name)
+        if now != then:
+            told.append(f"{chapter}, {profile}: {name} was {then!r} and is {now!r}.")
+    rows = {row["id"]: row for row in record["claims"]}
+    for name in sorted(set(rows) ^ {claim.id for claim in claims}):
+        where = "the record" if name in rows else "the claims file"
+        told.append(f"{chapter}, {profile}: the claim {name!r} is in {where} alone.")
+    for claim in claims:
+        then = rows.get(claim.id)
+        if then is None:
+            continue
+        now = {
+            "statistic": claim.statistic,
+            "quantity": claim.quantity,
+            "threshold": claim.bar(),
+            "interval": claim.interval,
+            "control": claim.control,
+            "between": list(claim.between) if claim.between else None,
+        }
+        was = {**then, "control": then["control"]["name"]}
+        for key, value in now.items():
+            if was.get(key) != value:
+                told.append(
+                    f"{chapter}, {profile}: {key} of {claim.id!r} was "
+                    f"{was.get(key)!r} and is {value!r}."
+                )
+    return told
+
+
+def recorded_claims(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """The recorded row of each claim, of the largest profile that could test it."""
+    rows: dict[str, dict[str, Any]] = {}
+    for one in records:
+        for row in one["claims"]:
+            if row["verdict"] != "not comparable" or row["id"] not in rows:
+                rows[row["id"]] = row
+    return rows
+
+
+def _profile(root: Path, chapter: str, profile: str) -> dict[str, Any]:
+    """Parameters of a profile's file."""
+    if profile not in LARGE:
+        raise ValueError(f"profile is {profile!r}; recorded are {' and '.join(LARGE)}.")
+    path = root / "params" / profile / f"{chapter}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        raise ValueError(f"there is no {path}; known chapters: {', '.join(known)}.")
+    return yaml.safe_load(path.read_text()) or {}
+
+
+def _check_data(parameters: Mapping[str, Any]) -> None:
+    """Raise a ValueError if the images are not there, before a kernel starts."""
+    name = parameters.get("data", "digits")
+    if name in SOURCES:
+        find_files(name, "train", parameters.get("data_root", ""))
+
+
+def _clean_commit(root: Path) -> str:
+    """The commit a record is made from."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True
+        )
+        if done.returncode:
+            raise ValueError(
+                f"{root} is not a git checkout ({done.stderr.strip()}); a record names "
+                "the commit it was made from."
+            )
+        return done.stdout.strip()
+
+    changed = git("status", "--porcelain", "--", *CODE)
+    if changed:
+        raise ValueError(
+            f"files differ from the commit: {changed.splitlines()[0].strip()} ...; "
+            "commit them first, as a record names the commit it was made from."
+        )
+    return git("rev-parse", "HEAD")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Record a chapter; 1 if it fails, 2 if it was asked for wrongly."""
+    parser = argparse.ArgumentParser(
+        prog="python -m spectral_book.records",
+        description="Run a chapter at a large profile and record its results.",
+    )
+    parser.add_argument("chapter", help="derivative_operator, for instance")
+    parser.add_argument("profile", choices=LARGE)
+    parser.add_argument("--data-root", help="folder of the image sets, or 'hub'")
+    parser.add_argument("--device", help="auto, cpu or cuda")
+    given = vars(parser.parse_args(arguments))
+    machine = {k: v for k in MACHINE if (v := given[k]) is not None}
+    try:
+        path = record(Path.cwd(), given["chapter"], given["profile"], machine)
+    except (ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    print(f"Recorded in {path}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Chapters over many parameters, on one machine or many."""

@@ -1,1 +1,0 @@
-"""What makes the book a book: the Sphinx extension and its parts."""

@@ -1,1 +1,0 @@
-"""What the reader sees: claims and verdicts, figures, provenance."""

@@ -1,0 +1,144 @@
+"""A book in which all goes well: what a build executes, keeps and clears."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from spectral_book.execution import Failure, without_outputs
+
+
+def span(book, name):
+    """Return when a chapter's first cell began and ended."""
+    found = re.search(r"ran (\S+) (\S+)", book.printed(name))
+    return float(found[1]), float(found[2])
+
+
+def nonce(text):
+    return re.search(r"nonce ([0-9a-f-]{36})", text)[1]
+
+
+def pictures(book):
+    """The names of the pictures, but for the stills of players, which do not change."""
+    names = {path.name for path in (book.html / "_images").glob("*.png")}
+    return {name for name in names if not name.startswith("player-")}
+
+
+def test_log_says_what_runs(good_book):
+    log = (good_book.folder / "first.log").read_text()
+    assert "executing 2 chapters, 2 at a time, 3 thread(s) each" in log
+    for name in good_book.pages:
+        assert re.search(rf"{name}: done, \d+\.\d s", log)
+    assert "without encryption" not in log
+
+
+def test_chapters_run_at_the_same_time(good_book):
+    (start_a, end_a), (start_b, end_b) = (span(good_book, n) for n in ("alpha", "beta"))
+    assert max(start_a, start_b) < min(end_a, end_b)
+
+
+def test_kernel_is_the_build_s_python_with_its_budget(good_book):
+    printed = good_book.printed("alpha")
+    assert "threads 3 3\n" in printed
+    assert "build 1\n" in printed
+    assert f"python {sys.prefix}\n" in printed
+
+
+def test_meant_error_is_shown_and_passes(good_book):
+    page = (good_book.html / "alpha.html").read_text()
+    assert "ZeroDivisionError" in page
+
+
+def test_pages_do_not_hold_the_claims_data(good_book):
+    page = (good_book.html / "alpha.html").read_text()
+    assert "the claims" in page
+    assert "spectral-ledger+json&quot;: [" not in page
+    cells = json.loads((good_book.executed / "alpha.ipynb").read_text())["cells"]
+    assert "application/vnd.spectral-ledger+json" in cells[-1]["outputs"][0]["data"]
+
+
+@dataclass
+class Rebuilt:
+    nonce: str
+    pictures: set
+    sources: dict
+    log: str
+
+
+@pytest.fixture(scope="module")
+def rebuilt(good_book):
+    """What was there before the same command ran once more, with nothing changed."""
+    sources = {path: path.read_bytes() for path in good_book.folder.glob("*.ipynb")}
+    before = Rebuilt(
+        nonce(good_book.printed("alpha")), pictures(good_book), sources, ""
+    )
+    for stale in (
+        good_book.html / "_images" / "stale.png",
+        good_book.html / "reports" / "stale.err.log",
+        good_book.executed / "stale.ipynb",
+        good_book.folder / "_build" / "jupyter_execute" / "stale.ipynb",
+    ):
+        stale.parent.mkdir(exist_ok=True)
+        stale.touch()
+    (good_book.html / "ledger.json").write_text("stale")
+    result = good_book.build()
+    assert result.returncode == 0, result.stdout
+    before.log = result.stdout
+    return before
+
+
+def test_plain_build_executes_again_though_nothing_changed(good_book, rebuilt):
+    assert nonce(good_book.printed("alpha")) != rebuilt.nonce
+    page = (good_book.html / "alpha.html").read_text()
+    assert nonce(page) == nonce(good_book.printed("alpha"))
+    assert "executing 2 chapters" in rebuilt.log
+
+
+def test_old_results_are_gone(good_book, rebuilt):
+    assert len(pictures(good_book)) == 1
+    assert not pictures(good_book) & rebuilt.pictures
+    assert not list(good_book.folder.glob("_build/**/*stale*"))
+    assert isinstance(json.loads((good_book.html / "ledger.json").read_text()), list)
+
+
+def test_sources_are_not_touched(good_book, rebuilt):
+    for path, content in rebuilt.sources.items():
+        assert path.read_bytes() == content
+
+
+def test_off_shows_what_is_stored(good_book, rebuilt, new_book):
+    book = new_book("off")
+    for name in good_book.pages:
+        book.write(name, good_book.notebook(name))
+    book.configure("```{ledger}\n```\n", execute_notebooks="off")
+    result = book.build("-W", "-n", "--keep-going")
+    assert result.returncode == 0, result.stdout
+    assert "executing" not in result.stdout
+    assert not book.executed.exists()
+    page = (book.html / "alpha.html").read_text()
+    assert nonce(page) == nonce(good_book.printed("alpha"))
+    ledgers = [
+        json.loads((b.html / "ledger.json").read_text()) for b in (book, good_book)
+    ]
+    assert ledgers[0] == ledgers[1]
+    assert len(ledgers[0]) == 3
+
+
+def test_old_outputs_do_not_survive_in_cells_that_never_run(good_book):
+    clean = without_outputs(good_book.notebook("beta"))
+    assert "widgets" not in clean.metadata
+    codes = [cell for cell in clean.cells if cell.cell_type == "code"]
+    assert codes
+    assert all(c.outputs == [] and c.execution_count is None for c in codes)
+
+
+def test_an_error_in_words_comes_without_code():
+    words = "ParameterError: channels = 'abc': Input should be a valid integer."
+    told = Failure(2, "from a import b\n", words, words + "\n").describe("tiny")
+    assert told == f"chapter tiny failed, cell 2: {words}"
+    other = Failure(2, "from a import b\n", words, f"Traceback ...\n{words}")
+    assert "    from a import b" in other.describe("tiny")

@@ -1,0 +1,198 @@
+"""The chapter's own functions: targets, whose they are, first steps, expressions."""
+
+import ast
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+from spectral_book.chapter.parameters import ParameterError
+from spectral_book.claims.statistics import ratio, spearman
+from spectral_lib.training.loop import Record, every
+
+BOOK = Path(__file__).parents[2] / "book"
+
+
+@pytest.fixture(scope="module")
+def chapter():
+    """What the notebook has run before it trains, and its functions after that."""
+    path = BOOK / "sums_of_sinusoids.ipynb"
+    cells = [c for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
+    namespace = {"__name__": "chapter"}
+    with pytest.MonkeyPatch.context() as patch, plt.rc_context():
+        patch.chdir(BOOK)
+        before = True
+        for cell in cells:
+            before = before and "plain = fit(" not in cell.source
+            tree = ast.parse(cell.source)
+            if not before:
+                tree.body = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
+            exec(compile(tree, "cell", "exec"), namespace)
+            if "parameters" in cell.metadata.get("tags", []):
+                namespace |= {"device": "cpu", "seeds": [3, 4, 5]}
+    return namespace
+
+
+def test_targets_have_each_sine_at_its_amplitude_with_phases_of_their_own(chapter):
+    amplitudes = torch.linspace(0.1, 1, 8)
+    found = chapter["targets"](amplitudes, [3, 4, 5]).numpy()
+    assert found.shape == (48, 3)
+    lines = np.fft.fft(found, axis=0)[:24] / 24  # A exp(2 pi i phase) / i
+    np.testing.assert_allclose(
+        np.abs(lines[1:9]), np.tile(amplitudes[:, None], 3), atol=1e-6
+    )
+    assert np.abs(np.delete(lines, range(1, 9), axis=0)).max() < 1e-5
+    phases = np.angle(lines[1:9])
+    assert (np.abs(phases[:, 0] - phases[:, 1]) > 1e-3).all()
+    again = chapter["targets"](amplitudes, [5]).numpy()[:, 0]
+    np.testing.assert_array_equal(again, found[:, 2])
+
+
+def test_the_phases_are_not_the_numbers_of_the_first_weights(chapter):
+    ensemble = chapter["initialise"](lambda: chapter["MLP"]([1, 64, 1]), [3])
+    weights = ensemble.parameters["layers.0.weight"].detach().flatten()
+    # With one input they are uniform on (-1, 1): 2 u - 1.
+    same_stream = torch.rand(8, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(2 * same_stream - 1, weights[:8])
+    assert ((2 * chapter["phases"](3) - 1 - weights[:8]).abs() > 1e-3).all()
+
+
+@pytest.mark.parametrize("seeds", [[3, 4, 5], [5, 3], [4]])
+def test_each_network_gets_its_own_target_in_its_own_order(chapter, seeds):
+    y = chapter["targets"](torch.ones(8), [3, 4, 5])
+    rows = torch.stack([torch.randperm(48) for _ in seeds])
+    drawn = [torch.Generator().manual_seed(seed) for seed in seeds]
+    for g in drawn:
+        torch.rand(7, generator=g)  # as in training, later in its stream
+    x, own = chapter["own"](chapter["t"][rows], y[rows], drawn)
+    assert own.shape == (len(seeds), 48, 1)
+    for r, seed in enumerate(seeds):
+        wanted = y[rows[r], [3, 4, 5].index(seed)]
+        torch.testing.assert_close(own[r, :, 0], wanted, rtol=0, atol=0)
+        torch.testing.assert_close(x[r], chapter["t"][rows[r]], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("mode", ["all at once", "in portions", "one after another"])
+def test_the_networks_learn_their_own_targets(chapter, mode, monkeypatch, capsys):
+    one = torch.zeros(8)
+    one[1] = 1.0
+    if mode == "in portions":
+        monkeypatch.setenv("SPECTRAL_MEMORY", "1.6e6")
+    if mode == "one after another":
+        alone = partial(chapter["initialise"], stacked=False)
+        monkeypatch.setitem(chapter, "initialise", alone)
+    run = chapter["fit"](chapter["cosines_sines"], one, 200, 100)
+    assert ("portions" in capsys.readouterr().out) == (mode == "in portions")
+    assert set(run.records["spectrum"].epochs.tolist()) == every(200, 100)
+    output = run.records["spectrum"]["output"][-1]
+    wanted = chapter["targets"](one, chapter["P"].seeds).T
+    assert (output - wanted).square().mean(1).max() < 1e-2
+    assert (output - wanted.roll(1, 0)).square().mean(1).min() > 1e-2
+
+
+def a_run(share):
+    """A run with readings [T, R, k] of the shares at steps 0, 10, 20, ..."""
+    share = torch.tensor(share)
+    record = Record(torch.arange(len(share)) * 10, {"share": share})
+    return SimpleNamespace(records={"spectrum": record})
+
+
+NAN = float("nan")
+READINGS = [
+    # in order; the highest never; the lowest never; none; diverged after both
+    [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]],
+    [[0.95, 0.2], [0.95, 0.1], [0.0, 0.95], [0.0, 0.0], [0.95, 0.95]],
+    [[0.5, 0.5], [0.95, 0.3], [0.5, 0.95], [0.1, 0.1], [NAN, NAN]],
+    [[0.95, 0.95], [0.95, 0.4], [0.5, 0.95], [0.1, 0.2], [NAN, NAN]],
+]
+
+
+def test_first_steps_and_what_never_was_there(chapter):
+    run = a_run(READINGS)
+    first = chapter["first_step"](run)
+    wanted = [[10, 30], [10, NAN], [NAN, 10], [NAN, NAN], [NAN, NAN]]
+    np.testing.assert_array_equal(first, wanted)
+    latest = [[10, 30], [10, 30], [30, 10], [30, 30], [NAN, NAN]]
+    np.testing.assert_array_equal(chapter["at_latest"](run), latest)
+
+
+def test_what_was_never_reached_gives_a_bound_or_no_number(chapter):
+    run = a_run(READINGS)
+    order = chapter["order"](run)
+    found = spearman([1, 2], order["y"])  # and no warning of constant input
+    np.testing.assert_allclose(found, [1, 1, -1, NAN, NAN])
+    np.testing.assert_allclose(
+        np.exp(ratio(**chapter["delay"](run))), [3, 3, NAN, NAN, NAN]
+    )
+    strict = chapter["delay"](run, highest=chapter["first_step"])
+    np.testing.assert_allclose(np.exp(ratio(**strict)), [3, NAN, NAN, NAN, NAN])
+    np.testing.assert_allclose(
+        chapter["highest_meanwhile"](run)["x"], [0.2, 0.1, NAN, NAN, NAN]
+    )
+
+
+def test_a_sine_that_falls_again(chapter):
+    run = a_run(READINGS)
+    share = run.records["spectrum"]["share"]
+    stays = (share >= 0.9).flip(0).cumprod(0).flip(0).bool()
+    np.testing.assert_array_equal(
+        chapter["first_step"](run, stays),
+        [[30, 30], [10, NAN], [NAN, 10], [NAN, NAN], [NAN, NAN]],
+    )
+    assert chapter["falls_again"](run, stays) == 1
+
+
+def test_definitions_tell_phase_and_amplitude_apart(chapter):
+    """Outputs that are the target, larger, in another phase, and there for a while."""
+    y = chapter["targets"](torch.ones(8), [3, 4, 5]).T
+    output = torch.stack([y, 1.2 * y, -y, 0 * y, y])
+    record = Record(torch.arange(5), {"output": output})
+    run = SimpleNamespace(records={"spectrum": record})
+    found = chapter["definitions"](run, torch.ones(8))
+    by_time = [f.all((1, 2)).tolist() for f in found.values()]
+    assert [f.any((1, 2)).tolist() for f in found.values()] == by_time
+    assert by_time == [
+        [True, True, True, False, True],
+        [True, True, False, False, True],
+        [True, False, False, False, True],
+        [False, False, False, False, True],
+    ]
+
+
+def test_expressions_against_plain_numpy(chapter):
+    W = torch.randn(4, 9, 9, generator=torch.Generator().manual_seed(0)).double()
+    torch.manual_seed(1)
+    found = {k: v.flatten() for k, v in chapter["expressions"](W).items()}
+    torch.manual_seed(1)
+    starts = torch.randn_like(W[..., :1]).numpy()
+    for r, matrix in enumerate(W.numpy()):
+        b = starts[r]
+        for _ in range(10):
+            b = matrix @ b / np.linalg.norm(matrix @ b)
+        quotient = (b.T @ matrix @ b).item()
+        assert found["quotient"][r].item() == pytest.approx(quotient)
+        assert found["public"][r].item() == pytest.approx(9 * quotient)
+        norm = np.linalg.svd(matrix)[1][0]
+        assert 0.8 * norm < found["norm by iteration"][r].item() <= norm * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "said"),
+    [
+        ("points", 16, "points = 16 cannot carry frequency 8; use more than 16"),
+        ("layers", 2, "layers = 2"),
+        ("frequencies", [2, 1], "must rise"),
+        ("lowest_amplitude", 0.0, "lowest_amplitude = 0.0"),
+        ("lowest_amplitude", 1.0, "lowest_amplitude = 1.0"),
+    ],
+)
+def test_impossible_parameter(chapter, parameter, value, said):
+    values = chapter["P"].model_dump() | {parameter: value}
+    with pytest.raises(ParameterError) as told:
+        chapter["Parameters"].check(values)
+    assert said in str(told.value)
