@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    create_model,
 )
 from pydantic_core import ErrorDetails
 
@@ -108,10 +109,29 @@ in the numbers, so a record holds them and a changed one is said under each figu
 """
 
 
-class ChapterParameters(BaseModel):
-    """What every chapter takes; a chapter adds its own fields and combinations."""
+BARE: Mapping[Any, Any] = {
+    int: Count,
+    float: Positive,
+    list[int]: Annotated[list[Count], Field(min_length=1)],
+    list[float]: Annotated[list[Positive], Field(min_length=1)],
+    list[str]: Annotated[list[str], Field(min_length=1)],
+}
+"""What a bare annotation of a parameters cell means: numbers above 0, lists not empty.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+A chapter's class names what allows more or less than that.
+"""
+
+
+class ChapterParameters(BaseModel):
+    """What every chapter takes; a chapter adds combinations and its unusual fields.
+
+    A parameter that the class does not name has the type its parameters cell gives it,
+    see `BARE`. Numbers are finite.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+    )
 
     profile: Literal["quick", "gpu", "paper"]
     seeds: Seeds
@@ -131,13 +151,26 @@ class ChapterParameters(BaseModel):
         ParameterError
             If a name is unknown or missing, a type is wrong or a value impossible.
         """
-        names = assigned(namespace)
-        unknown = [name for name in names if name not in cls.model_fields]
+        whole = cls.completed(namespace)
+        known = list(whole.model_fields)
+        unknown = [name for name in assigned(namespace) if name not in known]
         if unknown:
-            raise ParameterError(
-                " ".join(unknown_name(name, list(cls.model_fields)) for name in unknown)
-            )
-        return cls.check({k: namespace[k] for k in cls.model_fields if k in namespace})
+            raise ParameterError(" ".join(unknown_name(n, known) for n in unknown))
+        return whole.check(
+            {name: namespace[name] for name in known if name in namespace}
+        )
+
+    @classmethod
+    def completed(cls, namespace: Mapping[str, Any]) -> type[Self]:
+        """Add the fields that a namespace annotates and the class does not name."""
+        annotate = namespace.get("__annotate__")  # of Python 3.14 and newer
+        found = annotate(1) if annotate else namespace.get("__annotations__", {})
+        added: dict[str, Any] = {
+            name: (BARE.get(kind, kind), ...)
+            for name, kind in found.items()
+            if name not in cls.model_fields
+        }
+        return create_model(cls.__name__, __base__=cls, **added)
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Self:

@@ -135,7 +135,7 @@ def _declared_class(parameters: str, cells: Sequence[str]) -> type | None:
                 exec(_compiled(parameters), namespace)
                 part = ast.Module(statements[: place + 1], type_ignores=[])
                 exec(_compiled(part), namespace)
-                return namespace[statement.name]
+                return namespace[statement.name].completed(namespace)
     return None
 
 

@@ -22,8 +22,8 @@ def chapter(name: str) -> tuple[dict, type]:
         line.target.id: ast.literal_eval(line.value) for line in ast.parse(first).body
     }
     namespace: dict = {"__name__": "chapter"}
-    exec(second.split("\nP = ")[0], namespace)
-    return defaults, namespace["Parameters"]
+    exec(f"{first}\n{second}".split("\nP = ")[0], namespace)
+    return defaults, namespace["Parameters"].completed(namespace)
 
 
 @pytest.mark.parametrize("name", [p.stem for p in (ROOT / "book").glob("*.ipynb")])

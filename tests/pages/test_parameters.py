@@ -7,6 +7,7 @@ from spectral_book.chapter.parameters import (
     ChapterParameters,
     Count,
     Kernel,
+    NotNegative,
     ParameterError,
     Positive,
     Precision,
@@ -159,3 +160,41 @@ def test_a_device_without_the_precision(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "An old GPU")
     with pytest.raises(ParameterError, match="An old GPU has no TF32"):
         trained("tf32", "cuda")
+
+
+class Unusual(ChapterParameters):
+    share: NotNegative
+
+
+ANNOTATED = """
+profile: str = "quick"
+seeds: list[int] = [1]
+device: str = "cpu"
+share: float = 0.0
+steps: int = 5
+rate: float = 0.1
+sizes: list[int] = [1, 2]
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("steps = 0", "steps = 0: Input should be greater than or equal to 1"),
+        ("steps = 1.5", "steps = 1.5: Input should be a valid integer"),
+        ("rate = 0.0", "rate = 0.0: Input should be greater than 0"),
+        ("rate = float('inf')", "finite number"),
+        ("rate = float('nan')", "finite number"),
+        ("share = -1.0", "share = -1.0: Input should be greater than or equal to 0"),
+        ("sizes = []", "at least 1 item"),
+        ("sizes = [0]", "sizes.0 = 0"),
+    ],
+)
+def test_a_parameter_that_the_class_does_not_name_has_the_type_of_its_cell(line, said):
+    namespace: dict = {}
+    exec(ANNOTATED, namespace)
+    assert Unusual.read(namespace).model_dump()["sizes"] == [1, 2]
+    exec(line, namespace)
+    with pytest.raises(ParameterError) as told:
+        Unusual.read(namespace)
+    assert said in str(told.value)
