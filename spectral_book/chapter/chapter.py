@@ -165,6 +165,14 @@ class Chapter:
         if condition:
             display(Markdown(filled))
 
+    def leaves(self, **numbers: Any) -> None:
+        """Show what the chapter leaves: the takeaways of its claims file, as a list.
+
+        Their braces name claims by id, and ``numbers`` by name; see `say`.
+        """
+        text = "\n".join(f"- {leaf}" for leaf in self.claims.leaves)
+        self.say(text, **numbers)
+
     def tabulate(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a table of short texts."""
         display(HTML(tables.plain_html(head, rows)))

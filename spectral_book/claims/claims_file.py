@@ -135,7 +135,8 @@ class ClaimsFile(BaseModel):
     """All claims of a chapter, frozen before the run.
 
     ``question`` is what the chapter asks, in one sentence for the front page, and
-    ``citation`` the paper's key in the bibliography.
+    ``citation`` the paper's key in the bibliography. ``leaves`` are the chapter's
+    takeaways, sentences with claims by id and numbers by name in braces.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -145,6 +146,7 @@ class ClaimsFile(BaseModel):
     question: str = ""
     citation: str = ""
     frozen: str
+    leaves: tuple[str, ...] = ()
     claims: tuple[Claim, ...]
 
     @model_validator(mode="after")
