@@ -1,58 +1,70 @@
-# Two commands for everybody: `make book` and `make test`.
+# Three commands for everybody: `make book`, `make quick`, `make test`.
 PYTHON ?= python3
 VENV ?= .venv
-BIN := $(abspath $(VENV))/bin
+BIN := $(VENV)/bin
 HTML := book/_build/html
+DRAFT := book/_build/draft/_build/html
 NOTEBOOKS := $(wildcard book/*.ipynb)
+PYTEST := $(BIN)/pytest tests -n 2 --dist loadfile
+SLOW := browser or processes or book
 # Chapters and tests side by side; each process keeps to one thread.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install book test check gpu paper lab notebooks benchmarks hooks clean
+.PHONY: help install book page quick check test gpu paper lab notebooks benchmarks \
+  hooks clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z ]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-install: $(VENV)/installed  ## make the virtual environment with the pinned packages
-
-$(VENV)/installed: pyproject.toml constraints.txt
+# An environment holds what its commands need: "batch" to build and sweep, "test" to test.
+$(VENV)/%.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$*]'
 	touch $@
 
-book: install  ## execute all chapters and build the HTML
+install: $(VENV)/test.installed  ## make the virtual environment with the pinned packages
+
+book: $(VENV)/batch.installed  ## execute all chapters and build the HTML
 	$(BIN)/jupyter-book build book/
-	@echo "Open $(abspath $(HTML))/index.html"
+	@echo "Open $(CURDIR)/$(HTML)/index.html"
+
+# For instance: make page CHAPTER=derivative_operator
+page: $(VENV)/batch.installed  ## execute CHAPTER=... alone; a draft, the others as last run
+	@test -f "book/$(CHAPTER).ipynb" || \
+	  { echo "name a chapter: make page CHAPTER=derivative_operator"; exit 2; }
+	SPECTRAL_DRAFT=$(CHAPTER) $(BIN)/jupyter-book build book/ --path-output book/_build/draft
+	@echo "Open $(CURDIR)/$(DRAFT)/$(CHAPTER).html"
 
 check: install  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check book  ## style, types, the book, its pages in a browser, all tests, nbval
-	SPECTRAL_BUILT_BOOK=$(abspath $(HTML)) $(BIN)/pytest tests -n 2 --dist loadfile
+quick: check  ## style, types and the tests that take seconds; under two minutes
+	$(PYTEST) -m "not ($(SLOW))"
+
+test: quick book  ## all that must pass: quick, the book, its pages in a browser, nbval
+	SPECTRAL_BUILT_BOOK="$(CURDIR)/$(HTML)" $(PYTEST) -m "$(SLOW)"
 	$(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
 	  -p no:cacheprovider -n 2 --dist loadfile $(NOTEBOOKS)
 
 # For instance: make gpu CHAPTER=derivative_operator DATA_ROOT=/data
-gpu paper: install  ## run CHAPTER=... at this profile and record its results
+gpu paper: $(VENV)/batch.installed  ## run CHAPTER=... at this profile and record its results
 	@test -n "$(CHAPTER)" || { echo "name a chapter: make $@ CHAPTER=derivative_operator"; exit 2; }
 	$(BIN)/python -m spectral_book.records $(CHAPTER) $@ \
 	  $(if $(DATA_ROOT),--data-root "$(DATA_ROOT)")
 
-lab: install  ## open the chapters in JupyterLab
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lab]'
+lab: $(VENV)/lab.installed  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab book/
 
 notebooks: install  ## run the notebooks' defaults and keep the checked tables alone
 	$(BIN)/python scripts/refresh_notebooks.py $(NOTEBOOKS)
 
 DEVICE ?= cpu
-benchmarks: install  ## measure what things cost, for the page of that name
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[benchmarks]'
+benchmarks: $(VENV)/benchmarks.installed  ## measure what things cost, for the page of that name
 	$(BIN)/python -m benchmarks --device $(DEVICE) --json results/costs/$(DEVICE).json
 
-hooks: install  ## check style, types and notebooks before each commit
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+hooks: $(VENV)/dev.installed  ## check style, types and notebooks before each commit
 	$(BIN)/pre-commit install
 
 clean:  ## remove what was built, keep the environment
