@@ -18,6 +18,7 @@ from spectral_lib.probes.local_spectrum import (
     straight_line,
 )
 from spectral_lib.probes.spectrum_monitor import SpectrumMonitor
+from spectral_lib.probes.spectrum_peaks import Search
 from spectral_lib.training.ensemble import initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
 from spectral_lib.training.losses import cross_entropy
@@ -153,6 +154,10 @@ def test_readings_are_new_or_the_same():
     assert torch.equal(again(ensemble)["R"], first)
     other = local_spectrum(inputs, points=9, seed=6)
     assert not torch.equal(other(ensemble)["R"], first)
+    torch.manual_seed(0)  # the sum of seed and epoch is that of `first`
+    assert not torch.equal(other(ensemble)["R"], first)
+    every_point = local_spectrum(inputs, points=40)(ensemble)["R"]
+    assert torch.equal(every_point, local_spectrum(inputs, points=None)(ensemble)["R"])
     kept = local_spectrum(inputs, points=9, seed=5, redraw=False)
     always = kept(ensemble)["R"]
     torch.manual_seed(2)
@@ -292,3 +297,5 @@ def test_monitor_tells_what_it_has_passed():
     assert monitor.turns.minimum == pytest.approx(20, abs=1)
     assert monitor.turns.peak == pytest.approx(60, abs=6)
     assert f"peak at reading {monitor.turns.peak + 1}" in str(monitor)
+    monitor.search = Search(patience=150)
+    assert "no peak yet" in str(monitor)

@@ -81,6 +81,18 @@ def test_turns(name):
         assert found.peak == pytest.approx(peak[0], abs=peak[1])
 
 
+def test_patience_counts_to_the_epoch_and_the_first_of_equals_counts():
+    curve = torch.tensor([3.0, 2, 1, 1, 2, 5, 5, 4, 3])
+    search = Search(window=1, patience=3, certainty=0.0)
+    for epochs, found in (
+        (5, Turns(None, None)),
+        (6, Turns(2, None)),
+        (8, Turns(2, None)),
+        (9, Turns(2, 5)),
+    ):
+        assert find_turns(curve[:epochs], search) == found
+
+
 def test_noise_alone_has_no_peak():
     found = [find_turns(noise(1.0, seed)).peak for seed in range(100)]
     assert sum(peak is not None for peak in found) == 0
