@@ -1,57 +1,41 @@
 """Measure what the book claims about speed, and print one table.
 
-    python -m benchmarks                                    # all of it, about an hour
+    python -m benchmarks                                    # all of it
     python -m benchmarks --only stacking --only peers
     python -m benchmarks --device cuda --json results/costs/cuda.json
 
-The classifier's images are CIFAR-10's if SPECTRAL_DATA names the folder that holds
-them. With --json the rows go into a file as they are there, in place of earlier ones;
-the book's page "What it costs" is made from results/costs/cpu.json and cuda.json.
+With --json the rows go into a file as they are there, in place of earlier ones; the
+book's page "What it costs" is made from results/costs/cpu.json and cuda.json.
 """
 
-from benchmarks import (
-    accuracy,
-    batch,
-    book,
-    checkpoints,
-    choices,
-    ensemble,
-    interpolation,
-    kernel_pde,
-    local_spectrum,
-    ntk,
-    peers,
-    perturbation_grid,
-    rate,
-    scale,
-    settings,
-)
-from benchmarks.measure import parser, run
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import batch, book, choices, ensemble, local_spectrum, peers, rate
+from benchmarks.measure import run
 
 GROUPS = (
     ensemble.GROUP,
     peers.GROUP,
-    accuracy.GROUP,
-    settings.GROUP,
-    scale.REPLICAS,
-    scale.DATA,
     rate.GROUP,
     local_spectrum.GROUP,
-    interpolation.GROUP,
-    ntk.GROUP,
-    kernel_pde.GROUP,
-    perturbation_grid.GROUP,
-    checkpoints.GROUP,
     batch.GROUP,
     choices.GROUP,
     book.GROUP,
 )
 
 
-def main() -> None:
-    """Parse arguments, measure, print."""
-    options = parser(__doc__)
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the options."""
     names = [group.name for group in GROUPS]
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    options.add_argument("--rounds", type=int, default=5, help="5 if not given")
+    options.add_argument("--json", type=Path, metavar="FILE", help="add the rows to it")
+    options.add_argument("--tiny", action="store_true", help="numbers mean nothing")
     options.add_argument(
         "--only",
         action="append",
@@ -59,10 +43,9 @@ def main() -> None:
         metavar="NAME",
         help=f"one of {', '.join(names)}; may be given several times",
     )
-    given = options.parse_args()
-    wanted = given.only or names
-    run([group for group in GROUPS if group.name in wanted], given)
+    return options.parse_args(words)
 
 
 if __name__ == "__main__":
-    main()
+    given = parse()
+    run([g for g in GROUPS if not given.only or g.name in given.only], given)

@@ -1,31 +1,23 @@
-"""Compare a sweep with a shell loop of papermill, and time what scheduling costs.
+"""A sweep against a shell loop of papermill.
 
 The notebook imports torch, as every chapter does, and sleeps for a second: what differs
 is everything around it, starting papermill and a kernel. The shell loop runs one point
-after another, as such a loop does. Scheduling is timed without kernels: each point
-returns at once, and the manifest is written as in a real sweep.
-
-    python -m benchmarks.batch --rounds 5
+after another, as such a loop does.
 """
 
 import itertools
+import json
 import shlex
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 
-from benchmarks.measure import Group, Setting, by_turns
+from benchmarks.measure import ROOT, Group, Setting, by_turns
 from spectral_book.pages.costs import Cost
-from spectral_book.sweeps.dispatch import run_points
-from spectral_book.sweeps.manifest import Outcome, open_manifest
-from spectral_book.sweeps.pool import Job
-from spectral_book.sweeps.run import Settings, execute_sweep, make_job, prepare
-from spectral_book.sweeps.sweep import Point
 
 SLEEP = "import time\ntime.sleep(1)\nprint(index)"
 
@@ -45,11 +37,13 @@ def write_chapter(folder: Path) -> Path:
     return path
 
 
-def sweep(chapter: Path, out: Path, points: int, *, warm: bool) -> None:
-    """Run a sweep, from reading its file to its last result."""
-    points_of = {"chapter": chapter, "grid": {"index": range(points)}}
-    summary = execute_sweep(points_of, out, Settings(warm=warm), progress=False)
-    assert summary.done == points, summary
+def sweep(chapter: Path, out: Path, points: int) -> None:
+    """Run a sweep by its command."""
+    file = out.with_suffix(".yaml")  # JSON is YAML
+    grid = {"index": list(range(points))}
+    file.write_text(json.dumps({"chapter": str(chapter), "grid": grid}))
+    command = [sys.executable, "-m", "spectral_book.sweeps", "run", file, out]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
 
 
 def loop(chapter: Path, out: Path, points: int) -> None:
@@ -62,62 +56,20 @@ def loop(chapter: Path, out: Path, points: int) -> None:
     subprocess.run(["sh", "-c", script], check=True, capture_output=True)
 
 
-class Trivial:
-    """An engine whose points are done at once."""
-
-    window = 4
-
-    def __init__(self) -> None:
-        self.executor = ThreadPoolExecutor(self.window)
-
-    def submit(self, job: Job, point: Point, *, gpu: bool) -> Future[Outcome]:
-        """Return a point's outcome from another thread."""
-        return self.executor.submit(Outcome, point.id, "done", 0.0, "host", job.code)
-
-    def abort(self) -> None:
-        """End the threads."""
-        self.executor.shutdown()
-
-
-def schedule(chapter: Path, out: Path, points: int) -> None:
-    """Do all that is done for points besides running them."""
-    file, made = prepare({"chapter": chapter, "grid": {"index": range(points)}})
-    engine = Trivial()
-    out.mkdir()
-    with open_manifest(out, write=True) as manifest:
-        manifest.enter(made)
-        job = make_job(file, out, Settings())
-        ended = sum(1 for _ in run_points(engine, job, made, manifest))
-    engine.abort()
-    assert ended == points
-
-
 def rows(setting: Setting) -> Iterator[Cost]:
-    """Rows of a sweep in new kernels, in forked ones, and of scheduling."""
-    points, trivial = setting.size(4, 1), setting.size(2000, 20)
-    runs = itertools.count()
+    """The row of a sweep, each run in a folder of its own."""
+    points, runs = setting.size(4, 1), itertools.count()
+    peer = "papermill in a shell loop"
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
-        chapter = write_chapter(folder)
+        chapter = write_chapter(Path(name))
 
-        def anew(way: Callable[..., None], count: int, **how: bool) -> None:
-            way(chapter, folder / f"run-{next(runs)}", count, **how)
+        def anew(way: Callable[[Path, Path, int], None]) -> None:
+            way(chapter, Path(name, f"run-{next(runs)}"), points)
 
-        peer = "papermill in a shell loop"
-        ways = {
-            "new kernels": lambda: anew(sweep, points, warm=False),
-            "forked kernels": lambda: anew(sweep, points, warm=True),
-            peer: lambda: anew(loop, points),
-        }
-        done = by_turns(ways, setting)
-        for way in ("new kernels", "forked kernels"):
-            what = f"A point of a second, sweep of {points}, {way}"
-            yield done.row(what, peer, ours=way, per=points)
-        counts = {"ours": trivial, peer: points}
-        trivial_way = {"ours": lambda: anew(schedule, trivial), peer: ways[peer]}
-        taken = by_turns(trivial_way, setting).divided(counts)
-        what = f"Scheduling a point, one of {trivial}"
-        yield taken.row(what, peer, per=1e-3, unit="ms", share=True)
+        done = by_turns(
+            {"ours": lambda: anew(sweep), peer: lambda: anew(loop)}, setting
+        )
+        yield done.row(f"A point of a second, sweep of {points}", peer, per=points)
 
 
 GROUP = Group(
@@ -125,11 +77,7 @@ GROUP = Group(
     "Sweeps of a chapter",
     "Seconds a point of a sweep whose notebook imports torch and sleeps for a second: "
     "as many points at a time as there are cores, against a shell loop of papermill, "
-    "one point after another; so a part of the ratio is the cores. And what scheduling "
-    "costs beside such a point.",
+    "one point after another; so a part of the ratio is the cores.",
     rows,
     cpu_only=True,
 )
-
-if __name__ == "__main__":
-    GROUP.alone(__doc__)

@@ -3,10 +3,6 @@
 The chapters are executed by the real build, one after another and on one thread, into
 a folder of its own; each kernel keeps a clock (`benchmarks/clock.py`). Rows are kept as
 chapters end.
-
-    python -m benchmarks.book --json results/costs/cpu.json
-    python -m benchmarks.book --chapter instabilities   # this one alone, without Sphinx
-    python -m benchmarks.book --jobs 2                  # only how long all of it takes
 """
 
 import json
@@ -17,15 +13,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from benchmarks.clock import startup_folder
-from benchmarks.measure import ROOT, Group, Setting, parser, run
-from spectral_book.budget import Budget
+from benchmarks.measure import ROOT, Group, Setting
 from spectral_book.claims.tables import number
-from spectral_book.execution import Chapter, execute_chapters
 from spectral_book.pages.costs import Cost
 
 WORK = ("training", "other cells")
@@ -37,8 +29,8 @@ BOOK = ROOT / "book"
 def chapter_row(name: str, seconds: float, parts: Mapping[str, float]) -> Cost:
     """A chapter's whole time over that of its training and computing."""
     work = sum(parts[kind] for kind in WORK)
-    told = {**parts, "the kernel's end": seconds - sum(parts.values())}
-    told = {kind: s for kind, s in told.items() if abs(s) >= 0.05}
+    parts = {**parts, "the kernel's end": seconds - sum(parts.values())}
+    long = {kind: s for kind, s in parts.items() if abs(s) >= 0.05}
     return Cost(
         quantity=name,
         unit="s",
@@ -47,7 +39,7 @@ def chapter_row(name: str, seconds: float, parts: Mapping[str, float]) -> Cost:
         other=work,
         ratio=(seconds / work,) * 3,
         share=True,
-        note=", ".join(f"{kind} {number(s)} s" for kind, s in told.items()),
+        note=", ".join(f"{kind} {number(s)} s" for kind, s in long.items()),
     )
 
 
@@ -55,41 +47,14 @@ def clocks(folder: Path) -> dict[str, dict[str, float]]:
     """What the clocks say, by chapter."""
     found = {}
     for path in sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime):
-        told = json.loads(path.read_text())
-        name = told.pop("chapter")
+        state = json.loads(path.read_text())
+        name = state.pop("chapter")
         kinds = ("kernel", "imports", "between cells", *WORK)
-        found[str(name)] = {kind: told.get(kind, 0.0) for kind in kinds}
+        found[str(name)] = {kind: state.get(kind, 0.0) for kind in kinds}
     return found
 
 
-def rows_of_chapter(name: str, setting: Setting) -> Iterator[Cost]:
-    """The row of one chapter, executed as the build does but by itself.
-
-    Raises
-    ------
-    SystemExit
-        If there is no such chapter or it fails.
-    """
-    path = BOOK / f"{name}.ipynb"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in BOOK.glob("*.ipynb")))
-        raise SystemExit(f"there is no chapter {name!r}; there are: {known}.")
-    with tempfile.TemporaryDirectory() as folder:
-        start = startup_folder(Path(folder, "ipython"), f"clock.start({folder!r})")
-        (done,) = execute_chapters(
-            [Chapter(name, path)],
-            jobs=1,
-            environment=Budget(1, 1).kernel_environment(os.environ | start),
-            timeout=0,
-            on_finish=lambda _: None,
-        )
-        if done.failure is not None:
-            raise SystemExit(done.failure.describe(name))
-        (parts,) = clocks(Path(folder)).values()
-    yield chapter_row(name, done.seconds, parts)
-
-
-def rows_of_build(setting: Setting, book: Path = BOOK, jobs: int = 1) -> Iterator[Cost]:
+def rows_of_build(setting: Setting, book: Path = BOOK) -> Iterator[Cost]:
     """The rows of all chapters as they end, and those of the whole build.
 
     Raises
@@ -101,7 +66,7 @@ def rows_of_build(setting: Setting, book: Path = BOOK, jobs: int = 1) -> Iterato
     spent, log = {}, []
     with tempfile.TemporaryDirectory() as folder:
         start = startup_folder(Path(folder, "ipython"), f"clock.start({folder!r})")
-        threads = {"SPECTRAL_JOBS": str(jobs), "SPECTRAL_THREADS": "1"}
+        threads = {"SPECTRAL_JOBS": "1", "SPECTRAL_THREADS": "1"}
         began = time.perf_counter()
         with subprocess.Popen(
             [program, "build", str(book), "--path-output", folder],
@@ -116,27 +81,20 @@ def rows_of_build(setting: Setting, book: Path = BOOK, jobs: int = 1) -> Iterato
                     name, how, seconds = ended.groups()
                     spent[name] = float(seconds)
                     parts = clocks(Path(folder)).get(name)
-                    if how == "done" and parts and jobs == 1:
+                    if how == "done" and parts:
                         yield chapter_row(name, spent[name], parts)
         total = time.perf_counter() - began
         if build.returncode:
             raise SystemExit("the build failed:\n" + "".join(log[-40:]))
         kinds = [parts for name, parts in clocks(Path(folder)).items() if name in spent]
-    yield from rows_of_whole(total, spent, kinds, jobs)
+    yield from rows_of_whole(total, spent, kinds)
 
 
 def rows_of_whole(
-    total: float,
-    spent: Mapping[str, float],
-    kinds: list[dict[str, float]],
-    jobs: int,
+    total: float, spent: Mapping[str, float], kinds: list[dict[str, float]]
 ) -> Iterator[Cost]:
     """The build over its chapters' training and computing, and its parts."""
     work = sum(parts[kind] for parts in kinds for kind in WORK)
-    if jobs > 1:
-        name = f"Whole build, {jobs} chapters at a time"
-        yield part(name, total, "training and other cells of all chapters", work)
-        return
     name = "Whole build, one chapter at a time"
     yield part(name, total, "training and other cells", work)
     for kind in kinds[0] if kinds else ():
@@ -171,21 +129,3 @@ GROUP = Group(
     cpu_only=True,
     once=True,
 )
-
-
-def main() -> None:
-    """Run as a script."""
-    options = parser(__doc__)
-    options.add_argument("--chapter", help="measure this one alone")
-    options.add_argument("--jobs", type=int, default=1, help="chapters at a time")
-    given = options.parse_args()
-    if given.jobs < 1:
-        options.error(f"--jobs is {given.jobs}; give at least 1.")
-    rows = partial(rows_of_build, jobs=given.jobs)
-    if given.chapter:
-        rows = partial(rows_of_chapter, given.chapter)
-    run([replace(GROUP, rows=rows)], given)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,9 +4,6 @@ Chapters are executed as they are; before each kind of training with several rep
 a part of it, some 20 steps, is timed stacked and one after another, on the chapter's
 own networks and data, in seconds of the processor. A ratio below 1 is a choice that
 lost.
-
-    python -m benchmarks.choices --rounds 5
-    python -m benchmarks.choices --chapter instabilities
 """
 
 import json
@@ -15,13 +12,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from benchmarks.book import BOOK
 from benchmarks.clock import startup_folder, when_imported
-from benchmarks.measure import Group, Setting, Timed, parser, run
+from benchmarks.measure import Group, Setting, Timed
 from spectral_book.budget import Budget
 from spectral_book.execution import Chapter, execute_chapters
 from spectral_book.pages.costs import Cost
@@ -41,10 +38,10 @@ def start(folder: str, rounds: int) -> None:
             kind = signature(ensemble, data, settings)
             if len(ensemble) > 1 and kind not in seen:
                 seen.add(kind)
-                told = compare(plain, ensemble, data, settings, rounds)
-                told["label"] = named.get("label", "training")
+                timing = compare(plain, ensemble, data, settings, rounds)
+                timing["label"] = named.get("label", "training")
                 with Path(folder, "found.jsonl").open("a") as file:
-                    file.write(json.dumps(told) + "\n")
+                    file.write(json.dumps(timing) + "\n")
             return plain(ensemble, data, settings, *more, **named)
 
         module.train = train
@@ -80,7 +77,7 @@ def compare(
     other = replace(ensemble, stacked=not ensemble.stacked)
     ways = {"chosen": ensemble, "other": other}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
-    told = {
+    timing = {
         **{"replicas": len(ensemble), "stacked": ensemble.stacked, "steps": STEPS},
         "weights": sum(p[0].numel() for p in ensemble.parameters.values()),
         "batch": settings.batch_size,
@@ -88,16 +85,16 @@ def compare(
     try:
         for turn in range(rounds + 1):
             for way, whose in ways.items():
-                began = time.process_time()
+                start = time.process_time()
                 train(whose, few, short)
                 if turn:  # the first was the warm-up
-                    seconds[way].append(time.process_time() - began)
+                    seconds[way].append(time.process_time() - start)
     except RuntimeError as error:  # what vmap cannot do
-        return {**told, "refused": str(error).splitlines()[0]}
-    return {**told, "seconds": seconds}
+        return {**timing, "refused": str(error).splitlines()[0]}
+    return {**timing, "seconds": seconds}
 
 
-def rows(setting: Setting, chapters: tuple[str, ...] = ()) -> Iterator[Cost]:
+def rows(setting: Setting) -> Iterator[Cost]:
     """A row for each kind of training in each chapter that can be done both ways.
 
     Raises
@@ -105,7 +102,7 @@ def rows(setting: Setting, chapters: tuple[str, ...] = ()) -> Iterator[Cost]:
     SystemExit
         If a chapter fails.
     """
-    for name in chapters or sorted(path.stem for path in BOOK.glob("*.ipynb")):
+    for name in sorted(path.stem for path in BOOK.glob("*.ipynb")):
         with tempfile.TemporaryDirectory() as folder:
             call = f"choices.start({folder!r}, {setting.rounds})"
             env = os.environ | startup_folder(Path(folder, "ipython"), call)
@@ -121,29 +118,27 @@ def rows(setting: Setting, chapters: tuple[str, ...] = ()) -> Iterator[Cost]:
             found = Path(folder, "found.jsonl")
             lines = found.read_text().splitlines() if found.is_file() else []
         for line in lines:
-            told = json.loads(line)
-            what = f"{name}, {told['label']}, {size(told)}"
-            if "refused" in told:
-                print(f"{what}: one after another; stacked: {told['refused']}")
+            timing = json.loads(line)
+            what = f"{name}, {timing['label']}, {size(timing)}"
+            if "refused" in timing:
+                print(f"{what}: one after another; stacked: {timing['refused']}")
             else:
-                yield choice(what, told)
+                yield choice(what, timing)
 
 
-def size(told: dict[str, Any]) -> str:
+def size(timing: dict[str, Any]) -> str:
     """The number of weights of a network and of rows in a batch, in words."""
-    return f"{told['weights']:,} weights, batches of {told['batch']}"
+    return f"{timing['weights']:,} weights, batches of {timing['batch']}"
 
 
-def choice(what: str, told: dict[str, Any]) -> Cost:
+def choice(what: str, timing: dict[str, Any]) -> Cost:
     """The row of one kind of training."""
-    done = Timed(told["seconds"], {}, {})
     names = ("one after another", "stacked")
-    chosen, other = names[told["stacked"]], names[not told["stacked"]]
-    done = replace(
-        done, seconds={"ours": done.seconds["chosen"], other: done.seconds["other"]}
-    )
-    per = 1e-3 * told["replicas"] * told["steps"]
-    name = f"{what}: {told['replicas']} replicas {chosen}"
+    chosen, other = names[timing["stacked"]], names[not timing["stacked"]]
+    seconds = timing["seconds"]
+    done = Timed({"ours": seconds["chosen"], other: seconds["other"]}, {})
+    per = 1e-3 * timing["replicas"] * timing["steps"]
+    name = f"{what}: {timing['replicas']} replicas {chosen}"
     return done.row(name, other, per=per, unit="ms")
 
 
@@ -156,18 +151,3 @@ GROUP = Group(
     rows,
     cpu_only=True,
 )
-
-
-def main() -> None:
-    """Run as a script."""
-    options = parser(__doc__)
-    options.add_argument("--chapter", action="append", default=[])
-    given = options.parse_args()
-    for name in given.chapter:
-        if not (BOOK / f"{name}.ipynb").is_file():
-            options.error(f"there is no chapter {name!r}.")
-    run([replace(GROUP, rows=partial(rows, chapters=tuple(given.chapter)))], given)
-
-
-if __name__ == "__main__":
-    main()

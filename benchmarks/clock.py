@@ -1,7 +1,7 @@
 """A clock inside a chapter's kernel: what its time is spent on.
 
 IPython starts it before the first cell (see `startup_folder`), so that the chapter
-itself is executed as it is. It is told of cells by IPython's events, of imports by
+itself is executed as it is. It hears of cells from IPython's events, of imports from
 Python, and wraps the training loop once that is imported. Each moment belongs to the
 innermost of these; an import within a training counts as an import.
 """
@@ -117,9 +117,9 @@ def start(folder: str) -> None:
 
     def write(_: object) -> None:
         clock.leave()
-        told = {**clock.spent, "kernel": until_cells, "chapter": chapter_name()}
+        state = {**clock.spent, "kernel": until_cells, "chapter": chapter_name()}
         # Others read the folder at any time.
-        write_atomic(Path(folder, f"{process.pid}.json"), json.dumps(told))
+        write_atomic(Path(folder, f"{process.pid}.json"), json.dumps(state))
 
     when_imported(time_training, clock)
     events = get_ipython().events

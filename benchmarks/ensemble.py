@@ -2,8 +2,6 @@
 
 The loop is the library's own, with the same networks, data and batches; losses of the
 last epoch are compared.
-
-    python -m benchmarks.ensemble --rounds 5
 """
 
 from collections.abc import Iterator
@@ -56,6 +54,3 @@ GROUP = Group(
     "result: largest relative difference of the losses of the last epoch.",
     rows,
 )
-
-if __name__ == "__main__":
-    GROUP.alone(__doc__)

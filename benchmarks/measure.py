@@ -47,43 +47,20 @@ class Setting:
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of each way in each round, and what the warm-up gave.
-
-    Attributes
-    ----------
-    seconds
-        By the way's name, one number a round.
-    first
-        Seconds of the warm-up call, compilation included.
-    results
-        What the warm-up call returned.
-    """
+    """Seconds of each way, one number a round, and what its warm-up returned."""
 
     seconds: Mapping[str, list[float]]
-    first: Mapping[str, float]
     results: Mapping[str, Any]
 
     def median(self, way: str) -> float:
         """Median seconds of a way."""
         return statistics.median(self.seconds[way])
 
-    def compiling(self, way: str) -> float:
-        """Seconds that the warm-up took longer."""
-        return max(0.0, self.first[way] - self.median(way))
-
     def ratio(self, above: str, below: str) -> tuple[float, float, float]:
         """Lowest, median and highest ratio of two ways within rounds."""
         pairs = zip(self.seconds[above], self.seconds[below], strict=True)
         ratios = [a / b for a, b in pairs]
         return min(ratios), statistics.median(ratios), max(ratios)
-
-    def divided(self, counts: Mapping[str, float]) -> "Timed":
-        """The same for one of the counted calls that a way is made of."""
-        seconds = {
-            way: [s / counts.get(way, 1) for s in taken]
-            for way, taken in self.seconds.items()
-        }
-        return replace(self, seconds=seconds)
 
     def row(
         self,
@@ -95,7 +72,6 @@ class Timed:
         unit: str = "s",
         share: bool = False,
         gap: float | None = None,
-        once: float | None = None,
     ) -> Cost:
         """Compare two ways; ``per`` divides the seconds (steps; 1e-3 for ms)."""
         above, below = (ours, against) if share else (against, ours)
@@ -108,7 +84,6 @@ class Timed:
             ratio=self.ratio(above, below),
             share=share,
             gap=gap,
-            once=once,
         )
 
 
@@ -117,27 +92,25 @@ def by_turns(ways: Mapping[str, Callable[[], Any]], setting: Setting) -> Timed:
 
     A change of the machine's speed falls on all ways of a round alike.
     """
+    results = {name: way() for name, way in ways.items()}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    first, results = {}, {}
-    for name, way in ways.items():
-        first[name], results[name] = timed(way, setting)
     for _ in range(setting.rounds):
         for name, way in ways.items():
-            seconds[name].append(timed(way, setting)[0])
-    return Timed(seconds, first, results)
+            seconds[name].append(seconds_of(way, setting))
+    return Timed(seconds, results)
 
 
-def timed(way: Callable[[], Any], setting: Setting) -> tuple[float, Any]:
-    """Seconds of one call, to the end of what it left to the GPU, and its result."""
-    finish(setting)
-    started = time.perf_counter()
-    result = way()
-    finish(setting)
-    return time.perf_counter() - started, result
+def seconds_of(way: Callable[[], Any], setting: Setting) -> float:
+    """Seconds of one call, to the end of what it left to the GPU."""
+    wait_for_gpu(setting)
+    start = time.perf_counter()
+    way()
+    wait_for_gpu(setting)
+    return time.perf_counter() - start
 
 
-def finish(setting: Setting) -> None:
-    """Wait for the GPU."""
+def wait_for_gpu(setting: Setting) -> None:
+    """Wait until the GPU has done what it was given."""
     if setting.on_gpu:
         torch.cuda.synchronize(setting.device)
 
@@ -174,34 +147,21 @@ class Group:
         """
         print(f"\n{self.title}", flush=True)
         setting = replace(setting, rounds=1) if self.once else setting
-        made, kept = origin(setting), {}
+        made, rows = origin(setting), {}
         earlier = read_costs(file).groups.get(self.name) if file else None
         if earlier and earlier.made == made:
-            kept = {(row.quantity, row.against): row for row in earlier.rows}
+            rows = {(row.quantity, row.against): row for row in earlier.rows}
         for row in self.rows(setting):
-            kept[row.quantity, row.against] = row
+            rows[row.quantity, row.against] = row
             print(_line(row.cells()), flush=True)
             if file is not None:
-                rows = list(kept.values())
-                head = {"title": self.title, "about": self.about, "made": made}
-                write_group(file, self.name, CostGroup(**head, rows=rows))
-
-    def alone(self, doc: str | None) -> None:
-        """Run as a script."""
-        options = parser(doc).parse_args()
-        run([self], options)
-
-
-def parser(doc: str | None) -> argparse.ArgumentParser:
-    """The options that all benchmarks have."""
-    made = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    made.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    made.add_argument("--rounds", type=int, default=5, help="5 if not given")
-    made.add_argument("--json", type=Path, metavar="FILE", help="add the rows to FILE")
-    made.add_argument("--tiny", action="store_true", help="numbers mean nothing")
-    return made
+                group = CostGroup(
+                    title=self.title,
+                    about=self.about,
+                    made=made,
+                    rows=list(rows.values()),
+                )
+                write_group(file, self.name, group)
 
 
 def run(groups: Iterable[Group], options: argparse.Namespace) -> None:

@@ -5,7 +5,6 @@ loss is checked. The library trains as the chapters do: stacked or not, and with
 arithmetic, that ran fastest for the network.
 
     pip install -e '.[benchmarks]'  # brings Lightning
-    python -m benchmarks.peers --rounds 5
 """
 
 import importlib.util
@@ -76,6 +75,3 @@ GROUP = Group(
     "The losses of the last epoch agree, or the measurement stops.",
     rows,
 )
-
-if __name__ == "__main__":
-    GROUP.alone(__doc__)

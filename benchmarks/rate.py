@@ -3,8 +3,6 @@
 The rate is measured in the same rounds: a product of two square float32 matrices, of
 512 rows on a CPU and of 8192 on a GPU. The operations of a step are counted by torch
 on the plain network: products and convolutions, forward and backward.
-
-    python -m benchmarks.rate --rounds 5
 """
 
 import statistics
@@ -71,6 +69,3 @@ GROUP = Group(
     "operations, and its share may pass 100 %.",
     rows,
 )
-
-if __name__ == "__main__":
-    GROUP.alone(__doc__)

@@ -6,9 +6,8 @@ the losses of the last epoch can be compared.
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +21,7 @@ from spectral_lib.models.conv1d import ConvNet1d, ConvSettings, fastest
 from spectral_lib.models.mlp import MLP
 from spectral_lib.models.resnet import ResNet, ResNetSettings, resnet18
 from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import Probe, TrainSettings, train
+from spectral_lib.training.loop import TrainSettings, train
 from spectral_lib.training.losses import cross_entropy
 from spectral_lib.training.optimizers import OptimizerSettings
 
@@ -80,17 +79,15 @@ def ours(
     setting: Setting,
     *,
     stacked: bool,
-    probes: Mapping[str, Probe] | None = None,
-    **how: Any,
 ) -> Tensor:
-    """The library's loop with further settings; losses [R] of the last epoch."""
+    """The library's loop; losses [R] of the last epoch."""
     device = setting.device
     data = Dataset(work.data.inputs.to(device), work.data.targets.to(device))
     start = initialise(work.build, seeds, device=device, stacked=stacked)
     usual = {} if data.targets.is_floating_point() else {"loss": cross_entropy}
     optimizer = OptimizerSettings("adam", RATE)
-    settings = TrainSettings(work.epochs, work.batch, optimizer, **usual, **how)
-    return train(start, data, settings, probes).loss[-1]
+    settings = TrainSettings(work.epochs, work.batch, optimizer, **usual)
+    return train(start, data, settings).loss[-1]
 
 
 class Orders(Sampler[int]):

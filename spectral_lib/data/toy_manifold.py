@@ -65,18 +65,6 @@ class PerturbOne:
         return inputs, targets.masked_fill(found, 1)
 
 
-def wrong_label_given(
-    classes: Tensor, seeds: Sequence[int], points: int = 51
-) -> Tensor:
-    """Whether each replica predicts its wrong label.
-
-    Shapes: predicted classes [T, R, 2 points] at the points of `two_lines`, to bool
-    [T, R].
-    """
-    rows = [perturbed_row(seed, points) for seed in seeds]
-    return classes[:, torch.arange(len(rows)), rows] == 1
-
-
 def lines_of(seed: int, samples: int = 128, points: int = 51) -> dict[str, Tensor]:
     """Lines on which a replica of this seed is looked at, each [samples, 3].
 

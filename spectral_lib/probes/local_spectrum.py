@@ -3,25 +3,23 @@
 Source: Zhang, Xiong & Wu 2021, equations (1) to (3), and their public code.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from spectral_lib.data.dataset import Augment
-from spectral_lib.training.ensemble import Ensemble, evaluating
+from spectral_lib.training.ensemble import Ensemble
 from spectral_lib.training.loop import Measure
 
-Form = Literal["squared", "absolute"]
 Predict = Callable[[Tensor], Tensor]
 """Maps inputs [batch, ...] to outputs [R, batch, classes]."""
 
 
 @dataclass(frozen=True)
 class LineSettings:
-    """Lines x + s v with s from -half_width to half_width, and what is made of them.
+    """Lines x + s v with s from -half_width to half_width, and samples on them.
 
     Attributes
     ----------
@@ -32,10 +30,6 @@ class LineSettings:
     inclusive
         Sample both ends, as equation (1), or leave the last one out, as the public
         code does.
-    form
-        "squared": ln(A_k / sum_j A_j) with A_k the mean of the squared modulus, as
-        equations (2) and (3). "absolute": ln(A_k / A_0) with A_k the mean of the
-        modulus, as an older public version.
     chunk
         Inputs in one pass through the network, which bounds the memory; a stacked
         ensemble of R replicas takes R times as much. None is 256 on a CPU, where
@@ -44,13 +38,12 @@ class LineSettings:
     Raises
     ------
     ValueError
-        If a number is out of range or the form unknown.
+        If half_width is not positive, samples is below 2 or chunk below 1.
     """
 
     half_width: float = 0.5
     samples: int = 128
     inclusive: bool = False
-    form: Form = "squared"
     chunk: int | None = None
 
     def __post_init__(self) -> None:
@@ -60,8 +53,6 @@ class LineSettings:
             raise ValueError(f"samples is {self.samples}; it must be >= 2.")
         if self.chunk is not None and self.chunk < 1:
             raise ValueError(f"chunk is {self.chunk}; it must be >= 1.")
-        if self.form not in ("squared", "absolute"):
-            raise ValueError(f"form is {self.form!r}; use 'squared' or 'absolute'.")
 
     @property
     def offsets(self) -> Tensor:
@@ -85,20 +76,18 @@ def directions(inputs: Tensor, generator: torch.Generator) -> Tensor:
     return unit.view(inputs.shape).to(inputs)
 
 
-def energies(outputs: Tensor, form: Form = "squared") -> Tensor:
+def energies(outputs: Tensor) -> Tensor:
     """A_k of outputs [..., points, samples, classes] along lines, [..., K + 1].
 
-    The mean over points and classes of the transform's squared modulus, or of its
-    modulus. In float64, as energies span many powers of ten.
+    The mean over points and classes of the transform's squared modulus. In float64, as
+    energies span many powers of ten.
     """
-    size = torch.fft.rfft(outputs.double(), dim=-2).abs()
-    return (size.square() if form == "squared" else size).mean((-3, -1))
+    return torch.fft.rfft(outputs.double(), dim=-2).abs().square().mean((-3, -1))
 
 
-def ratios(energy: Tensor, form: Form = "squared") -> Tensor:
-    """R_k of energies [..., K + 1]: ln(A_k / sum_j A_j), or ln(A_k / A_0)."""
-    whole = energy.sum(-1, keepdim=True) if form == "squared" else energy[..., :1]
-    return (energy / whole).log()
+def ratios(energy: Tensor) -> Tensor:
+    """R_k = ln(A_k / sum_j A_j) of energies [..., K + 1]."""
+    return (energy / energy.sum(-1, keepdim=True)).log()
 
 
 def straight_line(samples: int) -> Tensor:
@@ -114,7 +103,7 @@ def straight_line(samples: int) -> Tensor:
 
 
 def high_share(ratio: Tensor, first: int = 5) -> Tensor:
-    """Share of the energy at k >= first; R_k of the squared form [..., K + 1]."""
+    """Share of the energy at k >= first, from R_k [..., K + 1]."""
     return ratio[..., first:].exp().sum(-1)
 
 
@@ -153,8 +142,8 @@ def spectrum(
         lines = (x[:, None] + offsets * direction[:, None]).flatten(0, 1)
         outputs = torch.cat([predict(part) for part in lines.split(chunk)], dim=1)
         outputs = outputs.unflatten(1, (len(x), s.samples))
-        sums.append(len(x) * energies(outputs, s.form))
-    return ratios(torch.stack(sums).sum(0), s.form)
+        sums.append(len(x) * energies(outputs))
+    return ratios(torch.stack(sums).sum(0))
 
 
 def local_spectrum(
@@ -213,29 +202,5 @@ def local_spectrum(
 
     def measure(ensemble: Ensemble) -> dict[str, Tensor]:
         return {"R": spectrum(ensemble.predict, *draw(), settings)}
-
-    return measure
-
-
-def line_spectra(lines: Callable[[int], Mapping[str, Tensor]]) -> Measure:
-    """Measure spectra and predicted classes along given lines, all at once.
-
-    ``lines`` maps a replica's seed to named lines [samples, ...], the same names and
-    shapes for every seed. Readings: ``R_<name>`` [R, samples / 2 + 1], of the squared
-    form, and ``class_<name>`` [R, samples].
-    """
-
-    @torch.no_grad()
-    def measure(ensemble: Ensemble) -> dict[str, Tensor]:
-        own = [lines(seed) for seed in ensemble.seeds]
-        names = list(own[0])
-        x = torch.stack([torch.cat([of[name] for name in names]) for of in own])
-        with evaluating(ensemble.module):
-            outputs = ensemble(x.to(ensemble.device)).unflatten(1, (len(names), -1))
-        seen: dict[str, Tensor] = {}
-        for name, output in zip(names, outputs.unbind(1), strict=True):
-            seen[f"R_{name}"] = ratios(energies(output[:, None]))
-            seen[f"class_{name}"] = output.argmax(-1)
-        return seen
 
     return measure

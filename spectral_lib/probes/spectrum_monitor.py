@@ -1,6 +1,7 @@
 """Follow R_k during any PyTorch training, without labels and without a test set."""
 
 import time
+from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +59,7 @@ class SpectrumMonitor:
         """Take one reading and say what is known so far."""
         if self.inputs.is_cuda:  # or training still under way would count
             torch.cuda.synchronize(self.inputs.device)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         rows = torch.randperm(len(self.inputs), generator=self.generator)
         x = self.inputs[rows[: self.points].to(self.inputs.device)]
         devices = [x.device] if x.device.type == "cuda" else []
@@ -70,7 +71,7 @@ class SpectrumMonitor:
                 self.settings,
             )
         self.readings.append(found[0].cpu())  # waits for the device
-        self.seconds += time.perf_counter() - begun
+        self.seconds += time.perf_counter() - start
         return str(self)
 
     @property
@@ -93,16 +94,10 @@ class SpectrumMonitor:
         return self.seconds / (time.perf_counter() - self.started)
 
     def __str__(self) -> str:
-        turns = self.turns
-        if turns.minimum is None:
-            found = "no minimum yet, no peak yet"
-        elif turns.peak is None:
-            found = f"minimum at reading {turns.minimum + 1}, no peak yet"
-        else:
-            found = (
-                f"minimum at reading {turns.minimum + 1}, "
-                f"peak at reading {turns.peak + 1}"
-            )
+        found = ", ".join(
+            f"no {name} yet" if place is None else f"{name} at reading {place + 1}"
+            for name, place in asdict(self.turns).items()
+        )
         return (
             f"{len(self.readings)} readings: {found} "
             f"({self.seconds:.2g} s, {self.share:.1%} of the time)"

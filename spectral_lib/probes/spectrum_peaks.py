@@ -1,6 +1,6 @@
-"""Minima and peaks of curves over epochs, and how well two curves agree.
+"""Minima and peaks of curves over epochs.
 
-Source: Zhang, Xiong & Wu 2021, Sections 3.1 and 3.2.
+Source: Zhang, Xiong & Wu 2021, Section 3.2; the test against noise is ours.
 """
 
 from dataclasses import astuple, dataclass
@@ -27,7 +27,7 @@ class Search:
     Raises
     ------
     ValueError
-        If a number is out of range.
+        If window or patience is below 1 or certainty below 0.
     """
 
     window: int = 10
@@ -140,109 +140,3 @@ def _minimum(values: Tensor, patience: int) -> int | None:
         elif t - best >= patience:
             return best
     return None
-
-
-def falling_rate(errors: Tensor, half: int = 5) -> Tensor:
-    """Mean fall per epoch around each epoch, [T] from errors [T].
-
-    Mean of -(P_u - P_(u-1)) over u from t - half to t + half; NaN where an epoch is
-    missing. Source: Zhang, Xiong & Wu 2021, Section 3.2.
-    """
-    rate = torch.full_like(errors, torch.nan, dtype=torch.float64)
-    ends = errors.double()
-    if len(errors) > 2 * half + 1:
-        fall = ends[: -2 * half - 1] - ends[2 * half + 1 :]
-        rate[half + 1 : len(errors) - half] = fall / (2 * half + 1)
-    return rate
-
-
-def fastest_fall(errors: Tensor, half: int = 5) -> int | None:
-    """Epoch at which errors [T] fall fastest; None if they never fall."""
-    rate = falling_rate(errors, half).nan_to_num(nan=-torch.inf)
-    if not len(rate) or not rate.max() > 0:
-        return None
-    return int(rate.argmax())
-
-
-def short_time_correlation(first: Tensor, second: Tensor, window: int) -> Tensor:
-    """Pearson correlation of curves [T, ...] within t ... t + window - 1.
-
-    Shape [T - window + 1, ...]; NaN where a curve is constant in the window. Source:
-    Zhang, Xiong & Wu 2021, equation (5).
-
-    Raises
-    ------
-    ValueError
-        If shapes differ or the window is below 2 or longer than the curves.
-    """
-    if first.shape != second.shape or not 2 <= window <= len(first):
-        raise ValueError(
-            f"curves of shapes {list(first.shape)} and {list(second.shape)} and a "
-            f"window of {window}; give equal shapes and 2 to {len(first)} epochs."
-        )
-    windows = [c.double().unfold(0, window, 1) for c in (first, second)]
-    constant = torch.zeros_like(windows[0][..., 0], dtype=torch.bool)
-    for w in windows:
-        constant |= w.amax(-1) == w.amin(-1)
-    x, y = (w - w.mean(-1, keepdim=True) for w in windows)
-    size = (x.square().sum(-1) * y.square().sum(-1)).sqrt()
-    return ((x * y).sum(-1) / size).masked_fill(constant, torch.nan)
-
-
-def spectrum_agreement(first: Tensor, second: Tensor, window: int) -> Tensor:
-    """Short-time correlation of R_k [T, K + 1], mean over k = 1 ... K.
-
-    Shape [T - window + 1]. Frequencies that are constant in a window are left out of
-    its mean. Source: Zhang, Xiong & Wu 2021, Figure 5.
-    """
-    return short_time_correlation(first, second, window)[:, 1:].nanmean(-1)
-
-
-@dataclass(frozen=True)
-class Landmarks:
-    """Epochs of one run between which relations are looked for; None if not seen.
-
-    Attributes
-    ----------
-    error, spectrum
-        First minimum and peak of the test error and of the spectrum's mean.
-    fastest_fall
-        Epoch at which the error on the perturbed set falls fastest.
-    fastest_growth
-        Epoch at which the spectrum's smoothed mean rises fastest, from the error's
-        minimum on.
-    """
-
-    error: Turns
-    spectrum: Turns
-    fastest_fall: int | None
-    fastest_growth: int | None
-
-
-def landmarks(
-    error: Tensor, spectrum: Tensor, perturbed: Tensor, search: Search | None = None
-) -> Landmarks:
-    """Landmarks of curves [T] of test error, mean of R_k and error on wrong labels.
-
-    Source: Zhang, Xiong & Wu 2021, Section 3.2 and Figure 6; the growth is ours.
-    """
-    turns = find_turns(error, search)
-    start = first_minimum(error, search)
-    even = smooth(spectrum, (search or Search()).window)
-    growth = fastest_fall(-even[start:])
-    return Landmarks(
-        turns,
-        find_turns(spectrum, search),
-        fastest_fall(perturbed),
-        None if growth is None else start + growth,
-    )
-
-
-def learned_for_good(right: Tensor) -> Tensor:
-    """First position after which events [T, R] stay true to the end, [R]; -1 if never.
-
-    For predictions at a perturbed point: the reading from which its false label is
-    remembered.
-    """
-    kept = right.bool().flip(0).cumprod(0).sum(0)
-    return torch.where(kept > 0, len(right) - kept, -1)

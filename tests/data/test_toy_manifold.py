@@ -9,11 +9,9 @@ from spectral_lib.data.toy_manifold import (
     ALONG,
     CENTRE,
     PerturbOne,
-    line,
     lines_of,
     perturbed_row,
     two_lines,
-    wrong_label_given,
 )
 from spectral_lib.models.mlp import MLP
 from spectral_lib.probes.accuracy import accuracy_on
@@ -66,7 +64,6 @@ def test_perturbed_rows_cover_the_line():
 def test_each_replica_gets_its_own_wrong_label():
     data, seeds = two_lines(51), (3, 4, 9)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    states = [g.get_state() for g in generators]
     rows = torch.stack([torch.randperm(102, generator=g) for g in generators])
     states = [g.get_state() for g in generators]
     inputs, targets = PerturbOne()(data.inputs[rows], data.targets[rows], generators)
@@ -91,17 +88,3 @@ def test_training_sees_the_wrong_label(stacked):
     for r, seed in enumerate(seeds):
         wrong = (found[r] != data.targets).nonzero().flatten().tolist()
         assert wrong == [perturbed_row(seed, 5)]
-
-
-def test_wrong_label_given():
-    classes = torch.zeros(4, 3, 102, dtype=torch.long)
-    classes[2, 1, perturbed_row(8)] = 1
-    classes[3, 0] = 1
-    found = wrong_label_given(classes, (7, 8, 9))
-    assert found.nonzero().tolist() == [[2, 1], [3, 0]]
-
-
-def test_line_has_both_ends():
-    points = line(CENTRE, ALONG[0], 3)
-    expected = torch.stack([CENTRE + k * ALONG[0] for k in (-1, 0, 1)])
-    assert torch.allclose(points, expected)
