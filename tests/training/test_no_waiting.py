@@ -15,7 +15,7 @@ from spectral_lib.data.augmentations import (
 )
 from spectral_lib.data.dataset import Dataset, compose
 from spectral_lib.data.decoding import Decode, Scaling
-from spectral_lib.data.label_waves import RadialWave, smooth_labels
+from spectral_lib.data.label_waves import Wave, smooth_labels
 from spectral_lib.data.policies import auto_augment, rand_augment
 from spectral_lib.models.classifiers import builder
 from spectral_lib.models.conv1d import ConvNet1d, ConvSettings
@@ -107,7 +107,7 @@ CHANGES = {
     "crops, cutout, mixup": [crop_and_flip(2), cutout(8), mixup(1.0, 10)],
     "RandAugment": [policy_and_crop(rand_augment(SCALING))],
     "AutoAugment": [policy_and_crop(auto_augment(SCALING), discarded=True)],
-    "waves in labels": [smooth_labels(RadialWave(0.5), 10)],
+    "waves in labels": [smooth_labels(Wave(0.5), 10)],
     "a teacher's outputs": [
         pseudolabels(initialise(resnet, (3, 4), device="meta")),
     ],
