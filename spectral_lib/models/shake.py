@@ -71,7 +71,8 @@ def drop(x: Tensor, undisturbed: float, training: bool) -> Tensor:
     With probability ``undisturbed`` the branch [batch, ...] passes as it is. Otherwise
     its output is multiplied by a number uniform on [-1, 1) and its gradient by another
     on [0, 1), drawn for each image. In evaluation it is multiplied by the expectation
-    of the forward factor, ``undisturbed``. Source: Yamada et al. 2019 (arXiv 1802.02375).
+    of the forward factor, ``undisturbed``. Source: Yamada et al. 2019 (arXiv
+    1802.02375).
     """
     if not training:
         return undisturbed * x

@@ -169,8 +169,9 @@ def pyramid_net(
 ) -> Staged:
     """PyramidNet of 9 blocks + 2 layers that gains ``alpha`` channels in equal steps.
 
-    Channels are counted in the 3 x 3 convolutions; half a channel goes up. Source: Han, Kim & Kim 2017 (arXiv 1610.02915), the additive rule; ShakeDrop of
-    Yamada et al. 2019 (arXiv 1802.02375).
+    Channels are counted in the 3 x 3 convolutions; half a channel goes up. Source: Han,
+    Kim & Kim 2017 (arXiv 1610.02915), the additive rule; ShakeDrop of Yamada et al.
+    2019 (arXiv 1802.02375).
     """
     total = 3 * blocks
     strides = [stride for _, stride in stages((stem,) * 3, (blocks,) * 3)]
