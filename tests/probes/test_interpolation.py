@@ -17,7 +17,7 @@ from spectral_lib.probes.interpolation import (
     path_lengths,
 )
 from spectral_lib.training.ensemble import Ensemble, initialise
-from spectral_lib.training.loop import Probe, TrainSettings, every, train
+from spectral_lib.training.loop import TrainSettings, train
 from spectral_lib.training.losses import cross_entropy
 from spectral_lib.training.optimizers import OptimizerSettings
 
@@ -169,32 +169,6 @@ def test_two_classes_and_linear_logits_have_a_closed_form():
         assert paths.curve[0, 0, b].item() == pytest.approx(change[inside].mean())
 
 
-@pytest.mark.parametrize("periods", [1, 2, 5])
-def test_a_sinusoid_along_the_path_has_a_closed_form(periods):
-    """The probability of a class 1/2 + A sin, so |change| = sqrt(2) A |sin|."""
-    inputs = torch.zeros(2, 1, 2, 2, dtype=torch.float64)
-    inputs[1] = 2.5  # of norm 5
-    amplitude = 0.3
-
-    def wave(x):
-        angle = 2 * math.pi * periods * x.flatten(1).mean(1) / 2.5
-        p = 0.5 + amplitude * torch.sin(angle)
-        return torch.stack([p, 1 - p], dim=-1)[None]
-
-    paths = follow_paths(
-        wave, inputs, torch.tensor([[0, 1]]), PathSettings(step=1e-3, bins=2 * periods)
-    )
-    size = math.sqrt(2) * amplitude
-    mean = size * 2 / math.pi
-    assert paths.difference.item() == pytest.approx(mean, rel=1e-4)
-    assert paths.gradient.item() == pytest.approx(
-        size * 2 * math.pi * periods, rel=1e-4
-    )
-    torch.testing.assert_close(
-        paths.curve, torch.full_like(paths.curve, mean), rtol=2e-3, atol=0
-    )
-
-
 def test_points_stand_a_step_apart_and_stop_before_the_other_image():
     inputs = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.6, 0.0], [0.0, 0.0]])
     seen = []
@@ -295,41 +269,6 @@ def test_pairs_follow_the_order_of_the_data():
         [4, 0],
     ]
     assert pairs_between(labels[:1], 9).shape == (0, 2)
-
-
-def test_it_sees_the_network_in_evaluation_mode():
-    inputs, labels = example()
-
-    def build():
-        return nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 3))
-
-    ensemble = initialise(build, [5], stacked=False)
-    ensemble.parameters["1.weight"].data[0] = 2 * torch.eye(3, 6)
-    ensemble.buffers["0.running_mean"].fill_(0.4)
-    measure = interpolation(inputs, labels, PathSettings(step=0.3, chunk=20))
-    ensemble.module.train()
-    as_left_by_training = measure(ensemble)
-    assert ensemble.module.training
-    ensemble.module.eval()
-    for name, value in measure(ensemble).items():
-        torch.testing.assert_close(
-            as_left_by_training[name], value, rtol=0, atol=0, equal_nan=True
-        )
-    assert as_left_by_training["between gradient"].isfinite().all()
-
-
-def test_as_a_probe_it_does_not_change_the_run():
-    inputs, labels = example()
-    ensemble = initialise(lambda: MLP([6, 16, 3]), (1, 2))
-    settings = TrainSettings(40, 10, OptimizerSettings("sgd", 0.2), cross_entropy)
-    data = Dataset(inputs, labels)
-    measure = interpolation(inputs, labels, PathSettings(step=0.3))
-    run = train(ensemble, data, settings, {"paths": Probe(measure, every(40, 20))})
-    record = run.records["paths"]
-    assert record["between curve"].shape == (3, 2, 20)
-    assert (record["between gradient"][-1] > record["between gradient"][1]).all()
-    plain = train(ensemble, data, settings)
-    assert torch.equal(run.ensemble.flatten(), plain.ensemble.flatten())
 
 
 @pytest.mark.parametrize(

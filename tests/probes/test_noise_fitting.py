@@ -1,4 +1,3 @@
-import copy
 import math
 
 import pytest
@@ -126,22 +125,6 @@ def test_chunks_bound_a_pass_and_change_nothing(stacked):
         assert max(ensemble.module.seen) * together <= max(chunk, together)
         for name, value in whole.items():
             torch.testing.assert_close(parts[name], value, msg=name)
-
-
-def test_a_network_of_ones_own_is_measured_as_in_use_and_left_alone():
-    _, labels, noise = example(images=11)
-    inputs = torch.randn(11, 5, generator=torch.Generator().manual_seed(1))
-    network = Spy()
-    network.net[1].running_mean.fill_(0.3)
-    before = copy.deepcopy(network.state_dict())
-    measure = noise_fitting(inputs, labels, smooth(labels, noise), chunk=4)
-    found = measure(Ensemble.of(network))
-    assert network.training
-    after = network.state_dict()
-    assert all(torch.equal(v, after[k]) for k, v in before.items())
-    logits = copy.deepcopy(network).eval()(inputs)
-    expected = nn.functional.cross_entropy(logits, labels).item()
-    assert found["clean"].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_in_training_a_slow_wave_is_learned_and_shuffled_noise_is_not():
