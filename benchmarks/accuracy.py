@@ -88,7 +88,7 @@ def case(setting: Setting) -> Case:
         size, tests = min(size, 1200), min(tests, 500)
     load = partial(load_images, name, size=size, test_size=tests)
     return Case(
-        load(device=setting.device),
+        load(device=setting.device, resident="uint8"),
         load(),
         "wrn_32" if setting.on_gpu and not setting.tiny else "cnn 8",
         setting.size(128 if setting.on_gpu else 50, 50),
