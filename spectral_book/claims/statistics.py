@@ -159,6 +159,19 @@ def rank_correlation_between_runs(x: ArrayLike, y: ArrayLike) -> Values:
     return _pseudo_values(estimate, both, fewest=3)
 
 
+def in_random_order(x: ArrayLike, times: int = 100) -> Values:
+    """Rows of x [R, K], each so many times and in another random order, [times R, K].
+
+    A control of a correlation along rows: the same numbers, and no relation left.
+    """
+    import torch  # takes seconds, and pages need the other statistics alone
+
+    rows = torch.as_tensor(x).repeat(times, 1)
+    draw = torch.Generator().manual_seed(0)
+    order = torch.rand(rows.shape, generator=draw).argsort(1)
+    return np.asarray(rows.cpu().gather(1, order))
+
+
 def _centred_ranks(x: ArrayLike) -> Values:
     """Ranks of x [..., K] along the last axis, less their mean; NaN if any x is NaN."""
     ranks = scipy.stats.rankdata(np.asarray(x, float), axis=-1, nan_policy="propagate")

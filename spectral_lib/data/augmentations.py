@@ -18,29 +18,6 @@ from spectral_lib.data.dataset import Augment, send
 from spectral_lib.data.label_waves import as_probabilities
 
 
-def flip() -> Augment:
-    """Mirror every second image left to right, at random."""
-
-    def draw(batch: int, side: int, generator: torch.Generator) -> Tensor:
-        return torch.rand(batch, generator=generator) < 0.5
-
-    def change(x: Tensor, mirrored: Tensor) -> Tensor:
-        return torch.where(mirrored[:, None, None, None], x.flip(-1), x)
-
-    return _on_inputs(draw, change)
-
-
-def crop(padding: int = 4) -> Augment:
-    """Shift images by up to ``padding`` pixels at random; what comes in is 0.
-
-    Raises
-    ------
-    ValueError
-        If ``padding`` is negative.
-    """
-    return _shifts(padding, mirror=False)
-
-
 def crop_and_flip(padding: int = 4) -> Augment:
     """Shift images by up to ``padding`` pixels at random, and mirror every second one.
 
@@ -52,7 +29,23 @@ def crop_and_flip(padding: int = 4) -> Augment:
     ValueError
         If ``padding`` is negative.
     """
-    return _shifts(padding, mirror=True)
+    if padding < 0:
+        raise ValueError(f"padding is {padding}; give 0 pixels or more.")
+
+    def draw(batch: int, side: int, generator: torch.Generator) -> Tensor:
+        shifts = torch.randint(2 * padding + 1, (2, batch), generator=generator)
+        rows, columns = shifts[:, :, None] + torch.arange(side)
+        mirrored = torch.rand(batch, generator=generator) < 0.5
+        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+        return torch.stack([rows, columns], 1)
+
+    def change(x: Tensor, pixels: Tensor) -> Tensor:
+        padded = F.pad(x, [padding] * 4)
+        which = torch.arange(len(x), device=x.device)[:, None, None]
+        rows, columns = pixels[:, 0, :, None], pixels[:, 1, None, :]
+        return padded[which, :, rows, columns].permute(0, 3, 1, 2)
+
+    return _on_inputs(draw, change)
 
 
 def cutout(size: int = 16) -> Augment:
@@ -117,27 +110,6 @@ def mixup(alpha: float, classes: int) -> Augment:
     return augment
 
 
-def policy_and_crop(
-    policy: Augment, padding: int = 4, *, discarded: bool = False
-) -> Augment:
-    """Apply a policy (`policies`), then shift and mirror; or as a public pipeline does.
-
-    With ``discarded`` the shift and the mirror start from the image as it was before
-    the policy, whose result is thus lost: so does the data pipeline of the public code
-    of Fridovich-Keil et al. 2021. Both forms draw the same random numbers, so a replica
-    sees the same shifts in both.
-    """
-    shift = crop_and_flip(padding)
-
-    def augment(
-        inputs: Tensor, targets: Tensor, generators: Sequence[torch.Generator]
-    ) -> tuple[Tensor, Tensor]:
-        changed, new_targets = policy(inputs, targets, generators)
-        return shift(inputs if discarded else changed, new_targets, generators)
-
-    return augment
-
-
 Draw = Callable[[int, int, torch.Generator], Tensor]
 """What happens to a batch of images of a side: numbers [batch, ...] on the CPU."""
 
@@ -158,27 +130,6 @@ def _on_inputs(draw: Draw, change: Callable[[Tensor, Tensor], Tensor]) -> Augmen
         return changed.unflatten(0, inputs.shape[:2]), targets
 
     return augment
-
-
-def _shifts(padding: int, mirror: bool) -> Augment:
-    if padding < 0:
-        raise ValueError(f"padding is {padding}; give 0 pixels or more.")
-
-    def draw(batch: int, side: int, generator: torch.Generator) -> Tensor:
-        shifts = torch.randint(2 * padding + 1, (2, batch), generator=generator)
-        rows, columns = shifts[:, :, None] + torch.arange(side)
-        if mirror:
-            mirrored = torch.rand(batch, generator=generator) < 0.5
-            columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-        return torch.stack([rows, columns], 1)
-
-    def change(x: Tensor, pixels: Tensor) -> Tensor:
-        padded = F.pad(x, [padding] * 4)
-        which = torch.arange(len(x), device=x.device)[:, None, None]
-        rows, columns = pixels[:, 0, :, None], pixels[:, 1, None, :]
-        return padded[which, :, rows, columns].permute(0, 3, 1, 2)
-
-    return _on_inputs(draw, change)
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:

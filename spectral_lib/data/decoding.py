@@ -1,6 +1,6 @@
 """From pixels to inputs: bytes become numbers, which are resized, scaled and padded."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -26,54 +26,17 @@ class Scaling:
         return images * _column(self.deviation, images) + _column(self.mean, images)
 
 
-@dataclass(frozen=True)
-class Decode:
-    """Bytes [batch, channels, side, side] become scaled inputs in float32.
+def decode(stored: Tensor, scaling: Scaling, side: int | None = None) -> Tensor:
+    """Bytes [images, channels, height, width] as scaled float32, of 32 pixels or more.
 
-    Attributes
-    ----------
-    mean, deviation
-        [channels, 1, 1], on the device of the bytes: a tensor made of numbers at each
-        batch would have to wait for the device.
-    white
-        What a pixel of 1 is stored as.
-    side
-        Resize to so many pixels; None leaves the size.
-    margin
-        Zeros added around the scaled image.
+    Smaller images get a margin of zeros around the scaled image; with ``side`` they are
+    resized instead, before they are scaled.
     """
-
-    mean: Tensor
-    deviation: Tensor
-    white: int = 255
-    side: int | None = None
-    margin: int = 0
-
-    @classmethod
-    def by(
-        cls,
-        scaling: Scaling,
-        *,
-        white: int = 255,
-        side: int | None = None,
-        margin: int = 0,
-    ) -> "Decode":
-        """With the numbers of a scaling, on the CPU."""
-        like = torch.empty(0)
-        mean, deviation = _column(scaling.mean, like), _column(scaling.deviation, like)
-        return cls(mean, deviation, white, side, margin)
-
-    def __call__(self, stored: Tensor) -> Tensor:
-        """Inputs of stored bytes."""
-        inputs = stored.to(torch.float32, copy=True).div_(self.white)
-        inputs = inputs if self.side is None else resize(inputs, self.side)
-        inputs = inputs.sub_(self.mean).div_(self.deviation)
-        return F.pad(inputs, [self.margin] * 4) if self.margin else inputs
-
-    def to(self, device: torch.device | str) -> "Decode":
-        """The same on another device."""
-        mean, deviation = self.mean.to(device), self.deviation.to(device)
-        return replace(self, mean=mean, deviation=deviation)
+    pixels = stored.float() / 255
+    if side is not None:
+        return scaling.apply(resize(pixels, side))
+    margin = max(0, 32 - pixels.shape[-1]) // 2
+    return F.pad(scaling.apply(pixels), [margin] * 4)
 
 
 def resize(images: Tensor, side: int) -> Tensor:

@@ -1,8 +1,8 @@
 """Images with labels, as tensors: digits that ship with scikit-learn, or parquet files.
 
 A whole set is one tensor, four bytes a value: CIFAR-10 takes 0.74 GB, SVHN 1.2 GB, a
-part or smaller sides less; kept as bytes, a fourth of that. Batches are rows of it, on
-its device; there are no worker processes.
+part or smaller sides less. Batches are rows of it, on its device; there are no worker
+processes.
 """
 
 import io
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from spectral_lib.data.dataset import Dataset
-from spectral_lib.data.decoding import Decode, Scaling, resize
+from spectral_lib.data.decoding import Scaling, decode, resize
 from spectral_lib.data.sources import SOURCES, Source, find_files, read_file
 from spectral_lib.data.subsets import balanced_rows, take
 
@@ -41,8 +41,7 @@ class Images:
     """Training and test set: inputs [examples, channels, side, side], labels.
 
     ``scaling`` says how inputs were made from pixels in [0, 1]; ``classes`` counts the
-    classes of the whole set, of which a part need not hold all. `flat` and `resized`
-    turn sets kept as bytes into float32.
+    classes of the whole set, of which a part need not hold all.
     """
 
     train: Dataset
@@ -53,12 +52,12 @@ class Images:
     @property
     def channels(self) -> int:
         """Colour channels of an image."""
-        return self.train.shape[0]
+        return self.train.inputs.shape[1]
 
     @property
     def side(self) -> int:
         """Pixels along a side."""
-        return self.train.shape[-1]
+        return self.train.inputs.shape[-1]
 
     @property
     def mean_norm(self) -> float:
@@ -69,33 +68,9 @@ class Images:
         """The same images as rows [examples, pixels]."""
         return self._each(lambda s: Dataset(s.inputs.flatten(1), s.targets))
 
-    def to(
-        self, device: torch.device | str, dtype: torch.dtype = torch.float32
-    ) -> "Images":
-        """The same images on a device, in a precision."""
-
-        def move(s: Dataset) -> Dataset:
-            targets = s.targets.to(device)
-            if isinstance(s.transform, Decode) and dtype == torch.float32:
-                return Dataset(s.stored.to(device), targets, s.transform.to(device))
-            return Dataset(s.inputs.to(device, dtype), targets)
-
-        return self._each(move)
-
-    def resized(self, side: int) -> "Images":
-        """The same images at another side, by bilinear interpolation, antialiased.
-
-        Raises
-        ------
-        ValueError
-            If the side is not positive.
-        """
-        if side < 1:
-            raise ValueError(f"side is {side}; give at least 1 pixel.")
-        return self._each(lambda s: Dataset(resize(s.inputs, side), s.targets))
-
-    def _both(self) -> tuple[Dataset, Dataset]:
-        return self.train, self.test
+    def to(self, device: torch.device | str) -> "Images":
+        """The same images on a device."""
+        return self._each(lambda s: Dataset(s.inputs.to(device), s.targets.to(device)))
 
     def _each(self, change: Callable[[Dataset], Dataset]) -> "Images":
         return replace(self, train=change(self.train), test=change(self.test))
@@ -144,7 +119,6 @@ def load_images(
     side: int | None = None,
     scaling: Scaling | None = None,
     device: torch.device | str = "cpu",
-    resident: Literal["float32", "uint8"] = "float32",
 ) -> Images:
     """Load a data set by name.
 
@@ -171,8 +145,6 @@ def load_images(
         public code for the others (see `CIFAR10_SCALING`).
     device
         Where the tensors are made; bytes go there before they become float32.
-    resident
-        What is kept there: inputs, or bytes that become the same inputs batch by batch.
 
     Raises
     ------
@@ -182,34 +154,20 @@ def load_images(
     """
     if name not in get_args(Name):
         raise ValueError(f"data is {name!r}; known are {', '.join(get_args(Name))}.")
-    if resident not in ("float32", "uint8"):
-        raise ValueError(f"resident is {resident!r}; use 'float32' or 'uint8'.")
     if side is not None and side < 1:
         raise ValueError(f"side is {side}; give at least 1 pixel.")
     if name == "digits":
-        images = load_digits(seed=seed)
-        if scaling is not None:
-            images = _rescale(images, scaling)
-        images = Images(
-            _part(images.train, size, seed),
-            _part(images.test, test_size, seed),
-            images.scaling,
+        images = _changed(load_digits(seed=seed), side, scaling)
+        return replace(
+            images,
+            train=_part(images.train, size, seed),
+            test=_part(images.test, test_size, seed),
         ).to(device)
-        if resident == "float32" and side is None:
-            return images
-        # As the other sets are resized: before they are scaled.
-        images = _digits_as_bytes(images, side)
-        return images if resident == "uint8" else images._each(_decoded)
     how = scaling or _SCALINGS[name]
 
     def load(split: str, wanted: int | None) -> Dataset:
         pixels, labels = _read(name, split, root, wanted, seed)
-        stored, labels = pixels.to(device), labels.to(device)
-        margin = max(0, 32 - pixels.shape[-1]) // 2 if side is None else 0
-        decode = Decode.by(how, side=side, margin=margin).to(device)
-        if resident == "uint8":
-            return Dataset(stored, labels, decode)
-        return Dataset(decode(stored), labels)
+        return Dataset(decode(pixels.to(device), how, side), labels.to(device))
 
     classes = SOURCES[name].classes
     return Images(load("train", size), load("test", test_size), how, classes)
@@ -264,24 +222,16 @@ def _part(data: Dataset, size: int | None, seed: int) -> Dataset:
     return data if size is None else take(data, balanced_rows(data.targets, size, seed))
 
 
-def _rescale(images: Images, scaling: Scaling) -> Images:
-    def change(data: Dataset) -> Dataset:
-        pixels = images.scaling.undo(data.inputs)
-        return Dataset(scaling.apply(pixels), data.targets)
-
-    return replace(images._each(change), scaling=scaling)
-
-
-def _digits_as_bytes(images: Images, side: int | None) -> Images:
-    """Digits as what scikit-learn has: whole numbers from 0 to 16."""
+def _changed(digits: Images, side: int | None, scaling: Scaling | None) -> Images:
+    """Digits in another scaling and at another side, resized before scaling."""
+    if side is None and scaling is None:
+        return digits
+    how = scaling or digits.scaling
 
     def change(data: Dataset) -> Dataset:
-        pixels = images.scaling.undo(data.inputs) * 16
-        decode = Decode.by(images.scaling, white=16, side=side).to(data.device)
-        return Dataset(pixels.round().to(torch.uint8), data.targets, decode)
+        pixels = digits.scaling.undo(data.inputs)
+        if side is not None:
+            pixels = resize((16 * pixels).round() / 16, side)  # as in the file
+        return Dataset(how.apply(pixels), data.targets)
 
-    return images._each(change)
-
-
-def _decoded(data: Dataset) -> Dataset:
-    return Dataset(data.inputs, data.targets)
+    return replace(digits._each(change), scaling=how)

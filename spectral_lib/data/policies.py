@@ -10,7 +10,6 @@ nothing here waits for the device.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from kornia import enhance
@@ -85,24 +84,14 @@ def rand_augment(
     return _policy(draw, scaling)
 
 
-def auto_augment(
-    scaling: Scaling, policy: Literal["cifar10", "svhn"] = "cifar10"
-) -> Augment:
-    """Apply to each image one of the 25 pairs of operations found for a data set.
+def auto_augment(scaling: Scaling) -> Augment:
+    """Apply to each image one of the 25 pairs of operations found for CIFAR-10.
 
     Each operation of a pair has its probability and magnitude; the table is kornia's,
     magnitudes mean what `apply_operation` says. ``scaling`` is that of the images.
     Source: Cubuk et al. 2019.
-
-    Raises
-    ------
-    ValueError
-        If the policy is unknown.
     """
-    tables = {"cifar10": autoaugment.cifar10_policy, "svhn": autoaugment.svhn_policy}
-    if policy not in tables:
-        raise ValueError(f"policy is {policy!r}; known are {', '.join(tables)}.")
-    pairs = tables[policy]
+    pairs = autoaugment.cifar10_policy
     names = torch.tensor([[OPERATIONS.index(op[0]) for op in pair] for pair in pairs])
     chances = torch.tensor([[op[1] for op in pair] for pair in pairs])
     levels = torch.tensor([[float(op[2] or 0) for op in pair] for pair in pairs])
@@ -139,7 +128,11 @@ def apply_operation(name: str, x: Tensor, magnitude: Tensor, sign: Tensor) -> Te
         raise ValueError(f"images have {x.shape[1]} channels; give 1 or 3.")
     amount = sign * magnitude / LEVELS
     factor = 0.1 + 1.8 * magnitude / LEVELS
-    none = torch.zeros_like(amount)
+
+    def along(axis: Tensor) -> Tensor:
+        both = [axis, torch.zeros_like(axis)]
+        return torch.stack(both if name.endswith("_x") else both[::-1], 1)
+
     match name:
         case "identity":
             return x
@@ -154,16 +147,11 @@ def apply_operation(name: str, x: Tensor, magnitude: Tensor, sign: Tensor) -> Te
             return enhance.equalize(x)
         case "rotate":
             return transform.rotate(x, 30 * amount)
-        case "shear_x":
-            return transform.shear(x, torch.stack([0.3 * amount, none], 1))
-        case "shear_y":
-            return transform.shear(x, torch.stack([none, 0.3 * amount], 1))
-        case "translate_x":
+        case "shear_x" | "shear_y":
+            return transform.shear(x, along(0.3 * amount))
+        case "translate_x" | "translate_y":
             pixels = (x.shape[-1] * 10 / 32 * amount).round()
-            return transform.translate(x, torch.stack([pixels, none], 1))
-        case "translate_y":
-            pixels = (x.shape[-1] * 10 / 32 * amount).round()
-            return transform.translate(x, torch.stack([none, pixels], 1))
+            return transform.translate(x, along(pixels))
         case "solarize":
             # Half a byte less, so that rounding does not decide.
             threshold = (256 - 25.6 * magnitude).ceil() - 0.5

@@ -53,10 +53,10 @@ class Source:
     revision: str
     folder: str
     image: str
-    label: str
-    classes: int
-    channels: int
-    side: int
+    label: str = "label"
+    classes: int = 10
+    channels: int = 3
+    side: int = 32
     sha256: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -65,9 +65,7 @@ SOURCES: Mapping[str, Source] = {
         "zalando-datasets/fashion_mnist",
         "531be5e2ccc9dba0c201ad3ae567a4f3d16ecdd2",
         "fashion_mnist",
-        image="image",
-        label="label",
-        classes=10,
+        "image",
         channels=1,
         side=28,
     ),
@@ -75,11 +73,7 @@ SOURCES: Mapping[str, Source] = {
         "uoft-cs/cifar10",
         "0b2714987fa478483af9968de7c934580d0bb9a2",
         "plain_text",
-        image="img",
-        label="label",
-        classes=10,
-        channels=3,
-        side=32,
+        "img",
         sha256={
             "train": "8428b53a88a11ac374111006708df51469e315a22ac6d66470afd9c78d2ae883",
             "test": "841389e6f2d64f28bf17310e430aebac20ec3ba611a3c5e231dc93c645ce84de",
@@ -89,11 +83,9 @@ SOURCES: Mapping[str, Source] = {
         "uoft-cs/cifar100",
         "aadb3af77e9048adbea6b47c21a81e47dd092ae5",
         "cifar100",
-        image="img",
-        label="fine_label",
+        "img",
+        "fine_label",
         classes=100,
-        channels=3,
-        side=32,
         sha256={
             "train": "694865d6b990e234804f01268586c41e88bcbbb75e20858432c05ad4081aca23",
             "test": "98776c529bb146a9c791229df74a5cf076be9b43d82dbbd334b6a7788d73dc68",
@@ -103,11 +95,7 @@ SOURCES: Mapping[str, Source] = {
         "ufldl-stanford/svhn",
         "f9e1717d73324ebbc1ece84267ccd80d0aca0690",
         "cropped_digits",
-        image="image",
-        label="label",
-        classes=10,
-        channels=3,
-        side=32,
+        "image",
     ),
 }
 

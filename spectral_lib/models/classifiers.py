@@ -5,11 +5,9 @@ from collections.abc import Callable
 from torch import nn
 
 from spectral_lib.models.mlp import MLP
-from spectral_lib.models.pyramid_net import PyramidNet, PyramidNetSettings
-from spectral_lib.models.resnet import start_like_he
-from spectral_lib.models.shake_shake import ShakeShake, ShakeShakeSettings
+from spectral_lib.models.staged import start_like_he
 from spectral_lib.models.vgg import VGG, VGGSettings
-from spectral_lib.models.wide_resnet import WideResNet, WideResNetSettings
+from spectral_lib.models.wide_networks import pyramid_net, shake_shake, wide_resnet
 
 PUBLISHED = {
     "wrn_32": ("wrn", 32),
@@ -62,17 +60,11 @@ def classifier(name: str, channels: int, side: int, classes: int) -> nn.Module:
             _start_at_zero(vgg.head)
             return vgg
         case "wrn":
-            wide = WideResNetSettings(width, blocks, channels=channels, classes=classes)
-            return WideResNet(wide)
+            return wide_resnet(width, blocks, channels, classes)
         case "shake":
-            shake = ShakeShakeSettings(
-                width, blocks, channels=channels, classes=classes
-            )
-            return ShakeShake(shake)
-    depth, stem = (272, 16) if name in PUBLISHED else (11, 4)
-    return PyramidNet(
-        PyramidNetSettings(depth, width, stem, channels=channels, classes=classes)
-    )
+            return shake_shake(width, blocks, channels, classes)
+    blocks, stem = (30, 16) if name in PUBLISHED else (1, 4)
+    return pyramid_net(width, blocks, channels, classes, stem)
 
 
 def builder(

@@ -1,17 +1,20 @@
 """Residual networks in the form used for small images."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-Activation = Literal["relu", "silu"]
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "silu": F.silu}
-"""ReLU, and SiLU: the Swish ``x sigmoid(beta x)`` with beta 1."""
-
-Start = Literal["he", "torch"]
+from spectral_lib.models.staged import (
+    ACTIVATIONS,
+    Activation,
+    Staged,
+    Start,
+    check_choices,
+    check_positive,
+    scaled,
+    stages,
+    start_like_he,
+)
 
 
 @dataclass(frozen=True)
@@ -53,17 +56,15 @@ class ResNetSettings:
     start: Start = "he"
 
     def __post_init__(self) -> None:
-        stem = 1 if self.stem is None else self.stem
-        sizes = (*self.stage_blocks, *self.widths, stem)
-        if min(self.channels, self.classes, *sizes) < 1:
-            raise ValueError(f"{self} has a number below 1; give at least 1.")
         if len(self.stage_blocks) != len(self.widths):
             raise ValueError(
                 f"blocks is {self.blocks} and widths {self.widths}; give one number of "
                 "blocks, or one for each width."
             )
-        check_activation(self.activation)
-        check_start(self.start)
+        stages(self.widths, self.stage_blocks)
+        stem = self.widths[0] if self.stem is None else self.stem
+        check_positive(channels=self.channels, classes=self.classes, stem=stem)
+        check_choices(self.activation, self.start)
 
     @property
     def stage_blocks(self) -> tuple[int, ...]:
@@ -71,11 +72,6 @@ class ResNetSettings:
         if isinstance(self.blocks, int):
             return (self.blocks,) * len(self.widths)
         return tuple(self.blocks)
-
-    @property
-    def depth(self) -> int:
-        """Layers with weights on the longest path."""
-        return 2 * sum(self.stage_blocks) + 2
 
 
 def resnet18(
@@ -101,33 +97,6 @@ def _wide(
 ) -> ResNetSettings:
     widths = tuple(scaled(width, width_factor) for width in (64, 128, 256, 512))
     return ResNetSettings(blocks, widths, channels, classes, stem=64, start="torch")
-
-
-def scaled(width: int, factor: float) -> int:
-    """A width times a factor, rounded.
-
-    Raises
-    ------
-    ValueError
-        If less than half a channel is left.
-    """
-    if not 0.5 <= width * factor < float("inf"):
-        raise ValueError(
-            f"width_factor is {factor}; it must be positive, 0.5 to 2 say."
-        )
-    return round(width * factor)
-
-
-def check_activation(name: str) -> None:
-    """Raise ValueError unless an activation is known."""
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation is {name!r}; use {' or '.join(ACTIVATIONS)}.")
-
-
-def check_start(name: str) -> None:
-    """Raise ValueError unless an initialization is known."""
-    if name not in ("he", "torch"):
-        raise ValueError(f"start is {name!r}; use he or torch.")
 
 
 class Block(nn.Module):
@@ -159,43 +128,21 @@ class Block(nn.Module):
         return self.activation(y + self.shortcut(x) if self.skip else y)
 
 
-class ResNet(nn.Module):
-    """Maps images [batch, channels, side, side] to logits [batch, classes].
-
-    One convolution, a stage of blocks for each width, each but the first halving the
-    side, the mean over pixels and a linear layer.
-    """
+class ResNet(Staged):
+    """A convolution with batch norm, then stages of :class:`Block`."""
 
     def __init__(self, settings: ResNetSettings) -> None:
-        super().__init__()
         s = settings
-        inside = s.widths[0] if s.stem is None else s.stem
-        self.conv = nn.Conv2d(s.channels, inside, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(inside)
-        self.activation = ACTIVATIONS[s.activation]
-        layers: list[nn.Module] = []
-        for stage, (width, blocks) in enumerate(
-            zip(s.widths, s.stage_blocks, strict=True)
-        ):
-            for block in range(blocks):
-                stride = 2 if stage and not block else 1
-                layers.append(Block(inside, width, stride, s.activation, s.skip))
-                inside = width
-        self.stages = nn.Sequential(*layers)
-        self.head = nn.Linear(inside, s.classes)
+        super().__init__(
+            ("conv", "norm", "activation", "stages"),
+            s.channels,
+            s.classes,
+            s.widths[0] if s.stem is None else s.stem,
+            lambda _, inside, out, stride: Block(
+                inside, out, stride, s.activation, s.skip
+            ),
+            stages(s.widths, s.stage_blocks),
+            ACTIVATIONS[s.activation],
+        )
         if s.start == "he":
             start_like_he(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Classify x [batch, channels, side, side]."""
-        y = self.stages(self.activation(self.norm(self.conv(x))))
-        return self.head(y.mean((-2, -1)))
-
-
-def start_like_he(
-    network: nn.Module, fan: Literal["fan_in", "fan_out"] = "fan_out"
-) -> None:
-    """Draw all convolutions from He's normal distribution, N(0, 2 / fan), in place."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode=fan, nonlinearity="relu")

@@ -1,11 +1,7 @@
 """Random factors that are not the same in the forward and in the backward pass."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
-
-Law = Literal["uniform", "ratio"]
 
 
 class Shake(torch.autograd.Function):
@@ -47,18 +43,17 @@ def uniform(x: Tensor) -> Tensor:
     return torch.rand((len(x), 1, 1, 1), dtype=dtype, device=x.device)
 
 
-def share(x: Tensor, law: Law) -> Tensor:
+def share(x: Tensor) -> Tensor:
     """The share of the first of two branches for each image, [batch, 1, 1, 1].
 
-    ``"uniform"`` on [0, 1): variance 1/12 = 0.083; Gastaldi 2017. ``"ratio"``: u / (u +
-    v) for uniform u and v: variance 3/4 - log 2 = 0.057; the public code of
-    Fridovich-Keil et al. 2021. Both have mean 1/2 and are symmetric.
+    u / (u + v) for uniform u and v, of mean 1/2 and variance 3/4 - log 2 = 0.057, as in
+    the public code of Fridovich-Keil et al. 2021. In Gastaldi 2017 it is uniform.
     """
     u = uniform(x)
-    return u if law == "uniform" else u / (u + uniform(x))
+    return u / (u + uniform(x))
 
 
-def mix(first: Tensor, second: Tensor, law: Law, training: bool) -> Tensor:
+def mix(first: Tensor, second: Tensor, training: bool) -> Tensor:
     """Add two branches [batch, ...] with random shares, or their mean in evaluation.
 
     The share that an image's gradient takes into the first branch is drawn anew,
@@ -66,21 +61,22 @@ def mix(first: Tensor, second: Tensor, law: Law, training: bool) -> Tensor:
     """
     if not training:
         return (first + second) / 2
-    ahead, back = share(first, law), share(first, law)
+    ahead, back = share(first), share(first)
     return Shake.apply(first, ahead, back) + Shake.apply(second, 1 - ahead, 1 - back)
 
 
-def drop(x: Tensor, kept: float, training: bool) -> Tensor:
+def drop(x: Tensor, undisturbed: float, training: bool) -> Tensor:
     """ShakeDrop: leave an image's branch as it is, or disturb it.
 
-    With probability ``kept`` the branch [batch, ...] passes unchanged. Otherwise its
-    output is multiplied by a number uniform on [-1, 1) and its gradient by another on
-    [0, 1), drawn for each image. In evaluation it is multiplied by the expectation of
-    the forward factor, ``kept``. Source: Yamada et al. 2019 (arXiv 1802.02375).
+    With probability ``undisturbed`` the branch [batch, ...] passes as it is. Otherwise
+    its output is multiplied by a number uniform on [-1, 1) and its gradient by another
+    on [0, 1), drawn for each image. In evaluation it is multiplied by the expectation
+    of the forward factor, ``undisturbed``. Source: Yamada et al. 2019 (arXiv
+    1802.02375).
     """
     if not training:
-        return kept * x
-    calm = uniform(x) < kept
+        return undisturbed * x
+    calm = uniform(x) < undisturbed
     ahead = torch.where(calm, 1.0, 2 * uniform(x) - 1)
     back = torch.where(calm, 1.0, uniform(x))
     return Shake.apply(x, ahead, back)

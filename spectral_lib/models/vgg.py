@@ -6,12 +6,12 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from spectral_lib.models.resnet import (
+from spectral_lib.models.staged import (
     ACTIVATIONS,
     Activation,
     Start,
-    check_activation,
-    check_start,
+    check_choices,
+    check_positive,
     scaled,
     start_like_he,
 )
@@ -63,13 +63,16 @@ class VGGSettings:
     start: Start = "he"
 
     def __post_init__(self) -> None:
-        widths = [width for stage in self.widths for width in stage]
-        if min(self.channels, self.classes, self.hidden, *widths) < 1:
-            raise ValueError(f"{self} has a number below 1; give at least 1.")
+        least = min(width for stage in self.widths for width in stage)
+        check_positive(
+            channels=self.channels,
+            classes=self.classes,
+            hidden=self.hidden,
+            widths=least,
+        )
         if self.head not in ("linear", "dropout"):
             raise ValueError(f"head is {self.head!r}; use linear or dropout.")
-        check_activation(self.activation)
-        check_start(self.start)
+        check_choices(self.activation, self.start)
 
 
 def vgg11(

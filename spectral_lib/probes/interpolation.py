@@ -9,7 +9,6 @@ Section 3.2.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,7 +35,7 @@ class PathSettings:
     bins
         Equal bins of lambda in [0, 1) in which paths are averaged.
     chunk
-        Points in a forward pass, and paths held at a time; it bounds the memory.
+        Points in a forward pass, if no path has more; it bounds the memory.
 
     Raises
     ------
@@ -115,78 +114,76 @@ def _of_class(labels: Tensor, c: Tensor) -> Tensor:
 
 def path_lengths(inputs: Tensor, pairs: Tensor) -> Tensor:
     """Euclidean distance [P] of the images of each of pairs [P, 2], in float64."""
-    x0, x1 = inputs[pairs[:, 0]], inputs[pairs[:, 1]]
-    return (x1 - x0).flatten(1).double().norm(dim=1)
+    parts = [inputs[some[:, 1]] - inputs[some[:, 0]] for some in pairs.split(1000)]
+    return torch.cat([part.flatten(1).double().norm(dim=1) for part in parts])
 
 
 def follow_paths(
     function: Function, inputs: Tensor, pairs: Tensor, settings: PathSettings
 ) -> Paths:
-    """Follow each of P paths, ``settings.chunk`` points of any of them at a time.
+    """Follow each of P paths, in passes of whole paths of ``settings.chunk`` points.
 
     Shapes: inputs [images, ...], pairs [P, 2] rows of them, P > 0. A pair of equal
-    images has one point. What is returned grows with P; `average_paths` does not. On
+    images has one point; a path of more points than a chunk has a pass of its own. On
     CUDA the order of sums, and so the last bits, may differ between calls.
     """
-    size, bins = len(pairs), settings.bins
     lengths = path_lengths(inputs, pairs)
     # The first point is the image itself, also if the other one is equal to it.
     points = (lengths / settings.step).ceil().long().clamp(min=1)
     gaps = (settings.step / lengths).clamp(max=1.0)
-    start = function(inputs[pairs[:1, 0]]).double()
-    replicas = len(start)
-    counts = gaps.new_zeros(size * bins)
-    sums = gaps.new_zeros(replicas, size * bins)
-    steepest = gaps.new_zeros(replicas, size)
-    for seen in _walk(function, inputs, pairs, points, gaps, start, settings.chunk):
-        cell = seen.path * bins + (seen.share * bins).long().clamp(max=bins - 1)
-        counts.index_add_(0, cell, torch.ones_like(seen.share))
-        sums.index_add_(1, cell, seen.change)
-        where = seen.path.expand(replicas, -1)
-        steepest.scatter_reduce_(1, where, seen.slope, "amax")
-    sums, counts = sums.unflatten(1, (size, bins)), counts.view(size, bins)
-    return Paths(
-        sums / counts,
-        sums.sum(-1) / points,
-        torch.where(points > 1, steepest, torch.nan),
-    )
+    parts = [
+        _follow(function, inputs, pairs[s], points[s], gaps[s], settings.bins)
+        for s in _passes(points.tolist(), settings.chunk)
+    ]
+    return Paths(*(torch.cat(part, dim=1) for part in zip(*parts, strict=True)))
 
 
-class _Seen(NamedTuple):
-    """Points of one pass: path and lambda [points], change and slope [R, points]."""
+def _passes(points: list[int], chunk: int) -> Iterator[slice]:
+    """Consecutive paths whose points, together, are at most ``chunk``; at least one."""
+    begin, total = 0, 0
+    for path, count in enumerate(points):
+        if path > begin and total + count > chunk:
+            yield slice(begin, path)
+            begin, total = path, 0
+        total += count
+    yield slice(begin, len(points))
 
-    path: Tensor
-    share: Tensor
-    change: Tensor
-    slope: Tensor
 
-
-def _walk(
+def _follow(
     function: Function,
     inputs: Tensor,
     pairs: Tensor,
     points: Tensor,
     gaps: Tensor,
-    start: Tensor,
-    chunk: int,
-) -> Iterator[_Seen]:
-    """Evaluate the points of all paths in order, a chunk at a time."""
-    ends = points.cumsum(0)
-    first = last = start
-    for rows in torch.arange(int(ends[-1]), device=inputs.device).split(chunk):
-        path = torch.searchsorted(ends, rows, right=True)
-        place = rows - (ends - points)[path]
-        share = place * gaps[path]
-        x0, x1 = inputs[pairs[path, 0]], inputs[pairs[path, 1]]
-        weight = share.to(inputs).view(-1, *[1] * (inputs.ndim - 1))
-        p = function(torch.lerp(x0, x1, weight)).double()
-        # Row 0 is for the path that an earlier chunk began: its first and last values.
-        begin = (torch.arange(len(rows), device=rows.device) - place).clamp(min=-1) + 1
-        origin = torch.cat([first, p], dim=1)[:, begin]
-        before = torch.cat([last, p[:, :-1]], dim=1)
-        slope = torch.where(place > 0, (p - before).norm(dim=-1) / gaps[path], 0.0)
-        yield _Seen(path, share, (p - origin).norm(dim=-1), slope)
-        first, last = origin[:, -1:], p[:, -1:]
+    bins: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Curve, difference and gradient of `Paths` for the paths of one pass."""
+    paths = torch.arange(len(pairs), device=pairs.device)
+    path = paths.repeat_interleave(points)  # of each point
+    start = (points.cumsum(0) - points)[path]
+    place = torch.arange(len(path), device=path.device) - start
+    share = place * gaps[path]
+    x0, x1 = inputs[pairs[path, 0]], inputs[pairs[path, 1]]
+    weight = share.to(inputs).view(-1, *[1] * (inputs.ndim - 1))
+    p = function(torch.lerp(x0, x1, weight)).double()
+    replicas = len(p)
+
+    change = (p - p[:, start]).norm(dim=-1)
+    cell = path * bins + (share * bins).long().clamp(max=bins - 1)
+    sums = change.new_zeros(replicas, len(pairs) * bins).index_add_(1, cell, change)
+    counts = change.new_zeros(len(pairs) * bins)
+    counts.index_add_(0, cell, torch.ones_like(share))
+    sums, counts = sums.unflatten(1, (len(pairs), bins)), counts.view(-1, bins)
+
+    slope = (p - p.roll(1, dims=1)).norm(dim=-1) / gaps[path]
+    slope = torch.where(place > 0, slope, 0.0)
+    steepest = change.new_zeros(replicas, len(pairs))
+    steepest.scatter_reduce_(1, path.expand(replicas, -1), slope, "amax")
+    return (
+        sums / counts,
+        sums.sum(-1) / points,
+        torch.where(points > 1, steepest, torch.nan),
+    )
 
 
 def average_paths(
@@ -201,28 +198,17 @@ def average_paths(
     Shapes: inputs [images, ...], pairs [P, 2] rows of them, counted [R, P] true or
     false. Returns means of what `Paths` holds, ``curve`` [R, bins], ``difference`` [R]
     and ``gradient`` [R], each over the paths that have such a value and NaN if none
-    has, and the number ``pairs`` [R] of those that count. No more than
-    ``settings.chunk`` points or paths are held at a time.
+    has, and the number ``pairs`` [R] of those that count.
     """
     needed = counted.any(0)
-    pairs, counted = pairs[needed], counted[:, needed]
-    shapes = {"curve": settings.bins, "difference": 1, "gradient": 1}
-    sums = {k: counted.new_zeros(len(counted), n).double() for k, n in shapes.items()}
-    weights = {k: torch.zeros_like(v) for k, v in sums.items()}
-    for begin in range(0, len(pairs), settings.chunk):
-        some = slice(begin, begin + settings.chunk)
-        paths = follow_paths(function, inputs, pairs[some], settings)
-        for name in shapes:
-            values: Tensor = getattr(paths, name)
-            values = values if values.ndim == 3 else values[..., None]
-            use = counted[:, some, None] & ~values.isnan()
-            sums[name] += torch.where(use, values, 0.0).sum(1)
-            weights[name] += use.sum(1)
-    means = {name: sums[name] / weights[name] for name in shapes}
+    needed[0] = True  # a pass needs a path; one that does not count enters no mean
+    counted = counted[:, needed]
+    paths = follow_paths(function, inputs, pairs[needed], settings)
+    curve = paths.curve.masked_fill(~counted[..., None], torch.nan)
     return {
-        "curve": means["curve"],
-        "difference": means["difference"].squeeze(1),
-        "gradient": means["gradient"].squeeze(1),
+        "curve": curve.nanmean(1),
+        "difference": paths.difference.masked_fill(~counted, torch.nan).nanmean(1),
+        "gradient": paths.gradient.masked_fill(~counted, torch.nan).nanmean(1),
         "pairs": counted.sum(1),
     }
 
@@ -264,12 +250,7 @@ def interpolation(
         raise ValueError(f"{len(labels)} labels give no pair; give two images or more.")
     images, classes = inputs[used], labels[used]
     kinds = {name: torch.searchsorted(used, pairs) for name, pairs in kinds.items()}
-    lengths = [
-        path_lengths(images, some)
-        for pairs in kinds.values()
-        for some in pairs.split(settings.chunk)
-    ]
-    longest = float(torch.cat(lengths).max())
+    longest = float(path_lengths(images, torch.cat(list(kinds.values()))).max())
     if not longest > settings.step:
         raise ValueError(
             f"step is {settings.step} and the longest path {longest:.3g}; give a step "

@@ -138,20 +138,6 @@ def check_logits(logits: Tensor) -> None:
         )
 
 
-def dip(readings: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
-    """When readings [T, R] are lowest, and how low: times and values, [R] each.
-
-    ``times`` [T] are epochs or steps, as recorded; the first of equal minima counts.
-    """
-    depth, index = readings.min(dim=0)
-    return times.to(readings)[index], depth
-
-
-def rise(readings: Tensor) -> Tensor:
-    """How far the last of the readings [T, R] lies above the lowest one, [R]."""
-    return readings[-1] - readings.amin(0)
-
-
 def first_above(readings: Tensor, times: Tensor, level: float) -> Tensor:
     """Time [R] at which readings [T, R] first exceed a level, NaN if they never do.
 

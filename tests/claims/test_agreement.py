@@ -6,10 +6,12 @@ import scipy.stats
 
 from spectral_book.claims.statistics import (
     agreement,
+    in_random_order,
     mean_interval,
     partial_rank_correlation,
     rank_correlation,
     rank_correlation_between_runs,
+    spearman,
 )
 
 RNG = np.random.default_rng(0)
@@ -99,3 +101,12 @@ def test_the_rule_and_its_reason(correlations, left_out, reliability, expected, 
     assert found == expected
     assert reason.endswith(why)
     assert bool(reason) == (expected == "cannot tell")
+
+
+def test_rows_in_random_order_hold_the_same_numbers_and_no_relation():
+    rows = np.array([[1.0, 2, 3, 4, 5], [9, 8, 7, 6, 5]])
+    found = in_random_order(rows, times=400)
+    assert found.shape == (800, 5)
+    assert (np.sort(found) == np.sort(np.tile(rows, (400, 1)))).all()
+    assert abs(spearman(range(5), found).mean()) < 0.06
+    assert len({tuple(row) for row in found[::2]}) > 90  # of 120 orders

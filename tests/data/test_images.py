@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from spectral_lib.data.decoding import Decode, Scaling
-from spectral_lib.data.images import CIFAR10_SCALING, Images, load_digits, load_images
+from spectral_lib.data.decoding import Scaling
+from spectral_lib.data.images import CIFAR10_SCALING, load_digits, load_images
 
 
 def test_digits():
@@ -36,14 +36,6 @@ def test_split_that_leaves_nothing():
             load_digits(test=test)
 
 
-def test_flat_and_precision():
-    digits = load_digits()
-    assert digits.flat().train.inputs.shape == (1297, 64)
-    double = digits.to(torch.device("cpu"), torch.float64)
-    assert double.test.inputs.dtype == torch.float64
-    assert double.test.targets.dtype == torch.int64
-
-
 def test_unknown_name():
     with pytest.raises(ValueError, match="known are digits, fashion_mnist, cifar10"):
         load_images("mnist")
@@ -69,7 +61,6 @@ def test_parquet_in_colour(tmp_path):
         path = tmp_path / "cifar10" / f"{split}-00000-of-00001.parquet"
         write(path, pixels[part], list(range(6))[part], "img")
     images = load_images("cifar10", str(tmp_path))
-    assert isinstance(images, Images)
     assert images.train.inputs.shape == (4, 3, 32, 32)
     assert images.test.targets.tolist() == [4, 5]
     wanted = (pixels[4, 3, 7, 1] / 255 - 0.487) / 0.256
@@ -92,7 +83,10 @@ def test_properties_of_a_set():
     assert (digits.channels, digits.side, digits.classes) == (1, 8, 10)
     norms = [float((x.double() ** 2).sum() ** 0.5) for x in digits.train.inputs]
     assert digits.mean_norm == pytest.approx(np.mean(norms), rel=1e-6)
-    assert digits.flat().mean_norm == pytest.approx(digits.mean_norm, rel=1e-6)
+    flat = digits.flat()
+    assert flat.train.inputs.shape == (1297, 64)
+    assert flat.mean_norm == pytest.approx(digits.mean_norm, rel=1e-6)
+    assert digits.to("meta").test.targets.device.type == "meta"
 
 
 def test_scaling_is_undone():
@@ -112,25 +106,23 @@ def test_scaling_is_undone():
 
 
 def test_resizing_averages():
-    digits = load_images()
-    small = digits.resized(4)
-    assert small.train.inputs.shape == (1297, 1, 4, 4)
+    digits, small, large = load_images(), load_images(side=4), load_images(side=32)
     assert small.test.inputs.shape == (500, 1, 4, 4)
     # Antialiased halving weighs 1/8, 3/8, 3/8, 1/8 along each axis.
     weights = torch.tensor([1.0, 3, 3, 1]) / 8
-    window = digits.train.inputs[7, 0, 1:5, 3:7]
-    wanted = weights @ window @ weights
+    wanted = weights @ digits.train.inputs[7, 0, 1:5, 3:7] @ weights
     assert small.train.inputs[7, 0, 1, 2].item() == pytest.approx(
         wanted.item(), abs=1e-5
     )
-    large = load_images(side=32)
-    assert large.train.inputs.shape == (1297, 1, 32, 32)
-    wanted = digits.resized(32).train.inputs  # linear, so scaled before or after
-    assert (large.train.inputs - wanted).abs().max() < 1e-5
-    assert large.train.transform is None
-    for wrong in (lambda: digits.resized(0), lambda: load_images(side=-1)):
-        with pytest.raises(ValueError, match="give at least 1 pixel"):
-            wrong()
+    # Linear, so that it may be scaled before or after.
+    wanted = torch.nn.functional.interpolate(
+        digits.train.inputs, (32, 32), mode="bilinear", antialias=True
+    )
+    torch.testing.assert_close(large.train.inputs, wanted, rtol=0, atol=1e-5)
+    plain = load_images(side=4, scaling=Scaling()).train.inputs
+    torch.testing.assert_close(digits.scaling.undo(small.train.inputs), plain)
+    with pytest.raises(ValueError, match="give at least 1 pixel"):
+        load_images(side=-1)
 
 
 def test_part_of_the_digits_is_balanced():
@@ -158,57 +150,3 @@ def test_part_of_a_parquet_set_keeps_the_order_of_the_file(tmp_path):
     rows = (part.train.inputs[:, 0, 0, 0] * 255).round().int().tolist()
     assert rows == sorted(rows)
     assert [row % 3 for row in rows] == part.train.targets.tolist()
-
-
-@pytest.mark.parametrize("side", [None, 14])
-@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10"])
-def test_bytes_become_the_same_inputs(name, side, tmp_path):
-    shape = (6, 28, 28) if name == "fashion_mnist" else (6, 32, 32, 3)
-    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    for split in ("train", "test"):
-        path = tmp_path / name / f"{split}-00000-of-00001.parquet"
-        column = "image" if name == "fashion_mnist" else "img"
-        write(path, pixels, list(range(6)), column)
-    wanted, found = (
-        load_images(name, str(tmp_path), side=side, resident=kind)
-        for kind in ("float32", "uint8")
-    )
-    assert found.train.stored.dtype == torch.uint8
-    assert wanted.train.stored.dtype == torch.float32
-    assert torch.equal(found.train.inputs, wanted.train.inputs)
-    rows = torch.tensor([[5, 1], [0, 0]])
-    assert torch.equal(found.train.batch(rows)[0], wanted.train.inputs[rows])
-    assert (found.side, found.channels) == (wanted.side, wanted.channels)
-    assert found.mean_norm == wanted.mean_norm
-    assert torch.equal(found.flat().test.inputs, wanted.flat().test.inputs)
-    moved = found.to("cpu")
-    assert moved.train.stored.dtype == torch.uint8
-    double = found.to("cpu", torch.float64).train
-    assert torch.equal(double.stored, wanted.train.inputs.double())
-
-
-def test_digits_as_bytes():
-    wanted, found = (load_images(size=50, resident=r) for r in ("float32", "uint8"))
-    assert found.train.stored.dtype == torch.uint8
-    assert found.train.stored.max() == 16
-    assert torch.equal(found.train.inputs, wanted.train.inputs)
-    for side in (5, 8, 16):
-        wanted, found = (
-            load_images(size=50, resident=r, side=side).train
-            for r in ("float32", "uint8")
-        )
-        assert torch.equal(found.inputs, wanted.inputs)
-    other = load_images(size=50, resident="uint8", side=5, scaling=Scaling())
-    same = load_images(size=50, side=5, scaling=Scaling())
-    assert torch.allclose(other.test.inputs, same.test.inputs, atol=1e-6)
-    with pytest.raises(ValueError, match="'float32' or 'uint8'"):
-        load_images(resident="int8")
-
-
-def test_decoding_leaves_what_is_stored():
-    pixels = torch.rand(3, 1, 4, 4) * 255
-    kept = pixels.clone()
-    decode = Decode.by(Scaling((0.3,), (0.5,)))
-    found = decode(pixels)
-    assert torch.equal(pixels, kept)
-    assert torch.equal(found, (kept / 255 - 0.3) / 0.5)

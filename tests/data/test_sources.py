@@ -298,10 +298,3 @@ load('svhn')
     assert "cut off or altered; delete it" in altered
     assert str(cached.resolve()) in altered
     assert hub.transfers == transfers
-
-
-def test_what_is_pinned_has_the_form_of_a_checksum():
-    for source in SOURCES.values():
-        assert len(bytes.fromhex(source.revision)) == 20
-        for digest in source.sha256.values():
-            assert len(bytes.fromhex(digest)) == 32

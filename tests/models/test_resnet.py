@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.resnet import (
     Block,
     ResNet,
@@ -13,10 +12,6 @@ from spectral_lib.models.resnet import (
     resnet34,
 )
 from spectral_lib.models.vgg import VGG, VGGSettings, vgg11, vgg13, vgg16
-from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import TrainSettings, train
-from spectral_lib.training.losses import cross_entropy
-from spectral_lib.training.optimizers import OptimizerSettings
 
 
 def count(network):
@@ -30,7 +25,6 @@ def weight_layers(network):
 
 def test_resnet56_is_the_cifar_form():
     network = ResNet(ResNetSettings())
-    assert ResNetSettings().depth == 56
     # 55 convolutions, a linear layer, and two 1 x 1 shortcuts
     assert len(weight_layers(network)) == 56 + 2
     # 853,018 with shortcuts without weights; two of 1 x 1 with batch norm on top
@@ -66,11 +60,10 @@ def resnet_count(blocks, stem, widths, classes):
 
 
 def test_resnet18_and_34():
-    for named, depth, blocks, millions in (
-        (resnet18, 18, (2, 2, 2, 2), 11.17),
-        (resnet34, 34, (3, 4, 6, 3), 21.28),
+    for named, blocks, millions in (
+        (resnet18, (2, 2, 2, 2), 11.17),
+        (resnet34, (3, 4, 6, 3), 21.28),
     ):
-        assert named().depth == depth
         assert round(count(on_paper(ResNet, named())) / 1e6, 2) == millions
         for factor, k in ((0.5, 32), (1, 64), (2, 128)):
             network = on_paper(ResNet, named(factor, classes=100))
@@ -155,12 +148,6 @@ def test_blocks_stem_and_skips():
     assert torch.equal(block(torch.randn(1, 4, 5, 5)), torch.zeros(1, 4, 5, 5))
 
 
-def test_start_is_hes():
-    torch.manual_seed(0)
-    weight = ResNet(ResNetSettings(1, (16, 64))).stages[1].conv2.weight
-    assert weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.02)
-
-
 def test_block_adds_its_input():
     block = Block(4, 4, 1, "relu").eval()
     nn.init.zeros_(block.conv2.weight)
@@ -182,23 +169,6 @@ def test_activation_is_used(family):
         torch.manual_seed(0)
         outputs.append(build(family, activation)(x))
     assert not torch.allclose(*outputs)
-
-
-@pytest.mark.parametrize("family", ["resnet", "vgg"])
-def test_trains_as_unstacked_replicas(family):
-    generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(32, 1, 8, 8, generator=generator)
-    data = Dataset(inputs, (inputs.mean((1, 2, 3)) > 0).long())
-    start = initialise(lambda: build(family, "relu"), (1, 2), stacked=False)
-    how = OptimizerSettings("sgd", 0.05, 0.9)
-    run = train(start, data, TrainSettings(6, 16, how, cross_entropy))
-    assert (run.loss[-1] < run.loss[0]).all()
-    assert not torch.equal(run.ensemble.flatten()[0], run.ensemble.flatten()[1])
-    # the running statistics have moved, those handed in have not
-    moved = run.ensemble.buffers
-    name = next(name for name in moved if name.endswith("running_mean"))
-    assert (moved[name] != 0).any()
-    assert (start.buffers[name] == 0).all()
 
 
 def test_impossible_settings():

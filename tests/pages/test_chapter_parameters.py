@@ -42,7 +42,7 @@ def test_defaults_and_profiles_are_possible(name):
 @pytest.mark.parametrize(
     ("name", "parameter", "value", "said"),
     [
-        ("common_yardstick", "waves", [1, 2], "give at least three"),
+        ("common_yardstick", "waves", [1, 2], "at least 3 items"),
         ("common_yardstick", "waves", [1, 2, 225], "below half of the 449 test points"),
         ("common_yardstick", "test_every", 200, "below half of the 9 test points"),
         ("common_yardstick", "middle", 7, "and hold middle = 7"),

@@ -1,4 +1,3 @@
-import copy
 import math
 
 import pytest
@@ -11,11 +10,9 @@ from spectral_lib.models.mlp import MLP
 from spectral_lib.probes.noise_fitting import (
     clean_and_noisy_loss,
     correlation_with_noise,
-    dip,
     effective_noise_fitting,
     first_above,
     noise_fitting,
-    rise,
 )
 from spectral_lib.training.ensemble import Ensemble, initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
@@ -130,31 +127,6 @@ def test_chunks_bound_a_pass_and_change_nothing(stacked):
             torch.testing.assert_close(parts[name], value, msg=name)
 
 
-def test_a_network_of_ones_own_is_measured_as_in_use_and_left_alone():
-    _, labels, noise = example(images=11)
-    inputs = torch.randn(11, 5, generator=torch.Generator().manual_seed(1))
-    network = Spy()
-    network.net[1].running_mean.fill_(0.3)
-    before = copy.deepcopy(network.state_dict())
-    measure = noise_fitting(inputs, labels, smooth(labels, noise), chunk=4)
-    found = measure(Ensemble.of(network))
-    assert network.training
-    after = network.state_dict()
-    assert all(torch.equal(v, after[k]) for k, v in before.items())
-    logits = copy.deepcopy(network).eval()(inputs)
-    expected = nn.functional.cross_entropy(logits, labels).item()
-    assert found["clean"].item() == pytest.approx(expected, rel=1e-5)
-
-
-def test_modes_of_all_parts_come_back():
-    ensemble = initialise(Spy, [1])
-    ensemble.module.train()
-    ensemble.module.net[1].eval()
-    ensemble.predict(torch.zeros(3, 5), 2)
-    assert ensemble.module.training
-    assert not ensemble.module.net[1].training
-
-
 def test_in_training_a_slow_wave_is_learned_and_shuffled_noise_is_not():
     images = load_digits(600).flat()
 
@@ -189,23 +161,15 @@ def test_in_training_a_slow_wave_is_learned_and_shuffled_noise_is_not():
     torch.testing.assert_close(
         record["noise fitting"], record["clean"] - record["noisy"]
     )
-    lowest, depth = dip(record["noise fitting"], record.epochs)
+    fitting = record["noise fitting"]
+    depth, lowest = fitting.min(0)
     assert (lowest > 0).all()
     assert (depth < -0.5).all()
-    assert (rise(record["noise fitting"]) > 0.02).all()
+    assert (fitting[-1] - depth > 0.02).all()
     assert (record["correlation"][-1] > 0.5).all()
     assert (run.records["shuffled"]["correlation"][-1].abs() < 0.2).all()
     plain = train(ensemble, data, settings)
     assert torch.equal(run.ensemble.flatten(), plain.ensemble.flatten())
-
-
-def test_dip_and_rise():
-    readings = torch.tensor([[0.0, 0.0], [-1.0, -0.2], [-0.7, -0.5], [-0.4, -0.5]])
-    epochs = torch.tensor([0, 2, 4, 8])
-    lowest, depth = dip(readings, epochs)
-    assert lowest.tolist() == [2, 4]
-    assert depth.tolist() == pytest.approx([-1.0, -0.5])
-    assert rise(readings).tolist() == pytest.approx([0.6, 0.0])
 
 
 def test_first_above_is_linear_between_readings():

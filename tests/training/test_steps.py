@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import _dynamo, nn
 
-from spectral_lib.data.augmentations import crop_and_flip
 from spectral_lib.data.images import load_images
 from spectral_lib.models.mlp import MLP
 from spectral_lib.training import progress, steps
@@ -44,19 +43,6 @@ def assert_close(first, second, tolerance):
     pairs += [(b, buffers[k]) for k, b in first.ensemble.buffers.items()]
     for a, b in pairs:
         assert (a - b).abs().max() < tolerance
-
-
-def test_bytes_train_as_floats_do(images):
-    stored = load_images(size=60, resident="uint8").train
-    augment = crop_and_flip(1)
-    how = TrainSettings(3, 20, SGD, cross_entropy, augment)
-    for stacked in (True, False):
-        start = initialise(lambda: nn.Sequential(nn.Flatten(), mlp_of(64)), (1, 2))
-        if not stacked:
-            start = initialise(conv, (1, 2), stacked=False)
-        first, second = train(start, images, how), train(start, stored, how)
-        assert torch.equal(first.loss, second.loss)
-        assert torch.equal(first.ensemble.flatten(), second.ensemble.flatten())
 
 
 def mlp_of(pixels):

@@ -1,0 +1,114 @@
+"""The builder of staged networks, and what every network made with it does."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from spectral_lib.data.dataset import Dataset
+from spectral_lib.models.resnet import ResNet, ResNetSettings
+from spectral_lib.models.staged import Staged, stages
+from spectral_lib.models.vgg import VGG, VGGSettings
+from spectral_lib.models.wide_networks import pyramid_net, shake_shake, wide_resnet
+from spectral_lib.training.ensemble import initialise
+from spectral_lib.training.loop import TrainSettings, train
+from spectral_lib.training.losses import cross_entropy
+from spectral_lib.training.optimizers import OptimizerSettings
+
+SMALL = {
+    "resnet": lambda: ResNet(ResNetSettings(1, (3, 4), 1)),
+    "vgg": lambda: VGG(VGGSettings(((3,), (4, 4)), 1)),
+    "wide": lambda: wide_resnet(4, 1, 1, 10),
+    "shake": lambda: shake_shake(4, 1, 1, 10),
+    "pyramid": lambda: pyramid_net(6, 1, 1, 10, 4),
+}
+family = pytest.mark.parametrize("family", list(SMALL))
+
+
+def test_stages_halve_the_side_after_the_first():
+    assert stages((3, 5), (2, 3)) == [(3, 1), (3, 1), (5, 2), (5, 1), (5, 1)]
+    for wrong in (((3, 0), (1, 1)), ((3, 5), (1, 0))):
+        with pytest.raises(ValueError, match="has 0, below 1; give at least 1"):
+            stages(*wrong)
+
+
+def test_layers_in_the_order_given():
+    made = []
+
+    def block(*numbers):
+        made.append(numbers)
+        return nn.Conv2d(numbers[1], numbers[2], 1, numbers[3])
+
+    plan = [(3, 1), (5, 2)]
+    net = Staged(
+        ("conv", "before", "stages", "activation"), 1, 4, 2, block, plan
+    ).eval()
+    assert made == [(1, 2, 3, 1), (2, 3, 5, 2)]
+    assert [n for n, _ in net.named_children()] == ["conv", "before", "stages", "head"]
+    x = torch.randn(6, 1, 8, 8)
+    y = net.stages(net.before(net.conv(x))).clamp(min=0).mean((2, 3))
+    torch.testing.assert_close(net(x), net.head(y))
+
+
+@family
+@pytest.mark.parametrize("side", [5, 8, 16])
+def test_small_networks_map_images_to_logits(family, side):
+    assert SMALL[family]()(torch.randn(3, 1, side, side)).shape == (3, 10)
+
+
+@family
+def test_evaluation_repeats_itself_and_random_branches_do_not(family):
+    torch.manual_seed(0)
+    network = SMALL[family]()
+    nn.init.normal_(network.head.weight)
+    x = torch.randn(4, 1, 8, 8)
+    random = family in ("shake", "pyramid")
+    assert torch.equal(network(x), network(x)) != random
+    network.eval()
+    assert torch.equal(network(x), network(x))
+    # an image's logits do not depend on the images beside it
+    torch.testing.assert_close(network(x)[:2], network(x[:2]))
+
+
+@family
+def test_gradients_are_finite_through_functional_call(family):
+    torch.manual_seed(0)
+    network = SMALL[family]()
+    state = dict(network.state_dict())
+    weights = {k: v.clone().requires_grad_() for k, v in network.named_parameters()}
+    weights["head.weight"] = torch.randn(10, network.head.in_features).requires_grad_()
+    y = functional_call(network, {**state, **weights}, (torch.randn(8, 1, 8, 8),))
+    for gradient in torch.autograd.grad(y.square().sum(), list(weights.values())):
+        assert gradient.isfinite().all()
+        assert gradient.abs().max() > 0
+
+
+@family
+@pytest.mark.parametrize("stacked", [False, True])
+def test_trains_as_replicas(family, stacked):
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(64, 1, 8, 8, generator=generator)
+    data = Dataset(inputs, (inputs.mean((1, 2, 3)) > 0).long())
+    start = initialise(SMALL[family], (1, 2), stacked=stacked)
+    how = OptimizerSettings("sgd", 0.05, 0.9)
+    run = train(start, data, TrainSettings(6, 16, how, cross_entropy))
+    assert (run.loss[-1] < run.loss[0]).all()
+    assert not torch.equal(run.ensemble.flatten()[0], run.ensemble.flatten()[1])
+    # the running statistics have moved, those handed in have not
+    moved = run.ensemble.buffers
+    name = next(name for name in moved if name.endswith("running_mean"))
+    assert (moved[name] != 0).any()
+    assert (start.buffers[name] == 0).all()
+
+
+def test_stacking_changes_no_number():
+    inputs = torch.randn(32, 1, 8, 8, dtype=torch.float64)
+    data = Dataset(inputs, (inputs.mean((1, 2, 3)) > 0).long())
+    runs = []
+    for stacked in (False, True):
+        start = initialise(SMALL["wide"], (1, 2), dtype=torch.float64, stacked=stacked)
+        how = OptimizerSettings("sgd", 0.05, 0.9)
+        run = train(start, data, TrainSettings(3, 16, how, cross_entropy))
+        runs.append({**run.ensemble.parameters, **run.ensemble.buffers})
+    for name, value in runs[0].items():
+        torch.testing.assert_close(runs[1][name], value, rtol=1e-9, atol=1e-10)
