@@ -2,7 +2,7 @@
 
 The plain way is what one writes first: a backward pass for every point, the gradients
 as rows of a Jacobian, and its product with itself. The library takes a sum over layers
-for a perceptron and the closed form for two-layer Fourier features.
+for a perceptron.
 
 If the package ``neural-tangents`` is there, it computes the same kernels of the same
 weights, compiled, by the way that it chooses itself; compiling is not timed. It is no
@@ -25,29 +25,20 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.measure import Group, Setting, by_turns
 from spectral_book.pages.costs import Cost
-from spectral_lib.data.frequencies import Normal
 from spectral_lib.data.packets import midpoints
-from spectral_lib.models.fourier_features import FourierFeatures, FourierSettings
 from spectral_lib.models.mlp import MLP
 from spectral_lib.probes.ntk import empirical_ntk, jacobian_ntk, relative_change
 from spectral_lib.training.ensemble import Ensemble, initialise
 
 Kernel = Callable[[Ensemble, Tensor], Tensor]
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {
+NETWORKS: dict[str, Callable[[], MLP]] = {
     "MLP 1-100-100-1": lambda: MLP([1, 100, 100, 1]),
     "MLP 1-256-256-256-1": lambda: MLP([1, 256, 256, 256, 1]),
-    "500 Fourier features": lambda: FourierFeatures(FourierSettings(500, Normal(20.0))),
-    "8000 Fourier features": lambda: FourierFeatures(
-        FourierSettings(8000, Normal(20.0))
-    ),
-    "200 Fourier features, 200 sines": lambda: FourierFeatures(
-        FourierSettings(200, Normal(20.0), hidden=200)
-    ),
 }
 
 
@@ -86,26 +77,14 @@ def peer_way(ensemble: Ensemble) -> Kernel | None:
     import jax.numpy as jnp
     import neural_tangents
 
-    module = ensemble.module
-
     def perceptron(w: dict[str, Any], x: Any) -> Any:
-        for i in range(len(module.layers)):
+        for i in range(len(ensemble.module.layers)):
             x = jax.nn.relu(x) if i else x
             x = x @ w[f"layers.{i}.weight"].T + w[f"layers.{i}.bias"]
         return x
 
-    def fourier(w: dict[str, Any], x: Any) -> Any:
-        halves = []
-        for half in range(module.halves):
-            angle = x * w["frequency"][half]
-            units = module.scale * jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], -1)
-            if module.settings.hidden:
-                units = jnp.sin(units @ w["hidden"][half].T) * module.output_scale
-            halves.append(units @ w["amplitude"][half][:, None])
-        return halves[0] - halves[1]
-
     ntk = neural_tangents.empirical_ntk_fn(
-        perceptron if isinstance(module, MLP) else fourier,
+        perceptron,
         vmap_axes=0,
         implementation=neural_tangents.NtkImplementation.AUTO,
     )
@@ -155,10 +134,9 @@ def rows(setting: Setting) -> Iterator[Cost]:
 GROUP = Group(
     "ntk",
     "Tangent kernels",
-    "The empirical tangent kernel as the library computes it (a sum over layers for a "
-    "perceptron, a closed form for Fourier features), against a backward pass for each "
-    "point, the batched Jacobian of torch.func, and neural-tangents where it is "
-    "installed.",
+    "The empirical tangent kernel of a perceptron as the library computes it (a sum "
+    "over layers), against a backward pass for each point, the batched Jacobian of "
+    "torch.func, and neural-tangents where it is installed.",
     rows,
 )
 
