@@ -49,6 +49,8 @@ def test_too_few_points_warn_with_the_nyquist_number():
     assert nyquist(50) == pytest.approx(78.54, abs=0.01)
     with pytest.warns(UserWarning, match=r"78\.54 rad \(Nyquist\).*at least 153 poi"):
         assert not check_points(50, Normal(80.0).bandwidth)
+    with pytest.warns(UserWarning, match="at least 153 points"):
+        check_points(152, Normal(80.0).bandwidth)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert check_points(153, Normal(80.0).bandwidth)

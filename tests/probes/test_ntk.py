@@ -87,9 +87,12 @@ def test_a_memory_bound_holds_and_changes_nothing_but_rounding(rows, monkeypatch
     assert max(blocks) == rows
 
 
-def test_antisymmetric_start_keeps_the_kernel_of_half_the_width():
+@pytest.mark.parametrize("dense", [False, True])
+def test_antisymmetric_start_keeps_the_kernel_of_half_the_width(dense):
     def kernel(width, antisymmetric):
-        settings = FourierSettings(width, Normal(20.0), antisymmetric=antisymmetric)
+        settings = FourierSettings(
+            width, Normal(20.0), hidden=width * dense, antisymmetric=antisymmetric
+        )
         ensemble = initialise(lambda: FourierFeatures(settings), (5,))
         return empirical_ntk(ensemble, X.float())
 
