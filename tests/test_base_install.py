@@ -11,7 +11,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EXTRAS = {  # modules that need an extra, and a package of it
     "spectral_lib.data.policies": "kornia",
-    "spectral_lib.theory.frequency_pde": "skfem",
 }
 
 # Hides every installed package that is not named on the command line.

@@ -7,18 +7,16 @@ the dependence on rho_w is from Molina et al. 2024; the formulas are textbook on
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
-from scipy.interpolate import BSpline, CubicSpline
+from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 Array = NDArray[np.float64]
-Shape = Sequence[int]
 
 
 class Frequencies(ABC):
@@ -30,8 +28,8 @@ class Frequencies(ABC):
         """Frequency, in radians, below which (nearly) all |w| lie."""
 
     @abstractmethod
-    def sample(self, generator: torch.Generator | None, shape: Shape) -> Tensor:
-        """Independent draws in float64; without a generator from the global state."""
+    def sample(self, count: int) -> Tensor:
+        """Independent draws [count] in float64, from torch's random state."""
 
     @abstractmethod
     def density(self, xi: ArrayLike) -> Array:
@@ -49,7 +47,7 @@ class Frequencies(ABC):
     def convolved_density(self, xi: ArrayLike, order: int) -> Array:
         """Density at xi of the sum of ``order`` independent symmetrised frequencies.
 
-        Closed where it is known, else by Fourier inversion of kappa ** order.
+        By Fourier inversion of kappa ** order, but for normal frequencies.
 
         Raises
         ------
@@ -86,9 +84,9 @@ class Normal(Frequencies):
         """Three standard deviations."""
         return 3.0 * self.std
 
-    def sample(self, generator: torch.Generator | None, shape: Shape) -> Tensor:
+    def sample(self, count: int) -> Tensor:
         """Draw std times a standard normal number."""
-        return self.std * _normal(generator, shape)
+        return self.std * torch.randn(count, dtype=torch.float64)
 
     def density(self, xi: ArrayLike) -> Array:
         """Evaluate the normal density."""
@@ -117,9 +115,9 @@ class Uniform(Frequencies):
         """The half width."""
         return self.half_width
 
-    def sample(self, generator: torch.Generator | None, shape: Shape) -> Tensor:
+    def sample(self, count: int) -> Tensor:
         """Draw from the interval."""
-        return self.half_width * (2.0 * _uniform(generator, shape) - 1.0)
+        return self.half_width * (2.0 * _uniform(count) - 1.0)
 
     def density(self, xi: ArrayLike) -> Array:
         """Evaluate 1 / (2 half_width) inside and 0 outside."""
@@ -129,11 +127,6 @@ class Uniform(Frequencies):
     def characteristic(self, distance: ArrayLike) -> Array:
         """Evaluate sin(W d) / (W d)."""
         return np.sinc(self.half_width * np.asarray(distance, dtype=float) / np.pi)
-
-    def _convolved(self, xi: Array, order: int) -> Array:
-        knots = self.half_width * (2.0 * np.arange(order + 1) - order)
-        spline = BSpline.basis_element(knots, extrapolate=False)
-        return np.nan_to_num(spline(xi)) / (2.0 * self.half_width)
 
 
 @dataclass(frozen=True)
@@ -155,9 +148,9 @@ class Student(Frequencies):
         """Quantile below which 99.7 % of |w| lie."""
         return float(self.scale * special.stdtrit(self.freedom, 0.9985))
 
-    def sample(self, generator: torch.Generator | None, shape: Shape) -> Tensor:
+    def sample(self, count: int) -> Tensor:
         """Draw by inversion of the distribution function."""
-        u = _uniform(generator, shape).clamp(min=2.0**-54).numpy()
+        u = _uniform(count).clamp(min=2.0**-54).numpy()
         return torch.from_numpy(self.scale * special.stdtrit(self.freedom, u))
 
     def density(self, xi: ArrayLike) -> Array:
@@ -176,51 +169,6 @@ class Student(Frequencies):
         log = half * np.log(safe / 2) - special.gammaln(half) + np.log(2.0) - safe
         # kve carries exp(z), so that far distances do not underflow to 0 * inf.
         return np.where(z > 0, special.kve(half, safe) * np.exp(log), 1.0)
-
-    def _convolved(self, xi: Array, order: int) -> Array:
-        if self.freedom == 1.0:
-            return Student(self.scale * order).density(xi)
-        return super()._convolved(xi, order)
-
-
-@dataclass(frozen=True, eq=False)
-class Empirical(Frequencies):
-    """Given frequencies, each blurred by a normal of standard deviation ``blur``.
-
-    The blur, in radians, gives a set of numbers a density; draws and kappa carry it
-    too, so that the three agree.
-    """
-
-    values: ArrayLike
-    blur: float
-
-    def __post_init__(self) -> None:
-        values = np.asarray(self.values, dtype=float).ravel()
-        if values.size == 0 or not np.isfinite(values).all():
-            raise ValueError("values must be finite numbers, at least one of them.")
-        _check_positive("blur", self.blur)
-        object.__setattr__(self, "values", values)
-
-    @property
-    def bandwidth(self) -> float:
-        """Quantile of 99.7 % of |values|, and three times the blur."""
-        return float(np.quantile(np.abs(self.values), 0.997) + 3.0 * self.blur)
-
-    def sample(self, generator: torch.Generator | None, shape: Shape) -> Tensor:
-        """Draw one of the values with replacement and blur it."""
-        values = torch.as_tensor(self.values)
-        rows = torch.randint(len(values), tuple(shape), generator=generator)
-        return values[rows] + self.blur * _normal(generator, shape)
-
-    def density(self, xi: ArrayLike) -> Array:
-        """Evaluate the mean of the normal densities around the values."""
-        kernel = Normal(self.blur)
-        return _mean_over(self.values, xi, lambda w, at: kernel.density(at - w))
-
-    def characteristic(self, distance: ArrayLike) -> Array:
-        """Evaluate the mean of cos(w d), damped by the blur."""
-        mean = _mean_over(self.values, distance, lambda w, d: np.cos(w * d))
-        return mean * Normal(self.blur).characteristic(distance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,13 +205,13 @@ class Tabulated(Frequencies):
         """The largest |knot|."""
         return float(np.abs(np.asarray(self.knots)).max())
 
-    def sample(self, generator: torch.Generator | None, shape: Shape) -> Tensor:
+    def sample(self, count: int) -> Tensor:
         """Draw by inversion of the piecewise quadratic distribution function."""
         knots, heights = np.asarray(self.knots), np.asarray(self.heights)
         steps = np.diff(knots)
         mass = steps * (heights[1:] + heights[:-1]) / 2.0
         below = np.concatenate([[0.0], np.cumsum(mass)])
-        u = _uniform(generator, shape).numpy() * below[-1]
+        u = _uniform(count).numpy() * below[-1]
         i = np.clip(np.searchsorted(below, u, side="right") - 1, 0, len(steps) - 1)
         slope = (heights[i + 1] - heights[i]) / steps[i]
         rest = u - below[i]
@@ -300,20 +248,5 @@ def _check_positive(name: str, value: float) -> None:
         raise ValueError(f"{name} is {value}; give a positive finite number.")
 
 
-def _uniform(generator: torch.Generator | None, shape: Shape) -> Tensor:
-    return torch.rand(tuple(shape), generator=generator, dtype=torch.float64)
-
-
-def _normal(generator: torch.Generator | None, shape: Shape) -> Tensor:
-    return torch.randn(tuple(shape), generator=generator, dtype=torch.float64)
-
-
-def _mean_over(
-    values: ArrayLike, at: ArrayLike, f: Callable[[Array, Array], Array]
-) -> Array:
-    """Mean of f(value, at) over values, a portion of `at` at a time."""
-    w = np.asarray(values, dtype=float)
-    points = np.asarray(at, dtype=float)
-    portions = np.array_split(points.ravel(), max(1, points.size * w.size // 10**7))
-    means = [f(w, portion[:, None]).mean(1) for portion in portions]
-    return np.concatenate(means).reshape(points.shape)
+def _uniform(count: int) -> Tensor:
+    return torch.rand(count, dtype=torch.float64)

@@ -38,8 +38,8 @@ class FourierSettings:
         Units of a dense layer with N(0, 1) weights on top of the features; 0 for none.
     activation
         Of the dense layer.
-    train_frequencies, train_phases
-        Whether w and phi are trained or stay as they were drawn.
+    train_frequencies
+        Whether w is trained or stays as it was drawn.
     antisymmetric
         Take the difference of two networks of half the width that start equal: the
         output starts at 0 and the tangent kernel is unchanged in expectation.
@@ -57,7 +57,6 @@ class FourierSettings:
     hidden: int = 0
     activation: Activation = "sin"
     train_frequencies: bool = True
-    train_phases: bool = True
     antisymmetric: bool = True
 
     def __post_init__(self) -> None:
@@ -100,9 +99,7 @@ class FourierFeatures(nn.Module):
     hidden: Tensor
     amplitude: Tensor
 
-    def __init__(
-        self, settings: FourierSettings, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, settings: FourierSettings) -> None:
         super().__init__()
         self.settings = settings
         self.halves = 2 if settings.antisymmetric else 1
@@ -111,20 +108,20 @@ class FourierFeatures(nn.Module):
         dense = settings.hidden // self.halves
 
         def normal(*shape: int) -> Tensor:
-            return torch.randn(shape, generator=generator, dtype=torch.float64)
+            return torch.randn(shape, dtype=torch.float64)
 
-        frequency = settings.frequencies.sample(generator, (units,))
+        frequency = settings.frequencies.sample(units)
         self._add("frequency", frequency, settings.train_frequencies)
         if settings.features == "phase":
-            turns = torch.rand(units, generator=generator, dtype=torch.float64)
-            self._add("phase", 2 * torch.pi * turns, settings.train_phases)
+            turns = torch.rand(units, dtype=torch.float64)
+            self._add("phase", 2 * torch.pi * turns)
         if dense:
-            self._add("hidden", normal(dense, inputs), True)
-        self._add("amplitude", settings.sigma_a * normal(dense or inputs), True)
+            self._add("hidden", normal(dense, inputs))
+        self._add("amplitude", settings.sigma_a * normal(dense or inputs))
         self.scale = (self.halves * units) ** -0.5 if not dense else units**-0.5
         self.output_scale = (self.halves * dense) ** -0.5 if dense else 1.0
 
-    def _add(self, name: str, start: Tensor, trained: bool) -> None:
+    def _add(self, name: str, start: Tensor, trained: bool = True) -> None:
         start = start.to(torch.get_default_dtype())
         value = start.expand(self.halves, *start.shape).clone()
         if trained:

@@ -8,37 +8,20 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
-from spectral_lib.models.fourier_features import FourierFeatures, FourierSettings
 from spectral_lib.models.mlp import MLP
-from spectral_lib.probes.features_ntk import (
-    MEMORY,
-    dense_features_ntk,
-    fourier_features_ntk,
-)
-from spectral_lib.theory.infinite_width import WideNetwork
-from spectral_lib.theory.kernel_flow import KernelFlow, kernel_flow
 from spectral_lib.training.ensemble import Ensemble, State
-from spectral_lib.training.loop import Measure
+
+MEMORY = 2**26
+"""Bytes that gradients may take at a time, unless said otherwise."""
 
 
-@torch.no_grad()
-def empirical_ntk(
-    ensemble: Ensemble, x: Tensor, y: Tensor | None = None, memory: int = MEMORY
-) -> Tensor:
-    """Tangent kernel of every replica, by the fastest of the exact ways.
+def empirical_ntk(ensemble: Ensemble, x: Tensor, y: Tensor | None = None) -> Tensor:
+    """Tangent kernel of every replica: `mlp_ntk` for an MLP, else `jacobian_ntk`.
 
-    `mlp_ntk` for an MLP, `fourier_features_ntk` and `dense_features_ntk` for Fourier
-    features without and with a dense layer, else `jacobian_ntk`, whose shapes and
-    errors are those of all.
+    Shapes and errors of all three are those of `jacobian_ntk`.
     """
-    module = ensemble.module
-    if isinstance(module, MLP):
-        return mlp_ntk(ensemble, x, y)
-    if isinstance(module, FourierFeatures):
-        if module.settings.hidden:
-            return dense_features_ntk(ensemble, x, y)
-        return fourier_features_ntk(ensemble, x, y, memory)
-    return jacobian_ntk(ensemble, x, y, memory)
+    way = mlp_ntk if isinstance(ensemble.module, MLP) else jacobian_ntk
+    return way(ensemble, x, y)
 
 
 @torch.no_grad()
@@ -100,6 +83,7 @@ def _ntk(
     return kernel
 
 
+@torch.no_grad()
 def mlp_ntk(ensemble: Ensemble, x: Tensor, y: Tensor | None = None) -> Tensor:
     """Tangent kernel of multilayer perceptrons, layer by layer without a Jacobian.
 
@@ -134,37 +118,6 @@ def _layers(ensemble: Ensemble, module: MLP, x: Tensor) -> list[tuple[Tensor, Te
         # Points and replicas do not mix: the gradient of the sum is each one's own.
         deltas = torch.autograd.grad(h.sum(), results)
     return list(zip(inputs, deltas, strict=True))
-
-
-def ntk_on(x: Tensor, memory: int = MEMORY) -> Measure:
-    """Measure the tangent kernel on fixed points: ``kernel`` [R, points, points]."""
-
-    def measure(ensemble: Ensemble) -> dict[str, Tensor]:
-        return {"kernel": empirical_ntk(ensemble, x, memory=memory)}
-
-    return measure
-
-
-def limit_of(settings: FourierSettings, terms: int = 150) -> WideNetwork:
-    """Limit of infinite width of a network, with ``terms`` powers of its kernel."""
-    return WideNetwork(
-        settings.frequencies,
-        settings.sigma_a,
-        settings.activation if settings.hidden else None,
-        settings.features,
-        settings.train_frequencies,
-        settings.train_phases,
-        terms,
-    )
-
-
-def predicted_flow(kernel: Tensor) -> KernelFlow:
-    """Rates and modes of the error that kernels [R, n, n] predict, in float64.
-
-    Its ``rates`` [R, n] are per unit of time for the loss (1 / 2n) sum (f - g)^2;
-    ``error`` gives the whole course. Holds as far as the kernel does not change.
-    """
-    return kernel_flow(kernel.detach().double().cpu().numpy())
 
 
 def relative_change(kernel: Tensor, reference: Tensor) -> Tensor:

@@ -15,9 +15,6 @@ of instabilities          (Sun et al. 2022)
 `instability_bounds`      its tables 2 and 6
 of frequency dynamics     (Molina et al. 2024)
 `infinite_width`          tangent kernels and densities as the width grows
-`kernel_flow`             gradient flow of a kernel by its eigenvectors
-`frequency_pde`           the frequency equation by finite elements
-`learning_order`          rates predicted, and densities designed for rates
 of double descent         (after Heckel & Yilmaz 2020)
 `two_scales`              risk when two parts are learned at different speeds
 ========================= ======================================================

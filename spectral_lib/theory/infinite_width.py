@@ -1,9 +1,9 @@
-"""Tangent kernels of infinitely wide Fourier-features networks on an interval.
+"""Tangent kernels of infinitely wide Fourier-features networks on [-1, 1].
 
 Every kernel here is K(x, x') = A(k) + x x' B(k) with k = kappa(x - x'), where A and B
 are power series in k with coefficients that are not negative. A power k^j is the
 characteristic function of the sum of j frequencies, so A and B are the transforms of
-two densities, `damping` and `diffusion`: those of the frequency PDE. Derived here;
+two densities, `damping` and `diffusion`: those of the frequency equation. Derived here;
 Molina et al. 2024 (abstract) say that such an equation exists for two layers, and study
 deeper networks by experiment.
 """
@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
+from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gamma, gammainc, gammaln
 
@@ -37,20 +38,18 @@ class WideNetwork:
     activation
         Of a dense layer with N(0, 1) weights on top of the features; None for none.
     features
-        ``"cos_sin"`` or ``"phase"``.
+        ``"cos_sin"``, or ``"phase"``, whose trained phases add to the damping.
     train_frequencies
         Whether w is trained: without it there is no diffusion.
-    train_phases
-        Whether the phases of ``"phase"`` are trained: they add to the damping.
     terms
         How many powers of kappa the densities of a network with a dense layer keep.
-        `truncation` tells where they are too few. With ReLU and normal frequencies the
-        rest is added in closed form.
+        Those of ReLU fall like a power of theirs; with normal frequencies and at least
+        10 terms, what is left out is added in closed form.
 
     Raises
     ------
     ValueError
-        If a number is out of range or the activation is unknown.
+        If sigma_a is negative or infinite, terms is below 1 or a name is unknown.
     """
 
     frequencies: Frequencies
@@ -58,7 +57,6 @@ class WideNetwork:
     activation: Activation | None = None
     features: Features = "cos_sin"
     train_frequencies: bool = True
-    train_phases: bool = True
     terms: int = 40
 
     def __post_init__(self) -> None:
@@ -75,89 +73,64 @@ class WideNetwork:
         if self.terms < 1:
             raise ValueError(f"terms is {self.terms}; give at least 1.")
 
-    def kernel(self, x: ArrayLike, y: ArrayLike | None = None) -> Array:
-        """Tangent kernel K(x, y), [points of x, points of y]; y = x if not given."""
-        left = np.asarray(x, dtype=float).ravel()
-        right = left if y is None else np.asarray(y, dtype=float).ravel()
+    def kernel(self, x: ArrayLike) -> Array:
+        """Tangent kernel K(x, x'), [points of x, points of x]."""
+        points = np.asarray(x, dtype=float).ravel()
         # Few distances differ on a regular grid, and some kappa are slow to evaluate.
-        distance = np.abs(left[:, None] - right).round(12)
+        distance = np.abs(points[:, None] - points).round(12)
         different, place = np.unique(distance, return_inverse=True)
-        values = self.frequencies.characteristic(different)
         plain, product = (
-            part[place].reshape(distance.shape) for part in self.parts(values)
+            part[place].reshape(distance.shape)
+            for part in self.parts(self.frequencies.characteristic(different))
         )
-        return plain + np.outer(left, right) * product
+        return plain + np.outer(points, points) * product
 
     def parts(self, kappa: ArrayLike) -> tuple[Array, Array]:
         """The functions A and B of k = kappa, shaped like it."""
         k = np.asarray(kappa, dtype=float)
         if self.activation is None:
-            below, above, inner = k, np.ones_like(k), np.zeros_like(k)
-        else:
-            below, above = dual(self.activation, k)
-            inner = k * above  # the dense layer's own weights
-        variance = self.sigma_a**2
-        trained = variance * k * above
-        plain = below + variance * inner + self._phases * trained
-        return plain, self.train_frequencies * trained
+            return self._combine(k, k, np.zeros_like(k))
+        value, slope = dual(self.activation, k)
+        return self._combine(value, k * slope, k * slope)
 
+    @cached_property
     def coefficients(self) -> tuple[Array, Array]:
         """Coefficients of k^0, k^1, ... in A and in B."""
         if self.activation is None:
-            energy = np.array([0.0, 1.0])
-            dense = np.zeros(2)
-        else:
-            energy = hermite_energies(self.activation, self.terms)
-            dense = energy
-        variance, power = self.sigma_a**2, np.arange(energy.size)
-        trained = variance * power * energy
-        plain = energy + variance * power * dense + self._phases * trained
-        return plain, self.train_frequencies * trained
+            one = np.array([0.0, 1.0])
+            return self._combine(one, one, np.zeros(2))
+        energy = hermite_energies(self.activation, self.terms)
+        slope = np.arange(energy.size) * energy
+        return self._combine(energy, slope, slope)
+
+    def _combine(self, last: Array, first: Array, dense: Array) -> tuple[Array, Array]:
+        """A and B from what the last, the first and the dense layer's weights add."""
+        first, dense = self.sigma_a**2 * first, self.sigma_a**2 * dense
+        phases = self.features == "phase"
+        return last + dense + phases * first, self.train_frequencies * first
 
     def damping(self, xi: ArrayLike) -> Array:
         """Density R1 of A at frequencies xi in radians; its part at 0 is left out.
 
-        A constant in A (`constant`; none for odd activations) is a point mass at
-        frequency 0, which a density cannot show.
+        A constant in A (none for odd activations) is a point mass at frequency 0, which
+        a density cannot show.
         """
-        return self._mixture(xi, self._coefficients[0])
+        return self._mixture(xi, self.coefficients[0])
 
     def diffusion(self, xi: ArrayLike) -> Array:
         """Density R2 of B at frequencies xi in radians, with sigma_a^2 in it."""
-        return self._mixture(xi, self._coefficients[1])
+        return self._mixture(xi, self.coefficients[1])
 
     @property
-    def constant(self) -> float:
-        """The constant in A: the mass at frequency 0."""
-        return float(self._coefficients[0][0])
+    def largest_rate(self) -> float:
+        """Bound on the rates of the loss (1 / 2n) sum (f - g)^2, without a matrix.
 
-    @property
-    def _phases(self) -> bool:
-        return self.features == "phase" and self.train_phases
-
-    @cached_property
-    def _coefficients(self) -> tuple[Array, Array]:
-        return self.coefficients()
-
-    def truncation(self, xi: ArrayLike) -> Array:
-        """Share of the damping at xi that the upper half of the powers make up.
-
-        Where coefficients fall like a power (ReLU), about as much again is left out.
-        0 where nothing is: without a dense layer, and with ReLU on normal frequencies.
+        pi (max R1 + max R2) plus the constant of the kernel. It holds for the error on
+        the whole interval and for points dense enough for the frequencies.
         """
-        at = np.asarray(xi, dtype=float)
-        plain = self._coefficients[0]
-        if self.activation is None or self._adds_tail:
-            return np.zeros_like(at)
-        upper = np.where(np.arange(plain.size) > plain.size // 2, plain, 0.0)
-        whole = self.damping(at)
-        share = np.zeros_like(at)
-        return np.divide(self._mixture(at, upper), whole, out=share, where=whole > 0)
-
-    @property
-    def _adds_tail(self) -> bool:
-        normal = isinstance(self.frequencies, Normal)
-        return normal and self.activation == "relu" and self.terms >= 10
+        xi = np.linspace(0.0, self.frequencies.bandwidth, 2001)
+        largest = self.damping(xi).max() + self.diffusion(xi).max()
+        return float(np.pi * largest + self.coefficients[0][0])
 
     def _mixture(self, xi: ArrayLike, coefficients: Array) -> Array:
         at = np.asarray(xi, dtype=float)
@@ -166,19 +139,19 @@ class WideNetwork:
             if coefficients[power] > 0:
                 convolved = self.frequencies.convolved_density(at, power)
                 total += coefficients[power] * convolved
-        if self._adds_tail and coefficients[2] > 0:
-            total += self._tail(at, coefficients)
+        slow = self.activation == "relu" and self.terms >= 10 and coefficients[2] > 0
+        if slow and isinstance(self.frequencies, Normal):
+            total += self._tail(self.frequencies.std, at, coefficients)
         return total
 
-    def _tail(self, xi: Array, coefficients: Array) -> Array:
+    def _tail(self, std: float, xi: Array, coefficients: Array) -> Array:
         """Powers beyond the last even one, J, of ReLU on normal frequencies.
 
         Coefficients c j^-p of even j times the density of variance j s^2 sum up to
         int j^-q e^(-a / j) dj / 2 from J + 1 on, with q = p + 1/2 and
         a = xi^2 / 2 s^2: an incomplete gamma function. p is that of the last two.
         """
-        assert isinstance(self.frequencies, Normal)
-        std, last = self.frequencies.std, 2 * (self.terms // 2)
+        last = 2 * (self.terms // 2)
         before, now = coefficients[last - 2], coefficients[last]
         p = np.log(before / now) / np.log(last / (last - 2))
         q, start = p + 0.5, last + 1.0
@@ -190,65 +163,41 @@ class WideNetwork:
 def dual(activation: Activation, kappa: ArrayLike) -> tuple[Array, Array]:
     """E s(U) s(V) and E s'(U) s'(V) of standard normal U, V with correlation kappa.
 
-    Closed for sine and ReLU (the arc-cosine kernel of Cho and Saul 2009); by Gauss-
-    Hermite quadrature, good to about 1e-8, for tanh.
-
-    Raises
-    ------
-    ValueError
-        If the activation is unknown.
+    Closed for ReLU (the arc-cosine kernel of Cho and Saul 2009), else the power series,
+    good to about 1e-8.
     """
     k = np.clip(np.asarray(kappa, dtype=float), -1.0, 1.0)
-    if activation == "sin":
-        return np.sinh(k) / np.e, np.cosh(k) / np.e
     if activation == "relu":
         angle = np.arccos(-k)
         return (np.sqrt(1 - k**2) + k * angle) / (2 * np.pi), angle / (2 * np.pi)
-    if activation != "tanh":
-        raise ValueError(f"activation is {activation!r}; use 'sin', 'tanh' or 'relu'.")
-    energy = hermite_energies("tanh", 160)
-    value, slope = np.zeros_like(k), np.zeros_like(k)
-    for power in range(energy.size - 1, 0, -1):
-        slope = slope * k + power * energy[power]
-        value = value * k + energy[power]
-    return value * k + energy[0], slope
+    energies = hermite_energies(activation, 160)
+    return polyval(k, energies), polyval(k, polyder(energies))
 
 
 def hermite_energies(activation: Activation, terms: int) -> Array:
     """Squared coefficients of k^0 ... k^terms in E s(U) s(V), [terms + 1].
 
     They are the squared coefficients of s in normalised Hermite polynomials; E s' s'
-    is the derivative of the series.
-
-    Raises
-    ------
-    ValueError
-        If the activation is unknown.
+    is the derivative of the series. ReLU: 1/(2 pi), 1/4, then ((n-3)!!)^2 / (2 pi n!)
+    for even n. Tanh: by Gauss-Hermite quadrature.
     """
     power = np.arange(terms + 1)
+    energies = np.zeros(terms + 1)
     if activation == "sin":
-        return np.where(power % 2 == 1, np.exp(-1.0 - gammaln(power + 1.0)), 0.0)
+        energies[1::2] = np.exp(-1.0 - gammaln(power[1::2] + 1.0))
+        return energies
     if activation == "relu":
-        return _relu_energies(terms)
-    if activation != "tanh":
-        raise ValueError(f"activation is {activation!r}; use 'sin', 'tanh' or 'relu'.")
+        energies[:2] = [1 / (2 * np.pi), 0.25]
+        value = 1 / (4 * np.pi)
+        for n in power[2::2]:
+            energies[n] = value
+            value *= (n - 1.0) ** 2 / ((n + 1.0) * (n + 2.0))
+        return energies
     nodes, weights = hermegauss(340)
     weights = weights / weights.sum()
-    energies = np.zeros(terms + 1)
     before, now = np.zeros_like(nodes), np.ones_like(nodes)
     for n in power:
         energies[n] = (weights @ (np.tanh(nodes) * now)) ** 2 if n % 2 else 0.0
         following = (nodes * now - np.sqrt(n) * before) / np.sqrt(n + 1.0)
         before, now = now, following
-    return energies
-
-
-def _relu_energies(terms: int) -> Array:
-    """1/(2 pi), 1/4, then ((n-3)!!)^2 / (2 pi n!) for even n."""
-    energies = np.zeros(terms + 1)
-    energies[: min(2, terms + 1)] = [1 / (2 * np.pi), 0.25][: terms + 1]
-    value = 1 / (4 * np.pi)
-    for n in range(2, terms + 1, 2):
-        energies[n] = value
-        value *= (n - 1.0) ** 2 / ((n + 1.0) * (n + 2.0))
     return energies

@@ -4,8 +4,6 @@ import torch
 from scipy.integrate import quad
 
 from spectral_lib.data.frequencies import (
-    Empirical,
-    Frequencies,
     Normal,
     Student,
     Tabulated,
@@ -18,7 +16,6 @@ DISTRIBUTIONS = {
     "uniform": Uniform(60.0),
     "cauchy": Student(5.0),
     "student": Student(10.0, 4.0),
-    "empirical": Empirical([-7.0, 3.0, 3.5, 30.0], blur=2.0),
     "tabulated": LOPSIDED,
 }
 
@@ -50,8 +47,9 @@ def test_characteristic_function_is_the_transform_of_the_density(frequencies):
 
 
 def test_samples_follow_the_distribution(frequencies):
-    draws = frequencies.sample(torch.Generator().manual_seed(1), (200, 200))
-    assert draws.shape == (200, 200)
+    torch.manual_seed(1)
+    draws = frequencies.sample(40_000)
+    assert draws.shape == (40_000,)
     assert draws.dtype == torch.float64
     ends = [-25.0, -10.0, 0.0, 5.0, 20.0, 50.0]
     for low, high in zip(ends, ends[1:], strict=False):
@@ -59,14 +57,6 @@ def test_samples_follow_the_distribution(frequencies):
         share = float(((draws > low) & (draws <= high)).double().mean())
         # Four standard errors of 40000 draws.
         assert share == pytest.approx(wanted, abs=4 * 0.5 / 200)
-
-
-def test_a_generator_decides_the_draw(frequencies):
-    first, again, other = (
-        frequencies.sample(torch.Generator().manual_seed(s), (9,)) for s in (1, 1, 2)
-    )
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
 
 
 def test_symmetric_density_is_even_and_half_of_both_sides():
@@ -78,16 +68,16 @@ def test_symmetric_density_is_even_and_half_of_both_sides():
 
 
 @pytest.mark.parametrize("order", [2, 3, 5])
-@pytest.mark.parametrize("name", ["normal", "uniform", "cauchy"])
-def test_closed_convolutions_equal_fourier_inversion(name, order):
+def test_sums_of_cauchy_frequencies_are_cauchy(order):
+    """A closed form that the Fourier inversion knows nothing of."""
     xi = np.linspace(-150.0, 150.0, 301)
-    closed = DISTRIBUTIONS[name].convolved_density(xi, order)
-    inverted = Frequencies._convolved(DISTRIBUTIONS[name], xi, order)
-    np.testing.assert_allclose(closed, inverted, atol=2e-4 * closed.max())
+    closed = Student(5.0 * order).density(xi)
+    found = Student(5.0).convolved_density(xi, order)
+    np.testing.assert_allclose(found, closed, atol=2e-4 * closed.max())
 
 
-@pytest.mark.parametrize("name", ["student", "empirical", "tabulated"])
-def test_other_convolutions_equal_a_direct_sum(name):
+@pytest.mark.parametrize("name", ["normal", "uniform", "student", "tabulated"])
+def test_convolutions_equal_a_direct_sum(name):
     # Sums of two midpoints of cells fall on the ends of cells; jumps lie there as well.
     width, cells = 0.05, 40_000
     ends = width * (np.arange(cells) - cells / 2)
@@ -112,8 +102,6 @@ def test_bandwidths():
         (lambda: Normal(0.0), "std is 0.0"),
         (lambda: Uniform(float("inf")), "half_width is inf"),
         (lambda: Student(1.0, -1.0), "freedom is -1.0"),
-        (lambda: Empirical([], 1.0), "at least one"),
-        (lambda: Empirical([1.0], 0.0), "blur is 0.0"),
         (lambda: Tabulated([0.0, 1.0], [1.0]), "same length"),
         (lambda: Tabulated([0.0, 0.0], [1.0, 1.0]), "increase"),
         (lambda: Tabulated([0.0, 1.0], [1.0, -1.0]), "not negative"),

@@ -23,8 +23,7 @@ def ensemble_of(settings, seeds=(1, 2, 3), **options):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("width", [2, 14, 202, 1002])
-@pytest.mark.parametrize("points", [1, 7, 121])
+@pytest.mark.parametrize(("width", "points"), [(2, 1), (14, 121), (1002, 7)])
 def test_antisymmetric_start_is_exactly_zero(variant, width, points):
     settings = FourierSettings(width, NORMAL, **VARIANTS[variant])
     for dtype in (torch.float32, torch.float64):
@@ -104,7 +103,6 @@ def test_training_moves_what_is_trained_and_nothing_else(trained):
         NORMAL,
         features="phase",
         train_frequencies=trained,
-        train_phases=not trained,
     )
     ensemble = ensemble_of(settings, dtype=torch.float64)
     x = midpoints(32)[:, None]
@@ -113,7 +111,7 @@ def test_training_moves_what_is_trained_and_nothing_else(trained):
     before = {**ensemble.parameters, **ensemble.buffers}
     after = {**run.ensemble.parameters, **run.ensemble.buffers}
     moved = {name: not torch.equal(before[name], after[name]) for name in before}
-    assert moved == {"frequency": trained, "phase": not trained, "amplitude": True}
+    assert moved == {"frequency": trained, "phase": True, "amplitude": True}
     assert (run.loss[-1] < 0.9 * run.loss[0]).all()
 
 

@@ -66,7 +66,7 @@ def test_defaults_and_profiles_are_possible(name):
         ("double_descent", "skip_network", "vgg11 1", "skip_network"),
         ("double_descent", "family", "cnn", "family = 'cnn'"),
         ("frequency_dynamics", "sigma_a", -1.0, "greater than or equal to 0"),
-        ("frequency_dynamics", "share", 2.0, "must be positive and below"),
+        ("frequency_dynamics", "share", 2.0, "must be below 2"),
         ("frequency_dynamics", "share", 0.0, "share = 0.0"),
         ("frequency_dynamics", "width", 8001, "must be an even number"),
         ("frequency_dynamics", "widths", [8000, 500], "must rise"),
