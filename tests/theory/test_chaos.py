@@ -62,6 +62,8 @@ def test_fixed_points_and_threshold():
     distance = np.abs(path[:, -10:] - points[2]).max(axis=1)
     assert distance[0] < 1e-12
     assert distance[1] > 1e-2
+    # With an even number of positions the middle one is exactly 0.
+    assert fixed_points(CheckerboardForce(31))[1] == pytest.approx(0, abs=1e-12)
 
 
 def test_blow_up_starts_at_twice_the_inverse_decay():
@@ -124,7 +126,8 @@ def test_blow_up_gives_nan_and_nothing_else_does():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: CheckerboardForce(kernel_size=300), "kernel_size is 300"),
+        (lambda: CheckerboardForce(kernel_size=0), "kernel_size is 0"),
+        (lambda: CheckerboardForce(kernel_size=257), "kernel_size is 257"),
         (lambda: CheckerboardForce(weight_decay=0.0), "weight_decay is 0.0"),
         (lambda: orbit(FORCE, [0.0], 1.0, 5), "learning_rates are"),
         (lambda: orbit(FORCE, [[0.1]], 1.0, 5), "learning_rates are"),

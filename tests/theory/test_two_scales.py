@@ -163,6 +163,7 @@ def test_turns():
     assert turns(curve) == [("minimum", 3), ("maximum", 6)]
     assert turns([1, 2, 3]) == turns([1.0]) == turns([]) == turns([2, 2]) == []
     assert turns([0, 1, 1, 0]) == [("maximum", 1)]
+    assert turns([2, 1, np.nextafter(1, 2), 1, 3]) == [("minimum", 1)]
 
 
 def test_one_run_is_the_formula_without_noise():
@@ -212,12 +213,14 @@ EYE = np.eye(2)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: TwoScales(features=(60, 50)), "100 examples for 110 features"),
+        (lambda: TwoScales(features=(60, 41)), "100 examples for 101 features"),
         (lambda: TwoScales(scales=(0.0, 1.0)), "> 0"),
-        (lambda: two_scale_risk(TwoScales(), [1], (3.0, 1.0)), "step_sizes"),
+        (lambda: TwoScales(noise=-0.1), "noise >= 0"),
+        (lambda: two_scale_risk(TwoScales(), [1], (2.0, 1.0)), "step_sizes"),
         (lambda: two_scale_risk(TwoScales(), [1], (0.0, 1.0)), "step_sizes"),
         (lambda: two_scale_risk(TwoScales(), [1], (1.0,)), "step_sizes"),
-        (lambda: matched_step_sizes(TwoScales(noise=0.0), 10), "noise"),
+        (lambda: matched_step_sizes(TwoScales(noise=0.0), 10), "noise 0.0"),
+        (lambda: matched_step_sizes(TwoScales(), 0), "steps is 0"),
         (lambda: kernel_risk(EYE, EYE[:1], [0, 0], [0, 0], 1.0, [1], 1.0), "shape"),
         (lambda: kernel_risk(EYE, EYE, [0, 0], [0, 0], 1.0, [1], 4.0), "below 2"),
     ],
