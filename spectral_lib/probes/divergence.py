@@ -11,8 +11,6 @@ from spectral_lib.training.ensemble import Ensemble, concatenate
 from spectral_lib.training.loop import Measure, Record
 from spectral_lib.training.losses import Loss
 
-_INTEGERS = {torch.float32: torch.int32, torch.float64: torch.int64}
-
 
 def grid(
     seeds: Sequence[int], factors: Sequence[int]
@@ -38,47 +36,15 @@ def relative_l1(first: Tensor, second: Tensor) -> Tensor:
     return 2.0 * gap.sum(-1) / counted.sum(-1).clamp(min=1)
 
 
-def ulp_distance(first: Tensor, second: Tensor) -> Tensor:
-    """Number of floating-point numbers between two tensors, elementwise.
-
-    Shapes and dtypes must agree; the result is int64. Neighbours have distance 1, and
-    so have -0 and the smallest positive number.
-
-    Raises
-    ------
-    TypeError
-        If the tensors are not both float32 or both float64.
-    """
-    if first.dtype != second.dtype or first.dtype not in _INTEGERS:
-        raise TypeError(
-            f"the tensors are {first.dtype} and {second.dtype}; give two of float32 or "
-            "two of float64."
-        )
-
-    def rank(x: Tensor) -> Tensor:
-        bits = x.contiguous().view(_INTEGERS[x.dtype]).long()
-        lowest = torch.iinfo(_INTEGERS[x.dtype]).min
-        return torch.where(bits < 0, lowest - bits, bits)
-
-    return (rank(first) - rank(second)).abs()
-
-
-def weights_of(layers: Sequence[str] | None = None) -> Measure:
-    """Measure the weights [R, P] of each layer, by the parameter's name.
-
-    ``layers`` names the parameters to keep, None for all.
-
-    Raises
-    ------
-    KeyError
-        At the first reading, if the ensemble has no such parameter.
-    """
+def weights_of() -> Measure:
+    """Measure the weights [R, P] of each layer, by the parameter's name."""
 
     def measure(ensemble: Ensemble) -> dict[str, Tensor]:
-        weights = ensemble.parameters
-        names = weights if layers is None else layers
         # Clones: the readings must not follow the weights through training.
-        return {name: weights[name].detach().flatten(1).clone() for name in names}
+        return {
+            name: weights.detach().flatten(1).clone()
+            for name, weights in ensemble.parameters.items()
+        }
 
     return measure
 
@@ -133,8 +99,3 @@ def gradient_of(ensemble: Ensemble, batch: Dataset, loss: Loss) -> Tensor:
     apart = replace(ensemble, buffers=buffers).unflatten(weights)
     (gradient,) = torch.autograd.grad(loss(apart(inputs), targets).sum(), weights)
     return gradient
-
-
-def relative_norm(error: Tensor, reference: Tensor) -> Tensor:
-    """Norm of an error over that of its reference, both [R, P], as [R] in float64."""
-    return error.double().norm(dim=1) / reference.double().norm(dim=1)

@@ -25,26 +25,13 @@ def largest_stable_rates(
     A run is stable if the cross-entropy with ``weight_decay / 2 |w|^2`` stays below
     its initial value in the last tenth of the iterations.
 
-    Parameters
-    ----------
-    build
-        Builds a network that `torch.func.vmap` can stack.
-    data
-        One batch: inputs and labels.
-    weight_decays
-        Positive; every one is run for every seed.
-    seeds
-        Of the initialization.
-    iterations
-        Steps of gradient descent.
-    bisections
-        Halvings of the bracket from 0 to 2.5 / weight_decay.
+    ``build`` gives a network that `torch.func.vmap` can stack, ``data`` is one batch;
+    every positive weight decay is run for every seed of the initialization, and each
+    bracket, at first from 0 to 2.5 / weight_decay, is halved ``bisections`` times.
+    Returns rates [seeds, weight_decays].
 
-    Returns
-    -------
-    Tensor
-        Rates [seeds, weight_decays]. Source: Sun et al. 2022, appendix E, Figure 6,
-        which does not say when a run counts as stable.
+    Source: Sun et al. 2022, appendix E, Figure 6, which does not say when a run counts
+    as stable.
 
     Raises
     ------
@@ -65,9 +52,9 @@ def largest_stable_rates(
             "sgd", learning_rate=rates.tolist(), weight_decay=decays.tolist()
         )
         settings = TrainSettings(iterations, len(data), optimizer, cross_entropy)
-        seen = train(start, data, settings, probes).records["objective"]["value"]
+        values = train(start, data, settings, probes).records["objective"]["value"]
         # A comparison with nan is false: a run that overflowed is not stable.
-        stable = (seen[1:] < seen[0]).all(0)
+        stable = (values[1:] < values[0]).all(0)
         low, high = torch.where(stable, rates, low), torch.where(stable, high, rates)
     return low.view(len(seeds), -1)
 

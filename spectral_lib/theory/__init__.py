@@ -2,17 +2,13 @@
 
 ========================= ======================================================
 of instabilities          (Sun et al. 2022)
-`heat`                    explicit heat scheme and its von Neumann amplifier
 `patches`                 images under a sliding kernel, the checkerboard
 `patch_operator`          responses, adjoint and Gram operator of an image
 `kernel_gradient`         gradients of a one-layer network, full and linearised
 `kernel_pde`              their discretisations: Euler, Nesterov, perturbed
 `gram_spectrum`           extreme eigenvalues that stability hangs on
-`stability`               bounds on weight decay, printed and exact
-`regimes`                 the three regimes of the non-linear equation
+`stability`               bounds on weight decay
 `chaos`                   the one-dimensional map on the checkerboard
-`instabilities`           figures 1, 3 and 4 of the paper
-`instability_bounds`      its tables 2 and 6
 of frequency dynamics     (Molina et al. 2024)
 `infinite_width`          tangent kernels and densities as the width grows
 of double descent         (after Heckel & Yilmaz 2020)

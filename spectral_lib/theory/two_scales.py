@@ -27,24 +27,15 @@ Turn = tuple[Literal["minimum", "maximum"], int]
 class TwoScales:
     """Linear regression whose features come in two groups.
 
-    Attributes
-    ----------
-    examples
-        n, at least the number of features.
-    features
-        Features of each group.
-    scales
-        Root mean square of a feature of each group; its square times the step size is
-        the rate at which its coefficient is learned.
-    signals
-        Variance of the target that each group explains.
-    noise
-        Standard deviation of the noise in the labels.
+    Each group has a number of features, their scale (root mean square) and a signal,
+    the variance of the target that it explains; ``noise`` is the standard deviation of
+    the labels' noise. A scale squared times the step size is the rate of learning.
 
     Raises
     ------
     ValueError
-        If a number is out of range, or there are fewer examples than features.
+        If a number of features, a scale or a signal is not positive, the noise is
+        negative, or there are fewer examples than features.
     """
 
     examples: int = 100
@@ -90,26 +81,18 @@ def two_scale_risk(
     Raises
     ------
     ValueError
-        If a step size is not stable.
+        Unless there are two step sizes, each times scale^2 between 0 and 2.
     """
-    rates = _rates(setting, step_sizes)
+    sizes = np.array(step_sizes, dtype=float)
+    rates = sizes * np.square(setting.scales)
+    if sizes.shape != (2,) or not (rates.min() > 0 and rates.max() < 2):
+        raise ValueError(
+            f"step_sizes is {list(step_sizes)} for scales {setting.scales}; give two "
+            "whose product with scale^2 lies between 0 and 2."
+        )
     left = (1 - rates[:, None]) ** np.asarray(steps, dtype=float)
     signals = np.array(setting.signals)[:, None]
     return signals * left**2 + setting.variances[:, None] * (1 - left) ** 2
-
-
-def best_steps(setting: TwoScales, step_sizes: Sequence[float] = (1.0, 1.0)) -> Array:
-    """Number of steps, not whole, at which each group's risk is least, [2].
-
-    There its part left to learn is variance / (signal + variance), its risk signal
-    times that. Infinite without noise. Raises ValueError as `two_scale_risk` does, and
-    if a rate exceeds 1, beyond which a group overshoots.
-    """
-    rates = _rates(setting, step_sizes)
-    if rates.max() >= 1:
-        raise ValueError(f"the largest rate is {rates.max():.3g}; it must be < 1.")
-    with np.errstate(divide="ignore"):
-        return np.log(_best_left(setting)) / np.log1p(-rates)
 
 
 def matched_step_sizes(setting: TwoScales, steps: float) -> tuple[float, float]:
@@ -127,7 +110,9 @@ def matched_step_sizes(setting: TwoScales, steps: float) -> tuple[float, float]:
         raise ValueError(
             f"steps is {steps} and noise {setting.noise}; both must be > 0."
         )
-    rates = 1 - _best_left(setting) ** (1 / steps)
+    # A group's risk is least where this share is left to learn.
+    left = setting.variances / (np.array(setting.signals) + setting.variances)
+    rates = 1 - left ** (1 / steps)
     first, second = rates / np.square(setting.scales)
     return float(first), float(second)
 
@@ -141,10 +126,10 @@ def turns(curve: ArrayLike) -> list[Turn]:
     """
     values = np.asarray(curve, dtype=float)
     least = 1e-13 * np.abs(values).max(initial=0.0)
-    kept = np.flatnonzero(np.abs(np.diff(values, prepend=np.inf)) > least)
-    rising = np.sign(np.diff(values[kept]))
+    distinct = np.flatnonzero(np.abs(np.diff(values, prepend=np.inf)) > least)
+    rising = np.sign(np.diff(values[distinct]))
     return [
-        ("minimum" if rising[i] > 0 else "maximum", int(kept[i]))
+        ("minimum" if rising[i] > 0 else "maximum", int(distinct[i]))
         for i in range(1, len(rising))
         if rising[i] != rising[i - 1]
     ]
@@ -157,15 +142,12 @@ def draw(setting: TwoScales, seed: int, *, gaussian: bool = False) -> Sample:
     Columns are orthogonal, as `two_scale_risk` has them, or independent normal.
     """
     fixed = np.random.default_rng(0)
+    parts = [fixed.normal(size=d) for d in setting.features]
+    lengths = np.sqrt(setting.signals) / np.array(setting.scales)
     coefficients = np.concatenate(
         [
-            np.sqrt(signal) / scale * part / np.linalg.norm(part)
-            for part, scale, signal in zip(
-                [fixed.normal(size=d) for d in setting.features],
-                setting.scales,
-                setting.signals,
-                strict=True,
-            )
+            length * part / np.linalg.norm(part)
+            for length, part in zip(lengths, parts, strict=True)
         ]
     )
     n, scales = setting.examples, np.repeat(setting.scales, setting.features)
@@ -206,21 +188,14 @@ def kernel_risk(
     its tangent kernel stays as it was at the start. Without noise and with labels in
     place of the function it gives the error of a single run.
 
-    Parameters
-    ----------
-    gram, cross
-        Kernel of training points [n, n], of test with training points [m, n].
-    train_gap, test_gap
-        Function minus the network at the start, at training [n] and test points [m].
-    noise
-        Standard deviation of the labels' noise.
-    steps, step_size
-        Numbers of steps [T] of full-batch gradient descent and their size.
+    Shapes: gram [n, n] is the kernel of training points, cross [m, n] that of test with
+    training points; the gaps [n] and [m] are the function minus the network at the
+    start; steps [T] of full-batch gradient descent have one size.
 
     Raises
     ------
     ValueError
-        If shapes do not fit or the step size is not stable.
+        If shapes do not fit or the largest rate is not between 0 and 2.
     """
     k, c = np.asarray(gram, dtype=float), np.asarray(cross, dtype=float)
     train, test = np.asarray(train_gap, dtype=float), np.asarray(test_gap, dtype=float)
@@ -246,18 +221,3 @@ def kernel_risk(
     residual = test - (learned * (modes.T @ train)) @ spread.T
     variance = noise**2 * learned**2 @ (spread**2).sum(0) / m
     return Risk((residual**2).mean(1), variance)
-
-
-def _rates(setting: TwoScales, step_sizes: Sequence[float]) -> Array:
-    sizes = np.array(step_sizes, dtype=float)
-    rates = sizes * np.square(setting.scales)
-    if sizes.shape != (2,) or not (rates.min() > 0 and rates.max() < 2):
-        raise ValueError(
-            f"step_sizes is {list(step_sizes)} for scales {setting.scales}; give two "
-            "whose product with scale^2 lies between 0 and 2."
-        )
-    return rates
-
-
-def _best_left(setting: TwoScales) -> Array:
-    return setting.variances / (np.array(setting.signals) + setting.variances)

@@ -1,16 +1,16 @@
 """Closed-form risks against simulation and against the book's loop."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.mlp import MLP
 from spectral_lib.probes.ntk import empirical_ntk
 from spectral_lib.theory.two_scales import (
     TwoScales,
-    best_steps,
     draw,
     kernel_risk,
     matched_step_sizes,
@@ -28,18 +28,38 @@ SIZES = (0.3, 0.5)
 
 def descent(inputs, labels, step_sizes, steps):
     """Coefficients after numbers of steps, by stepping."""
-    theta, seen = np.zeros(inputs.shape[1]), []
+    theta, found = np.zeros(inputs.shape[1]), []
     for t in range(max(steps) + 1):
         if t in steps:
-            seen.append(theta)
+            found.append(theta)
         gradient = inputs.T @ (inputs @ theta - labels) / len(labels)
         theta = theta - step_sizes * gradient
-    return np.array(seen)
+    return np.array(found)
+
+
+def population(setting):
+    """Points over which the mean risk is that over the population, [d, d]."""
+    d = sum(setting.features)
+    return np.sqrt(d) * np.diag(np.repeat(setting.scales, setting.features))
 
 
 def population_risk(setting, theta, truth):
-    scales = np.repeat(setting.scales, setting.features)
-    return (scales**2 * (theta - truth) ** 2).sum(-1)
+    return (((theta - truth) @ population(setting)) ** 2).mean(-1)
+
+
+def exact_risk(setting, sample, sizes):
+    """`kernel_risk` of a sample, with step sizes as scaled features."""
+    each = np.sqrt(np.repeat(sizes, setting.features))
+    inputs, points = sample.inputs * each, population(setting) * each
+    return kernel_risk(
+        inputs @ inputs.T,
+        points @ inputs.T,
+        sample.inputs @ sample.coefficients,
+        population(setting) @ sample.coefficients,
+        setting.noise,
+        STEPS,
+        1.0,
+    )
 
 
 def test_design_is_orthogonal_and_carries_the_signals():
@@ -60,56 +80,25 @@ def test_risk_is_the_mean_of_simulated_descents():
         s = draw(SETTING, seed)
         theta = descent(s.inputs, s.labels, each, STEPS)
         risks.append(population_risk(SETTING, theta, s.coefficients))
-    expected = two_scale_risk(SETTING, STEPS, SIZES).sum(0)
     error = np.std(risks, axis=0) / 300**0.5
-    assert np.abs(np.mean(risks, axis=0) - expected)[1:].max() < (4 * error).max()
-    assert (np.abs(np.mean(risks, axis=0) - expected) <= 4 * error + 1e-12).all()
+    gap = np.mean(risks, axis=0) - two_scale_risk(SETTING, STEPS, SIZES).sum(0)
+    assert (np.abs(gap) <= 4 * error + 1e-12).all()
 
 
 def test_groups_are_the_parts_of_kernel_risk():
-    """The general formula on the same design, with step sizes as scaled features."""
-    s = draw(SETTING, 0)
-    scaled = s.inputs * np.sqrt(np.repeat(SIZES, SETTING.features))
-    # The risk over the population is that at d points, one along each feature.
-    d = sum(SETTING.features)
-    points = np.sqrt(d) * np.diag(np.repeat(SETTING.scales, SETTING.features))
-    features = points * np.sqrt(np.repeat(SIZES, SETTING.features))
-    risk = kernel_risk(
-        scaled @ scaled.T,
-        features @ scaled.T,
-        s.inputs @ s.coefficients,
-        points @ s.coefficients,
-        SETTING.noise,
-        STEPS,
-        1.0,
-    )
-    parts = two_scale_risk(SETTING, STEPS, SIZES)
-    assert risk.total == pytest.approx(parts.sum(0), rel=1e-9)
-    left = (1 - np.multiply(SIZES, np.square(SETTING.scales)))[:, None] ** STEPS
-    bias = (np.array(SETTING.signals)[:, None] * left**2).sum(0)
+    risk = exact_risk(SETTING, draw(SETTING, 0), SIZES)
+    assert risk.total == pytest.approx(two_scale_risk(SETTING, STEPS, SIZES).sum(0))
+    quiet = replace(SETTING, noise=0.0)
+    bias = two_scale_risk(quiet, STEPS, SIZES).sum(0)
     assert risk.bias == pytest.approx(bias, abs=1e-9)
 
 
-def gaussian_gap(n):
-    """Largest relative difference of the sum of groups to the exact risk."""
-    setting = TwoScales(n, (12, 6), (1.0, 0.3), (1.0, 2.0), 1.2)
-    s = draw(setting, 0, gaussian=True)
-    points = np.sqrt(18) * np.diag(np.repeat(setting.scales, setting.features))
-    exact = kernel_risk(
-        s.inputs @ s.inputs.T,
-        points @ s.inputs.T,
-        s.inputs @ s.coefficients,
-        points @ s.coefficients,
-        setting.noise,
-        STEPS,
-        0.3,
-    ).total
-    return np.abs(two_scale_risk(setting, STEPS, (0.3, 0.3)).sum(0) / exact - 1).max()
-
-
-def test_gaussian_inputs_agree_as_they_become_many():
-    assert gaussian_gap(60) > 0.1
-    assert gaussian_gap(1000) < 0.06
+@pytest.mark.parametrize(("n", "low", "high"), [(60, 0.1, np.inf), (1000, 0, 0.06)])
+def test_gaussian_inputs_agree_as_they_become_many(n, low, high):
+    setting, sizes = replace(SETTING, examples=n), (0.3, 0.3)
+    exact = exact_risk(setting, draw(setting, 0, gaussian=True), sizes).total
+    parts = two_scale_risk(setting, STEPS, sizes).sum(0)
+    assert low < np.abs(parts / exact - 1).max() < high
 
 
 def test_kernel_risk_of_any_design_is_the_mean_over_noise():
@@ -151,18 +140,6 @@ def test_a_mode_without_a_rate_grows_with_the_steps():
     assert risk.bias == pytest.approx(expected, rel=1e-9)
 
 
-def test_best_steps_are_where_each_group_is_least():
-    setting = TwoScales()
-    steps = np.arange(8000)
-    curves = two_scale_risk(setting, steps, (0.02, 0.02))
-    best = best_steps(setting, (0.02, 0.02))
-    for curve, at, signal, v in zip(
-        curves, best, setting.signals, setting.variances, strict=True
-    ):
-        assert abs(curve.argmin() - at) <= 1
-        assert curve.min() == pytest.approx(signal * v / (signal + v), rel=1e-3)
-
-
 def test_double_descent_and_how_step_sizes_remove_it():
     setting, steps = TwoScales(), np.arange(3000)
     plain = two_scale_risk(setting, steps, (0.2, 0.2)).sum(0)
@@ -179,7 +156,6 @@ def test_double_descent_and_how_step_sizes_remove_it():
     # without noise nothing is over-fitted
     quiet = TwoScales(noise=0.0)
     assert not turns(two_scale_risk(quiet, steps, (0.2, 0.2)).sum(0))
-    assert np.isinf(best_steps(quiet, (0.2, 0.2))).all()
 
 
 def test_turns():
@@ -187,43 +163,18 @@ def test_turns():
     assert turns(curve) == [("minimum", 3), ("maximum", 6)]
     assert turns([1, 2, 3]) == turns([1.0]) == turns([]) == turns([2, 2]) == []
     assert turns([0, 1, 1, 0]) == [("maximum", 1)]
+    assert turns([2, 1, np.nextafter(1, 2), 1, 3]) == [("minimum", 1)]
 
 
-class Tape:
-    """A measure of predictions at points."""
-
-    def __init__(self, x):
-        self.x = x
-
-    def __call__(self, ensemble):
-        return {"f": ensemble.predict(self.x)[..., 0]}
-
-
-def test_linear_regression_in_the_loop():
-    """The loop's loss has no 1/2, so that its rate is half the step size."""
+def test_one_run_is_the_formula_without_noise():
+    """Its labels stand for the function to learn."""
     s = draw(SETTING, 3)
-    scaled = torch.from_numpy(s.inputs * np.sqrt(np.repeat(SIZES, SETTING.features)))
-    data = Dataset(scaled, torch.from_numpy(s.labels)[:, None])
-
-    def build():
-        net = nn.Linear(sum(SETTING.features), 1, bias=False)
-        nn.init.zeros_(net.weight)
-        return net
-
-    ensemble = initialise(build, [1], dtype=torch.float64)
-    settings = TrainSettings(400, 40, OptimizerSettings("sgd", 0.5))
-    probe = Probe(Tape(scaled), frozenset(STEPS.tolist()))
-    seen = train(ensemble, data, settings, {"f": probe}).records["f"]["f"][:, 0]
-    theta = descent(s.inputs, s.labels, np.repeat(SIZES, SETTING.features), STEPS)
-    assert seen.numpy() == pytest.approx(theta @ s.inputs.T, abs=1e-10)
-    gap = ((seen.numpy() - s.inputs @ s.coefficients) ** 2).mean(1)
-    k = (scaled @ scaled.T).numpy()
-    truth = s.inputs @ s.coefficients
-    # One run is the formula without noise, with labels as the function to learn.
-    fitted = kernel_risk(k, k, s.labels, s.labels, 0.0, STEPS, 1.0).bias
-    assert ((seen.numpy() - s.labels) ** 2).mean(1) == pytest.approx(fitted)
-    assert gap == pytest.approx(population_risk(SETTING, theta, s.coefficients))
-    assert gap[0] == pytest.approx((truth**2).mean())
+    theta = descent(s.inputs, s.labels, 0.5, STEPS)
+    error = ((theta @ s.inputs.T - s.labels) ** 2).mean(1)
+    gram = s.inputs @ s.inputs.T
+    risk = kernel_risk(gram, gram, s.labels, s.labels, 0.0, STEPS, 0.5)
+    assert risk.bias == pytest.approx(error)
+    assert (risk.variance == 0).all()
 
 
 def lazy_gap(width):
@@ -243,7 +194,7 @@ def lazy_gap(width):
         kernel[:30], kernel[30:], gap[:30], gap[30:], 0.0, steps, step
     ).bias
     settings = TrainSettings(100, 30, OptimizerSettings("sgd", step / 2))
-    probe = Probe(Tape(x[30:]), frozenset(steps.tolist()))
+    probe = Probe(lambda e: {"f": e.predict(x[30:])[..., 0]}, frozenset(steps.tolist()))
     run = train(ensemble, Dataset(x[:30], labels[:30, None]), settings, {"f": probe})
     error = (run.records["f"]["f"][:, 0] - labels[30:]).square().mean(1).numpy()
     assert error[0] == pytest.approx(formula[0])
@@ -256,20 +207,24 @@ def test_a_wide_two_layer_network_follows_its_tangent_kernel():
     assert wide < narrow / 5
 
 
-def test_bad_input():
-    with pytest.raises(ValueError, match="100 examples for 110 features"):
-        TwoScales(features=(60, 50))
-    with pytest.raises(ValueError, match="> 0"):
-        TwoScales(scales=(0.0, 1.0))
-    for sizes in ((3.0, 1.0), (0.0, 1.0), (1.0,)):
-        with pytest.raises(ValueError, match="step_sizes"):
-            two_scale_risk(TwoScales(), [1], sizes)
-    with pytest.raises(ValueError, match="< 1"):
-        best_steps(TwoScales(), (1.5, 1.0))
-    with pytest.raises(ValueError, match="noise"):
-        matched_step_sizes(TwoScales(noise=0.0), 10)
-    eye = np.eye(2)
-    with pytest.raises(ValueError, match="shape"):
-        kernel_risk(eye, eye[:1], [0.0, 0.0], [0.0, 0.0], 1.0, [1], 1.0)
-    with pytest.raises(ValueError, match="below 2"):
-        kernel_risk(eye, eye, [0.0, 0.0], [0.0, 0.0], 1.0, [1], 4.0)
+EYE = np.eye(2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: TwoScales(features=(60, 41)), "100 examples for 101 features"),
+        (lambda: TwoScales(scales=(0.0, 1.0)), "> 0"),
+        (lambda: TwoScales(noise=-0.1), "noise >= 0"),
+        (lambda: two_scale_risk(TwoScales(), [1], (2.0, 1.0)), "step_sizes"),
+        (lambda: two_scale_risk(TwoScales(), [1], (0.0, 1.0)), "step_sizes"),
+        (lambda: two_scale_risk(TwoScales(), [1], (1.0,)), "step_sizes"),
+        (lambda: matched_step_sizes(TwoScales(noise=0.0), 10), "noise 0.0"),
+        (lambda: matched_step_sizes(TwoScales(), 0), "steps is 0"),
+        (lambda: kernel_risk(EYE, EYE[:1], [0, 0], [0, 0], 1.0, [1], 1.0), "shape"),
+        (lambda: kernel_risk(EYE, EYE, [0, 0], [0, 0], 1.0, [1], 4.0), "below 2"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
