@@ -1,0 +1,66 @@
+"""Eigenvalues against the singular values of all patches, written out."""
+
+import numpy as np
+import pytest
+import torch
+
+from spectral_lib.theory.gram_spectrum import (
+    checkerboard_eigenvalue,
+    gram_extremes,
+    power_extremes,
+)
+from spectral_lib.theory.patches import checkerboard, extend_image
+
+
+def all_eigenvalues(image, size):
+    """Of P^T P, rising; the weights that patches cannot span have 0."""
+    patches = image.unfold(0, size, 1).unfold(1, size, 1).reshape(-1, size**2)
+    values = np.zeros(size**2)
+    singular = np.linalg.svd(patches.numpy(), compute_uv=False)
+    values[: len(singular)] = singular**2
+    return np.sort(values)
+
+
+@pytest.mark.parametrize("size", [1, 3, 6, 11])
+def test_extremes_of_any_image(size, random_image):
+    values = all_eigenvalues(random_image, size)
+    np.testing.assert_allclose(
+        gram_extremes(random_image, size),
+        (values[0], values[-1]),
+        rtol=0,
+        atol=1e-9 * values[-1],
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8, 20])
+def test_a_checkerboard_has_one_eigenvalue(size):
+    board, closed = checkerboard(20), checkerboard_eigenvalue(size, 20)
+    values = all_eigenvalues(board, size)
+    np.testing.assert_allclose(values[:-1], 0, atol=1e-9 * closed)
+    assert values[-1] == pytest.approx(closed, rel=1e-12)
+    assert gram_extremes(board, size)[1] == pytest.approx(closed, rel=1e-12)
+
+
+@pytest.mark.parametrize("square", [2, 3])
+def test_equal_patches_count_as_often_as_they_occur(square):
+    board = checkerboard(19, square)
+    values = all_eigenvalues(board, 3)
+    np.testing.assert_allclose(
+        gram_extremes(board, 3), (values[0], values[-1]), atol=1e-9 * values[-1]
+    )
+
+
+def test_a_kernel_without_limits_sees_the_power_spectrum():
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(8, 8, dtype=torch.float64, generator=generator)
+    torus = gram_extremes(extend_image(image, 8, "circular"), 8)
+    np.testing.assert_allclose(torus, power_extremes(image), rtol=1e-9, atol=1e-9)
+    smaller = power_extremes(image, "ortho"), power_extremes(image, "forward")
+    np.testing.assert_allclose(smaller[0], np.array(torus) / 64, rtol=1e-9)
+    np.testing.assert_allclose(smaller[1], np.array(torus) / 64**2, rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [0, 21])
+def test_a_kernel_that_does_not_fit(size):
+    with pytest.raises(ValueError, match="kernels of 1 to 20 pixels"):
+        checkerboard_eigenvalue(size, 20)
