@@ -1,1 +1,1 @@
-"""What is learned: signals with known derivatives."""
+"""What is learned: images and their labels, waves, packets and frequencies."""

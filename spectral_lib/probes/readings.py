@@ -18,23 +18,18 @@ def last_where(condition: Tensor) -> Tensor:
     return torch.where(condition, later, -1).amax(0)
 
 
-def at(readings: Tensor, index: Tensor) -> Tensor:
+def select(readings: Tensor, index: Tensor) -> Tensor:
     """Reading index[r] of seed r: [T, R, ...] and [R] to [R, ...]."""
     return readings[index, torch.arange(readings.shape[1])]
 
 
-def over(readings: Tensor, start: float, stop: float = 1.0) -> Tensor:
+def mean_over(readings: Tensor, start: float, stop: float = 1.0) -> Tensor:
     """Mean [R] of readings [T, R] between two shares of the run."""
     first, last = round(start * len(readings)), round(stop * len(readings))
     return readings[min(first, len(readings) - 1) : max(last, first + 1)].mean(0)
 
 
-def unrest(readings: Tensor, start: float = 2 / 3) -> Tensor:
+def log_step_std(readings: Tensor, start: float = 2 / 3) -> Tensor:
     """Standard deviation [R] of the steps of log readings [T, R] after a share."""
     steps = readings.log().diff(dim=0)
     return steps[round(start * len(steps)) :].std(0)
-
-
-def on_plateau(readings: Tensor, low: float, high: float) -> Tensor:
-    """Share [R] of readings [T, R] strictly between two values."""
-    return ((readings > low) & (readings < high)).double().mean(0)

@@ -28,22 +28,10 @@ def relative_error(prediction: Tensor, target: Tensor, max_frequency: int) -> Te
     sqrt(sum |f^ - t^|^2 / sum |t^|^2), sums over functions. Shapes: [R, functions,
     points] and [functions, points] to [R, max_frequency] for k = 1 ... max_frequency.
     """
-    wanted = coefficients(target, max_frequency)
-    missed = coefficients(prediction, max_frequency) - wanted
-    energy = wanted.abs().square().sum(-2)
-    error = (missed.abs().square().sum(-2) / energy).sqrt()
-    return error[..., 1:]
-
-
-def leakage(u: Tensor, frequencies: Tensor) -> Tensor:
-    """Share of the energy of u [functions, points] off its chosen frequencies.
-
-    ``frequencies`` [functions, terms] holds the chosen ones, 0 for none.
-    """
-    energy = torch.fft.rfft(u).abs().square()
-    chosen = torch.zeros_like(energy).scatter_(1, frequencies.long(), 1.0)
-    chosen[:, 0] = 0.0
-    return (energy * (1 - chosen)).sum() / energy.sum()
+    whole = coefficients(target, max_frequency)
+    rest = coefficients(prediction, max_frequency) - whole
+    share = rest.abs().square().sum(-2) / whole.abs().square().sum(-2)
+    return share.sqrt()[..., 1:]
 
 
 def spectra_of_set(data: Dataset, max_frequency: int) -> Measure:
@@ -62,11 +50,3 @@ def spectra_of_set(data: Dataset, max_frequency: int) -> Measure:
         }
 
     return measure
-
-
-def dominant_order(u: Tensor, max_frequency: int) -> Tensor:
-    """Rows of u [functions, points] sorted by their strongest frequency, [functions].
-
-    Source: Wang, Wang & Lai 2024, Section A.2.
-    """
-    return amplitudes(u, max_frequency).argmax(-1).argsort(stable=True)

@@ -1,8 +1,9 @@
 """Gradients of a one-layer convolutional network, full and linearised around zero.
 
 Source: Sun et al. 2022, theorems 5.1 and 5.2, appendix C.1 and C.2. The network is
-``sigmoid(pool(activation(K * I)))`` for one image I, without bias; ``*`` slides the
-kernel over the image as `patch_operator` does. Kernels carry a leading batch axis.
+``sigmoid(pool(swish(K * I)))`` for one image I, without bias; ``*`` slides the kernel
+over the image as `patch_operator` does. Kernels are [batch, k, k]; weight decay
+broadcasts against them.
 """
 
 from dataclasses import dataclass
@@ -13,9 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from spectral_lib.theory.patch_operator import PatchOperator
-
-Activation = Literal["swish", "relu"]
-Pooling = Literal["mean", "sum"]
 
 
 def swish(x: Tensor, beta: float = 1.0) -> Tensor:
@@ -31,70 +29,49 @@ def swish_slope(x: Tensor, beta: float = 1.0) -> Tensor:
 
 @dataclass(frozen=True)
 class NonlinearEquation:
-    """Flow of the cross-entropy of ``sigmoid(pool(activation(K * I)))``.
+    """Flow of the cross-entropy of the network, Sun et al. 2022, (5)-(8).
 
-    Sun et al. 2022, equations (5)-(8). Its "integral" is the mean over all positions
-    in the runs of figure 4; with a sum the thresholds differ by orders.
-
-    Attributes
-    ----------
-    label : float
-        Target y of the image, 0 to 1.
-    beta : float
-        Steepness of Swish, positive.
-    activation : {"swish", "relu"}
-        Activation r.
-    pooling : {"mean", "sum"}
-        How responses are put together.
+    ``label`` is the target y, 0 to 1; ``beta`` the steepness of Swish, positive. The
+    paper's "integral" is the mean over positions in the runs of figure 4; with a sum
+    the thresholds differ by orders.
 
     Raises
     ------
     ValueError
-        If a setting is out of range or unknown.
+        If the label, beta or the pooling is none of these.
     """
 
     label: float = 1.0
     beta: float = 1.0
-    activation: Activation = "swish"
-    pooling: Pooling = "mean"
+    pooling: Literal["mean", "sum"] = "mean"
 
     def __post_init__(self) -> None:
         if not 0 <= self.label <= 1:
             raise ValueError(f"label is {self.label}; give a number from 0 to 1.")
         if not self.beta > 0:
             raise ValueError(f"beta is {self.beta}; give a positive number.")
-        if self.activation not in ("swish", "relu"):
-            raise ValueError(
-                f"activation is {self.activation!r}; choose 'swish' or 'relu'."
-            )
         if self.pooling not in ("mean", "sum"):
             raise ValueError(f"pooling is {self.pooling!r}; choose 'mean' or 'sum'.")
 
     def logit(self, response: Tensor, operator: PatchOperator) -> Tensor:
-        """Pool the activated responses, shape ``(batch,)``."""
-        if self.activation == "relu":
-            active = functional.relu(response)
-        else:
-            active = swish(response, self.beta)
+        """Pool the activated responses, [batch]."""
+        active = swish(response, self.beta)
         return (active * operator.counts).sum(-1) / self._divisor(operator)
 
     def gradient(
         self, kernels: Tensor, operator: PatchOperator, weight_decay: Tensor
     ) -> Tensor:
-        """Compute the gradient, equation (25), for kernels ``(batch, k, k)``."""
+        """Compute the gradient, equation (25)."""
         response = operator.respond(kernels)
         residual = torch.sigmoid(self.logit(response, operator)) - self.label
-        relu = self.activation == "relu"
-        slope = (
-            (response > 0).to(response) if relu else swish_slope(response, self.beta)
-        )
+        slope = swish_slope(response, self.beta)
         pull = operator.adjoint(slope) / self._divisor(operator)
         return residual[:, None, None] * pull + weight_decay * kernels
 
     def loss(
         self, kernels: Tensor, operator: PatchOperator, weight_decay: Tensor
     ) -> Tensor:
-        """Compute cross-entropy plus ``weight_decay / 2 |K|^2``, shape ``(batch,)``."""
+        """Compute cross-entropy plus ``weight_decay / 2 |K|^2``, [batch]."""
         logit = self.logit(operator.respond(kernels), operator)
         entropy = functional.softplus(logit) - self.label * logit
         return entropy + 0.5 * (weight_decay * kernels.square()).sum((-2, -1))
@@ -105,26 +82,18 @@ class NonlinearEquation:
 
 @dataclass(frozen=True)
 class LinearEquation:
-    """The flow linearised around K = 0, where Swish is in transition.
+    """The flow linearised around K = 0, Sun et al. 2022, theorem 5.2.
 
-    Sun et al. 2022, theorem 5.2: the gradient is
-    ``residual / 2 (source + beta P^T P K) + weight_decay K`` with a sum, not a mean,
-    over positions.
-
-    Attributes
-    ----------
-    residual : float
-        The constant a, prediction minus label, -1 to 1.
-    beta : float
-        Steepness of Swish, positive.
-    source : float or None
-        The constant the paper calls the integral of the image; None means the sum of
-        its pixels. It moves the fixed point and has no part in stability.
+    The gradient is ``residual / 2 (source + beta P^T P K) + weight_decay K`` with a
+    sum, not a mean, over positions. ``residual`` is the constant a, prediction minus
+    label, -1 to 1; ``beta`` as above. ``source``, which the paper calls the integral
+    of the image, is the sum of its pixels if not given; it moves the fixed point and
+    has no part in stability.
 
     Raises
     ------
     ValueError
-        If a setting is out of range.
+        As `check_linear`.
     """
 
     residual: float = -0.5
@@ -137,7 +106,7 @@ class LinearEquation:
     def gradient(
         self, kernels: Tensor, operator: PatchOperator, weight_decay: Tensor
     ) -> Tensor:
-        """Compute the linearised gradient, (34), for kernels ``(batch, k, k)``."""
+        """Compute the linearised gradient, (34)."""
         source = operator.image.sum() if self.source is None else self.source
         pull = source + self.beta * operator.gram(kernels)
         return 0.5 * self.residual * pull + weight_decay * kernels

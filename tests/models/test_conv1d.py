@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from spectral_lib.models.conv1d import Conv1d, ConvNet1d, ConvSettings, fastest
-from spectral_lib.models.mlp import MLP
 
 FORMS = ("direct", "channels_last", "fft")
 
@@ -62,34 +61,26 @@ def test_replicate_padding_keeps_a_constant_constant():
     assert (zero - zero[0, 15]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("kernel_size", [0, 1, 2, 4])
-def test_even_or_small_kernels_are_refused(kernel_size):
-    with pytest.raises(ValueError, match="odd number, 3 or larger"):
-        ConvSettings(kernel_size=kernel_size)
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        *(({"kernel_size": k}, "odd number, 3 or larger") for k in (0, 1, 2, 4)),
+        ({"layers": 1}, "layers"),
+        ({"padding_mode": "reflect"}, "padding_mode"),
+    ],
+)
+def test_bad_settings(setting, message):
+    with pytest.raises(ValueError, match=message):
+        ConvSettings(**setting)
 
 
-def test_other_bad_settings_are_refused():
-    with pytest.raises(ValueError, match="layers"):
-        ConvSettings(layers=1)
-    with pytest.raises(ValueError, match="padding_mode"):
-        ConvSettings(padding_mode="reflect")
-
-
-def test_fastest_form_can_be_stacked():
-    for kernel_size in (3, 7, 15, 35):
-        for channels in (16, 64):
-            settings = ConvSettings(kernel_size, 3, channels)
-            assert fastest(settings, torch.device("cpu")) in FORMS
-            assert fastest(settings, torch.device("cuda")) == "direct"
-
-
-def test_mlp_equals_the_same_layers_in_sequence():
-    torch.manual_seed(0)
-    net = MLP([2, 5, 5, 1], torch.tanh)
-    peer = nn.Sequential(
-        net.layers[0], nn.Tanh(), net.layers[1], nn.Tanh(), net.layers[2]
-    )
-    x = torch.randn(7, 2)
-    assert torch.equal(net(x), peer(x))
-    with pytest.raises(ValueError, match="widths"):
-        MLP([3])
+def test_the_fastest_form_is_a_fixed_rule():
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    for kernel, channels, form in (
+        (9, 16, "direct"),
+        (11, 16, "channels_last"),
+        (23, 48, "direct"),
+        (25, 48, "fft"),
+    ):
+        assert fastest(ConvSettings(kernel, 3, channels), cpu) == form
+        assert fastest(ConvSettings(kernel, 3, channels), cuda) == "direct"

@@ -48,7 +48,8 @@ def tiny_chapter() -> nbformat.NotebookNode:
     lines = []
     for line in cell.source.splitlines():
         name = line.split(":")[0]
-        lines.append(f"{name} = {TINY[name]!r}" if name in TINY else line)
+        head = line.split(" =")[0]  # with the type, which the class need not name
+        lines.append(f"{head} = {TINY[name]!r}" if name in TINY else line)
     cell.source = "\n".join(lines)
     return notebook
 

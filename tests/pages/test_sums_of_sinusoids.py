@@ -136,17 +136,6 @@ def test_what_was_never_reached_gives_a_bound_or_no_number(chapter):
     )
 
 
-def test_a_sine_that_falls_again(chapter):
-    run = a_run(READINGS)
-    share = run.records["spectrum"]["share"]
-    stays = (share >= 0.9).flip(0).cumprod(0).flip(0).bool()
-    np.testing.assert_array_equal(
-        chapter["first_step"](run, stays),
-        [[30, 30], [10, NAN], [NAN, 10], [NAN, NAN], [NAN, NAN]],
-    )
-    assert chapter["falls_again"](run, stays) == 1
-
-
 def test_definitions_tell_phase_and_amplitude_apart(chapter):
     """Outputs that are the target, larger, in another phase, and there for a while."""
     y = chapter["targets"](torch.ones(8), [3, 4, 5]).T
@@ -194,5 +183,5 @@ def test_expressions_against_plain_numpy(chapter):
 def test_impossible_parameter(chapter, parameter, value, said):
     values = chapter["P"].model_dump() | {parameter: value}
     with pytest.raises(ParameterError) as told:
-        chapter["Parameters"].check(values)
+        type(chapter["P"]).check(values)
     assert said in str(told.value)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from spectral_lib.probes.readings import at, last_where, on_plateau, over, unrest
+from spectral_lib.probes.readings import last_where, log_step_std, mean_over, select
 
 FALLING = torch.tensor([[1.0, 1.0], [0.8, 0.9], [0.4, 0.7], [0.6, 0.1]])
 
@@ -14,28 +14,25 @@ def test_last_where_finds_each_seeds_last_reading():
         last_where(torch.tensor([0.95, 1.95]) < FALLING)
 
 
-def test_at_picks_one_reading_a_seed():
+def test_one_reading_a_seed():
     index = torch.tensor([3, 2])
-    assert at(FALLING, index).tolist() == pytest.approx([0.6, 0.7])
-    stacked = torch.stack([FALLING, -FALLING], dim=2)
-    assert at(stacked, index).shape == (2, 2)
-    assert at(stacked, index)[1].tolist() == pytest.approx([0.7, -0.7])
+    assert select(FALLING, index).tolist() == pytest.approx([0.6, 0.7])
+    both = select(torch.stack([FALLING, -FALLING], dim=2), index)
+    torch.testing.assert_close(both, torch.tensor([[0.6, -0.6], [0.7, -0.7]]))
 
 
-def test_over_is_the_mean_of_a_share_and_never_empty():
-    assert over(FALLING, 0.5).tolist() == pytest.approx([0.5, 0.4])
-    assert over(FALLING, 0.0, 0.5).tolist() == pytest.approx([0.9, 0.95])
-    assert over(FALLING, 0.99).tolist() == pytest.approx([0.6, 0.1])
+@pytest.mark.parametrize(
+    ("share", "mean"),
+    [((0.5,), [0.5, 0.4]), ((0.0, 0.5), [0.9, 0.95]), ((0.99,), [0.6, 0.1])],
+)
+def test_mean_over_a_share_that_is_never_empty(share, mean):
+    assert mean_over(FALLING, *share).tolist() == pytest.approx(mean)
 
 
-def test_unrest_is_zero_on_a_geometric_fall_and_grows_with_noise():
-    steady = torch.exp(-0.1 * torch.arange(60.0))[:, None]
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(60, 1, generator=generator)
-    assert unrest(steady).item() == pytest.approx(0, abs=1e-6)
-    rough = [unrest(steady * torch.exp(s * noise)).item() for s in (0.1, 0.2)]
-    assert rough[1] / rough[0] == pytest.approx(2, rel=1e-3)
-
-
-def test_on_plateau_counts_strictly_between():
-    assert on_plateau(FALLING, 0.5, 1.0).tolist() == pytest.approx([0.5, 0.5])
+def test_steps_of_the_logarithm_late_in_the_run():
+    """The last two steps of the second seed are log 2 and -log 2; std sqrt(2) log 2."""
+    steady = torch.exp(-0.1 * torch.arange(7.0))
+    jumping = torch.tensor([1.0, 9.0, 0.2, 4.0, 1.0, 2.0, 1.0])
+    found = log_step_std(torch.stack([steady, jumping], 1))
+    expected = [0.0, 2**0.5 * torch.log(torch.tensor(2.0)).item()]
+    assert found.tolist() == pytest.approx(expected, abs=1e-6)

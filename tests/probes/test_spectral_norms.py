@@ -3,12 +3,9 @@ import pytest
 import torch
 from torch import nn
 
-from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.mlp import MLP
 from spectral_lib.probes.spectral_norms import matrices, spectral_norms
 from spectral_lib.training.ensemble import Ensemble, initialise
-from spectral_lib.training.loop import Probe, TrainSettings, train
-from spectral_lib.training.optimizers import OptimizerSettings
 
 
 def test_norms_are_those_of_numpy_layer_by_layer():
@@ -48,15 +45,3 @@ def test_a_replica_that_diverged_has_no_norm_and_leaves_the_others_theirs(entry)
     assert found[1, 1].isnan()
     wanted[1, 1] = torch.nan
     torch.testing.assert_close(found, wanted, rtol=0, atol=0, equal_nan=True)
-
-
-def test_norms_are_recorded_during_training_and_move():
-    x = torch.linspace(0, 1, 16)[:, None]
-    ensemble = initialise(lambda: MLP([1, 8, 8, 1]), (1, 2))
-    probe = Probe(spectral_norms, frozenset({0, 20}))
-    settings = TrainSettings(20, 16, OptimizerSettings(learning_rate=0.01))
-    run = train(ensemble, Dataset(x, torch.sin(9 * x)), settings, {"norms": probe})
-    norms = run.records["norms"]["norm"]
-    assert norms.shape == (2, 2, 3)
-    torch.testing.assert_close(norms[1], spectral_norms(run.ensemble)["norm"])
-    assert (norms[1] != norms[0]).all()

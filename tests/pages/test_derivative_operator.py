@@ -1,0 +1,94 @@
+"""The chapter's own functions: the terms it draws, u, u' and their spectra."""
+
+import math
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+BOOK = Path(__file__).parents[2] / "book"
+
+
+def until_the_networks(reading):
+    """What the notebook has run before it trains."""
+    cells = nbformat.read(BOOK / "derivative_operator.ipynb", 4).cells
+    namespace = {"__name__": "chapter"}
+    with pytest.MonkeyPatch.context() as patch, plt.rc_context():
+        patch.chdir(BOOK)
+        for cell in cells:
+            if cell.cell_type != "code":
+                continue
+            if "def learn(" in cell.source:
+                break
+            exec(cell.source, namespace)
+            if "parameters" in cell.metadata.get("tags", []):
+                namespace |= {"device": "cpu", "functions": 200, "reading": reading}
+    return namespace
+
+
+@pytest.fixture(scope="module", params=["notebook", "paper"])
+def chapter(request):
+    return until_the_networks(request.param)
+
+
+def test_u_and_its_derivative_are_the_sums_of_equation_1(chapter):
+    terms = chapter["draw"]([1, 10], seed=3)
+    x = torch.tensor([0.0, 0.7, 5.0], dtype=torch.float64)
+    u, du = chapter["u"](x, terms), chapter["du"](x, terms)
+    assert u.shape == du.shape == (200, 3)
+    for f in (0, 150):
+        for i, place in enumerate(x.tolist()):
+            rows = torch.cat(terms, -1)[f].tolist()
+            value = sum(
+                A * math.sin(F * place + Phi) + B * math.cos(F * place + Psi)
+                for F, A, B, Phi, Psi in rows
+            )
+            slope = sum(
+                F * (A * math.cos(F * place + Phi) - B * math.sin(F * place + Psi))
+                for F, A, B, Phi, Psi in rows
+            )
+            assert float(u[f, i]) == pytest.approx(value, abs=1e-12)
+            assert float(du[f, i]) == pytest.approx(slope, abs=1e-11)
+
+
+def test_terms_stay_in_their_range_and_readings_differ(chapter):
+    F, A, *_ = (t[..., 0] for t in chapter["draw"]([6, 10]))
+    assert F[F > 0].min() == 6
+    assert F.max() == 10
+    terms = (F > 0).sum(1)
+    if chapter["P"].reading == "paper":
+        assert A.unique().tolist() == [0.0, 1.0]
+        assert (terms == 10).all()
+    else:
+        assert len(A.unique()) > 100
+        assert (terms.min(), terms.max()) == (1, 9)
+    again, other = chapter["draw"]([6, 10])[0], chapter["draw"]([6, 10], seed=1)[0]
+    assert torch.equal(again[..., 0], F)
+    assert not torch.equal(other[..., 0], F)
+
+
+def test_damping_divides_amplitudes_by_the_frequency(chapter):
+    plain, damped = (chapter["draw"]([1, 10], damping=d) for d in (0.0, 1.0))
+    for i in (0, 3, 4):
+        assert torch.equal(plain[i], damped[i])
+    for i in (1, 2):
+        torch.testing.assert_close(damped[i] * plain[0], plain[i] * (plain[0] > 0))
+
+
+def test_sets_are_parted_into_training_and_test(chapter):
+    P = chapter["P"]
+    train, test = chapter["halves"]([1, 5])
+    assert (len(train), len(test)) == (P.functions - P.test_functions, P.test_functions)
+    whole = chapter["u"](chapter["x"], chapter["draw"]([1, 5])).float()
+    assert torch.equal(torch.cat([train.inputs, test.inputs]), whole)
+    assert chapter["x"][-1] == 2 * torch.pi
+
+
+def test_coefficients_of_a_wave(chapter):
+    wave = (
+        0.2 + torch.sin(3 * chapter["circle"]) + 0.5 * torch.cos(7 * chapter["circle"])
+    )
+    found = chapter["fourier"](wave, 8)
+    assert found[[0, 3, 7]].tolist() == pytest.approx([0.2, -0.5j, 0.25])
