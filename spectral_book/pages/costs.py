@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from spectral_book.claims.tables import number, scientific
+from spectral_book.claims.numbers import number, scientific
 from spectral_book.files import write_atomic
 
 COLUMNS = ("What", "Ours", "Compared with", "Ratio", "Same result", "Once")

@@ -11,7 +11,7 @@ from pathlib import Path
 from docutils import nodes
 
 from spectral_book.claims.claims_file import ClaimsFile, load_claims
-from spectral_book.claims.ledger import VERDICTS, Claim, Ledger
+from spectral_book.claims.ledger import VERDICTS, Ledger, Row
 from spectral_book.claims.tables import SIGNS, interval, needed
 from spectral_book.pages.ledger_page import (
     ClaimsDirective,
@@ -19,7 +19,7 @@ from spectral_book.pages.ledger_page import (
     folded,
 )
 
-FAILED = ("paper inconsistent", "not replicated")
+FAILED = ("not replicated",)
 """Verdicts that are always told; the others unfold."""
 
 FEW = 12
@@ -69,7 +69,7 @@ class VerdictsDirective(ClaimsDirective):
         items = [nodes.list_item("", nodes.paragraph("", "", *line)) for line in lines]
         return nodes.bullet_list("", *items, classes=["verdicts-legend"])
 
-    def _square(self, claim: Claim) -> nodes.list_item:
+    def _square(self, claim: Row) -> nodes.list_item:
         """Return a claim's square, which links to the claim and names it when asked."""
         statement = _MARKUP.sub("", claim["statement"])
         link = nodes.reference(
@@ -109,15 +109,15 @@ class SurprisesDirective(ClaimsDirective):
         box += self._folded(unclear, "Claims that stayed open")
         return [box]
 
-    def _folded(self, claims: Sequence[Claim], what: str) -> list[nodes.Node]:
+    def _folded(self, claims: Sequence[Row], what: str) -> list[nodes.Node]:
         """Return a list that unfolds, if there is anything to list."""
         if not claims:
             return []
         return folded(f"{what}: {len(claims)}", self._list(claims))
 
-    def _list(self, claims: Sequence[Claim]) -> list[nodes.Node]:
+    def _list(self, claims: Sequence[Row]) -> list[nodes.Node]:
         """Return the claims' sentences under their chapters."""
-        groups: dict[str, list[Claim]] = {}
+        groups: dict[str, list[Row]] = {}
         for claim in claims:
             groups.setdefault(claim["page"], []).append(claim)
         shown: list[nodes.Node] = []
@@ -130,7 +130,7 @@ class SurprisesDirective(ClaimsDirective):
             shown.append(nodes.bullet_list("", *map(self._item, group)))
         return shown
 
-    def _item(self, claim: Claim) -> nodes.list_item:
+    def _item(self, claim: Row) -> nodes.list_item:
         """Return one claim: what was seen, and a link to it by the paper's place."""
         text = str(claim.get("otherwise") or plain_sentence(claim))
         sentence, messages = self.state.inline_text(text, self.lineno)
@@ -193,7 +193,7 @@ def no_surprise(ledger: Ledger) -> str:
     return "Every claim that could be judged held."
 
 
-def plain_sentence(claim: Claim) -> str:
+def plain_sentence(claim: Row) -> str:
     """Return what to tell of a claim that has no sentence of its own."""
     statement, why = claim["statement"].rstrip("."), claim.get("why", "")
     if claim.get("estimate") is None:

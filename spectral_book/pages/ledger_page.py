@@ -11,12 +11,12 @@ from docutils.parsers.rst import directives
 from sphinx.addnodes import pending_xref
 from sphinx.util.docutils import SphinxDirective
 
-from spectral_book.claims.ledger import Claim, Ledger
+from spectral_book.claims.ledger import Ledger, Row
 from spectral_book.claims.tables import SIGNS, control_found, interval, needed, number
 
 _NOTHING = "–"
 _NOTE = ["ledger-note"]
-_EXPLAINED = ("inconclusive", "not comparable", "paper inconsistent")
+_EXPLAINED = ("inconclusive", "not comparable")
 
 
 class ClaimsDirective(SphinxDirective):
@@ -42,12 +42,12 @@ class ClaimsDirective(SphinxDirective):
             refwarn=True,
         )
 
-    def uri(self, claim: Claim, anchor: str) -> str:
+    def uri(self, claim: Row, anchor: str) -> str:
         """Return the address of an anchor on the page that holds a claim."""
         builder = self.env.app.builder
         return f"{builder.get_relative_uri(self.env.docname, claim['page'])}#{anchor}"
 
-    def link(self, claim: Claim, anchor: str, text: str) -> nodes.reference:
+    def link(self, claim: Row, anchor: str, text: str) -> nodes.reference:
         """Return a link to an anchor on the page that holds a claim."""
         return nodes.reference("", text, refuri=self.uri(claim, anchor), internal=True)
 
@@ -81,13 +81,13 @@ class LedgerDirective(ClaimsDirective):
     def _columns(self) -> tuple[str, ...]:
         """Return the columns' titles; that of large runs only if there are any."""
         recorded = ("Recorded run",) if self._recorded() else ()
-        return ("Verdict", "Claim", "Estimate", *recorded, "Needed", "Control")
+        return ("Verdict", "Row", "Estimate", *recorded, "Needed", "Control")
 
     def _recorded(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the claims of recorded runs."""
         return self.env.spectral_records  # type: ignore[attr-defined]
 
-    def _table(self, claims: Sequence[Claim]) -> nodes.table:
+    def _table(self, claims: Sequence[Row]) -> nodes.table:
         """Return the table of a chapter's claims."""
         columns = self._columns()
         head = nodes.row("", *[_cell([nodes.Text(title)]) for title in columns])
@@ -98,7 +98,7 @@ class LedgerDirective(ClaimsDirective):
         wide = ["ledger-wide"] if self._recorded() else []
         return nodes.table("", group, classes=["ledger-table", "colwidths-auto", *wide])
 
-    def _row(self, claim: Claim) -> nodes.row:
+    def _row(self, claim: Row) -> nodes.row:
         """Return one claim's row."""
         # A statement may hold MyST: mathematics, emphasis, code.
         statement, messages = self.state.inline_text(claim["statement"], self.lineno)
@@ -116,7 +116,7 @@ class LedgerDirective(ClaimsDirective):
         row.children[1] += messages
         return row
 
-    def _large_run(self, claim: Claim) -> list[list[nodes.Node]]:
+    def _large_run(self, claim: Row) -> list[list[nodes.Node]]:
         """Return the cell of the recorded run, if the table has that column."""
         recorded = self._recorded()
         if not recorded:
@@ -127,7 +127,7 @@ class LedgerDirective(ClaimsDirective):
         size = f"{interval(row)}, n = {number(row.get('n'))}"
         return [[_chip(row["verdict"]), *_small(size), *_small(_run(row))]]
 
-    def _links(self, claim: Claim) -> nodes.inline:
+    def _links(self, claim: Row) -> nodes.inline:
         """Return links: to the claim, by its place in the paper; to figure and code."""
         place = str(claim.get("source") or claim["id"])
         shown = [self.link(claim, claim["id"], place)]
@@ -161,20 +161,20 @@ def failures(ledger: Ledger) -> list[nodes.Node]:
     return [nodes.warning("", nodes.paragraph("", told))]
 
 
-def _sample(claim: Claim) -> str:
+def _sample(claim: Row) -> str:
     """Return the statistic and the number of values behind an estimate."""
     statistic = str(claim.get("statistic") or "").replace("_", " ")
     size = "" if claim.get("n") is None else f"n\u00a0=\u00a0{number(claim['n'])}"
     return ", ".join(part for part in (statistic, size) if part)
 
 
-def _bar(claim: Claim) -> str:
+def _bar(claim: Row) -> str:
     """Return what was needed, its sign and number on one line."""
     shown = needed(str(claim.get("threshold") or _NOTHING))
     return shown.replace("≤ ", "≤\u00a0").replace("≥ ", "≥\u00a0")
 
 
-def _reasons(claim: Claim) -> list[nodes.Node]:
+def _reasons(claim: Row) -> list[nodes.Node]:
     """Return what a verdict does not tell: why, and whether rounding decides it."""
     told = []
     if claim["verdict"] in _EXPLAINED:
@@ -184,7 +184,7 @@ def _reasons(claim: Claim) -> list[nodes.Node]:
     return told
 
 
-def _control(claim: Claim) -> list[nodes.Node]:
+def _control(claim: Row) -> list[nodes.Node]:
     """Return the content of the control's cell."""
     control = claim.get("control")
     if not control:

@@ -200,7 +200,7 @@ def test_chips_and_labels_are_readable(good_book, open_page, scheme):
         for kind in ("replicated", "direction-only", "not-replicated"):
             assert contrast(seen.page, f".ledger-{kind}") >= 4.5
     with open_page(good_book.html / "beta.html", 1280, scheme) as seen:
-        assert contrast(seen.page, ".widget-label") >= 4.5
+        assert contrast(seen.page, ".player label") >= 4.5
 
 
 def test_ledger_shows_every_claim_and_links_to_its_chapter(good_book, open_page):
@@ -296,9 +296,9 @@ def test_paper_has_no_buttons_and_nothing_cut_off(good_book, open_page):
     with open_page(good_book.html / "beta.html", 720, "dark") as seen:
         page = seen.page
         page.emulate_media(media="print", color_scheme="dark")
-        for part in (".bd-sidebar-primary", ".bd-header-article", ".widget-play"):
+        for part in (".bd-sidebar-primary", ".bd-header-article", ".player button"):
             assert not page.locator(part).first.is_visible(), part
-        for part in ("h1", ".widget-image", "p.caption"):
+        for part in ("h1", ".player img", "p.caption"):
             assert page.locator(f"{part} >> visible=true").count(), part
         widths = "b => [...b].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
         assert page.locator(".highlight pre").evaluate_all(widths) == 0

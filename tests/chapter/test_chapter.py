@@ -1,13 +1,12 @@
 """A chapter's experiment: a panel where there is a reader, else a still figure."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from matplotlib.figure import Figure
-from minibook import REPOSITORY
 
 from spectral_book.chapter import chapter as module
 from spectral_book.chapter import try_it as live
@@ -15,11 +14,13 @@ from spectral_book.chapter.chapter import Chapter
 from spectral_book.chapter.provenance import provenance
 from spectral_book.claims.claims_file import load_claims
 
+CLAIMS = Path(__file__).parents[2] / "book" / "claims" / "instabilities.yaml"
+
 
 @pytest.fixture
 def chapter():
     device = torch.device("cpu")
-    claims = load_claims(REPOSITORY / "book" / "claims" / "instabilities.yaml")
+    claims = load_claims(CLAIMS)
     return Chapter(
         claims, "quick", device, provenance("instabilities", "quick", [1], device, {})
     )
@@ -33,6 +34,20 @@ def shown(monkeypatch):
     return found
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that a chapter draws."""
+    found = []
+
+    def picture(figure):
+        found.append(figure)
+        return draw(figure)
+
+    draw = module.picture
+    monkeypatch.setattr(module, "picture", picture)
+    return found
+
+
 def lines(height):
     """Lines
     of rising height."""
@@ -42,7 +57,7 @@ def lines(height):
         yield figure
 
 
-def test_a_still_page_says_how_to_make_it_live_and_shows_the_end(chapter, shown):
+def test_a_still_page_says_how_to_make_it_live_and_shows_the_end(chapter, shown, drawn):
     control = widgets.IntSlider(2, 0, 5, description="height")
     open_before = plt.get_fignums()
     chapter.try_it(lines, height=control)
@@ -50,8 +65,8 @@ def test_a_still_page_says_how_to_make_it_live_and_shows_the_end(chapter, shown)
     assert "`make lab`" in said.data
     assert "`instabilities.ipynb`" in said.data
     assert "height = 2" in said.data
-    assert isinstance(figure, Figure)
-    assert figure.axes[0].lines[0].get_ydata()[0] == 2
+    assert figure.data.startswith(b"\x89PNG")
+    assert drawn[-1].axes[0].lines[0].get_ydata()[0] == 2
     assert "<b>Try it.</b> Lines of rising height." in caption.data
     assert "profile quick" in caption.data
     assert "seeds" not in caption.data
