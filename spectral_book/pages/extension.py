@@ -40,13 +40,13 @@ from spectral_book.execution import (
 )
 from spectral_book.files import remove_all, write_atomic
 from spectral_book.pages import assets, bibliography
-from spectral_book.pages.costs import CostsDirective
-from spectral_book.pages.front_page import (
+from spectral_book.pages.directives import (
     ChaptersDirective,
+    CostsDirective,
+    LedgerDirective,
     SurprisesDirective,
     VerdictsDirective,
 )
-from spectral_book.pages.ledger_page import LedgerDirective
 from spectral_book.records import differences, read_records, recorded_claims
 
 _logger = logging.getLogger(__name__)

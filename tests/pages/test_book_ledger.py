@@ -12,7 +12,7 @@ import yaml
 from minibook import MiniBook, claim, claim_cell
 
 from spectral_book.claims.ledger import Ledger
-from spectral_book.pages.front_page import no_surprise, plain_sentence
+from spectral_book.pages.directives import no_surprise, plain_sentence
 from spectral_book.records import differences
 
 
@@ -205,7 +205,7 @@ def test_rows_say_whose_the_claim_is_why_it_is_open_and_what_the_control_shows(f
 
 def test_the_ledger_unfolds_chapter_by_chapter(front):
     shown = (front.html / "intro.html").read_text()
-    ledger = shown.partition('class="ledger ')[2]
+    ledger = shown.partition('class="ledger"')[2]
     tiny, plain = ledger.split("<details")[1:]
     assert "Chapter tiny" in words(ledger.partition("<details")[0])
     assert words(tiny.partition("<summary>")[2]).startswith(
@@ -218,7 +218,7 @@ def test_the_ledger_unfolds_chapter_by_chapter(front):
 
 def test_the_picture_has_a_square_for_each_claim(front):
     shown = (front.html / "intro.html").read_text()
-    picture = between(shown, 'class="verdicts ', 'id="after-verdicts"')
+    picture = between(shown, 'class="verdicts"', 'id="after-verdicts"')
     legend, _, rows = picture.partition("verdicts-row")
     assert "17 claims , 14 of them the papers'" in words(legend)
     assert re.findall(r"(\d+) (\w[a-z ]+)<", legend.partition("17 claims")[2])[:4] == [
@@ -235,7 +235,7 @@ def test_the_picture_has_a_square_for_each_claim(front):
 
 def test_surprises_are_told_by_verdict_and_folded_if_there_are_many(front):
     shown = unescape((front.html / "intro.html").read_text())
-    told = between(shown, 'class="surprises ', "<table")
+    told = between(shown, 'class="surprises"', "<table")
     plain = re.sub("<[^>]*>", "", told)
     open_part, weaker, unclear = told.split("<details")
     assert open_part.count("✗") == 9
@@ -256,7 +256,7 @@ def test_few_surprises_are_all_shown(new_book):
     book.configure("```{surprises}\n```\n\n```{verdicts}\n```")
     assert book.build().returncode == 0
     told = between(
-        (book.html / "intro.html").read_text(), 'class="surprises ', 'class="verdicts '
+        (book.html / "intro.html").read_text(), 'class="surprises"', 'class="verdicts"'
     )
     order = ["Chapter alpha", "✗", "↗", "↗", "Chapter beta", "✗"]
     assert re.findall("Chapter [a-z]+|[↗✗]", told) == order
@@ -265,7 +265,7 @@ def test_few_surprises_are_all_shown(new_book):
 
 def test_chapters_are_listed_in_order_with_paper_question_and_claims(front):
     shown = (front.html / "intro.html").read_text()
-    table = between(shown, 'class="chapters ', "</table>")
+    table = between(shown, 'class="table chapters"', "</table>")
     told = [words(f"<tr{row}") for row in table.split("<tr")[2:]]
     assert told == [
         "Chapter tiny Euler 1748 How large is it? 3, the paper's",
