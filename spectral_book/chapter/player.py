@@ -117,8 +117,12 @@ def png(figure: Figure, dpi: int = 80, colours: int = 32) -> bytes:
 
 def first_sentence(caption: str) -> str:
     """Return a caption's first sentence without its markup."""
-    words = " ".join(unescape(re.sub(r"<[^>]+>", "", caption)).split())
-    return re.split(r"(?<=[.!?]) (?=[A-Z])", words)[0]
+    return re.split(r"(?<=[.!?]) (?=[A-Z])", plain_words(caption))[0]
+
+
+def plain_words(html: str) -> str:
+    """Return the words of a piece of HTML on one line."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", html)).split())
 
 
 def with_alt(html: str, alt: str) -> str:

@@ -48,10 +48,10 @@ class Field:
         return listing([format(Field(value), form) for value in values])
 
 
-def listing(words: Sequence[str]) -> str:
+def listing(words: Sequence[str], joint: str = "and") -> str:
     """Join words as "a, b and c"."""
     *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} {joint} {last}" if most else last
 
 
 def fill_sentence(
