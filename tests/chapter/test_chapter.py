@@ -1,29 +1,47 @@
-"""A chapter's experiment: a panel where there is a reader, else a still figure."""
+"""A running chapter: claims, figures, sentences and experiments."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 
 from spectral_book.chapter import chapter as module
 from spectral_book.chapter import try_it as live
 from spectral_book.chapter.chapter import Chapter
+from spectral_book.chapter.player import Player
 from spectral_book.chapter.provenance import provenance
-from spectral_book.claims.claims_file import load_claims
+from spectral_book.claims.claims_file import ClaimsFile
+from spectral_book.claims.ledger import MIME_TYPE
 
-CLAIMS = Path(__file__).parents[2] / "book" / "claims" / "instabilities.yaml"
+CLAIM = {
+    "id": "grows",
+    "source": "Figure 1",
+    "statement": "It grows.",
+    "statistic": "value",
+    "quantity": "x",
+    "direction": "greater",
+    "no_effect": 0.0,
+    "threshold": 1.0,
+    "control": "nothing",
+    "differs": {"quick": "smaller", "gpu": "", "paper": ""},
+}
+FILE = {
+    "chapter": "instabilities",
+    "paper": "P",
+    "frozen": "then",
+    "leaves": ["It is {grows}.", "And {x}."],
+    "claims": [CLAIM, CLAIM | {"id": "also"}],
+}
 
 
 @pytest.fixture
 def chapter():
     device = torch.device("cpu")
-    claims = load_claims(CLAIMS)
-    return Chapter(
-        claims, "quick", device, provenance("instabilities", "quick", [1], device, {})
-    )
+    came_from = provenance("instabilities", "quick", [1], device, {})
+    return Chapter(ClaimsFile.model_validate(FILE), "quick", device, came_from)
 
 
 @pytest.fixture
@@ -32,6 +50,76 @@ def shown(monkeypatch):
     found = []
     monkeypatch.setattr(module, "display", lambda thing, **_: found.append(thing))
     return found
+
+
+def run_of(*seeds, seconds=1.0):
+    """As much of a run as a chapter asks for."""
+    ensemble = SimpleNamespace(seeds=seeds) if seeds else None
+    return SimpleNamespace(seconds=seconds, ensemble=ensemble)
+
+
+NONE = {"x": [0.0, 0.0, 0.0]}
+
+
+def test_a_claim_is_judged_shown_and_published_in_the_order_of_its_file(
+    chapter, shown, capsys
+):
+    chapter.not_comparable("also", "Not run here.")
+    runs = [run_of(1, seconds=1.26), run_of(2)]
+    chapter.judge("grows", x=[2.0, 2.1, 2.2], control=NONE, runs=runs)
+    assert "2.1 [1.85, 2.35]" in shown[1].data
+    row = chapter.rows["grows"]
+    assert (row["verdict"], row["control"]["verdict"]) == (
+        "replicated",
+        "not replicated",
+    )
+    assert (row["seconds"], row["differs"], row["n"]) == (2.3, "smaller", 3)
+    assert row["control"]["values"] == (0.0, 0.0, 0.0)
+    assert chapter.rows["also"]["verdict"] == "not comparable"
+    assert chapter.rows["also"]["why"] == "Not run here."
+    chapter.table()
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed] == ["claim", "grows", "also"]
+    chapter.publish()
+    assert [one["id"] for one in shown[-1][MIME_TYPE]] == ["grows", "also"]
+
+
+def test_a_claim_that_is_unknown_judged_twice_or_never_is_told(chapter, shown):
+    with pytest.raises(KeyError, match="No claim 'grow'"):
+        chapter.judge("grow", x=[1.0], control=NONE)
+    chapter.inconclusive("grows", "Nothing came out.")
+    assert chapter.rows["grows"]["verdict"] == "inconclusive"
+    with pytest.raises(ValueError, match="'grows' was judged before"):
+        chapter.judge("grows", x=[1.0], control=NONE)
+    for end in (chapter.table, chapter.publish):
+        with pytest.raises(ValueError, match=r"never judged: also\."):
+            end()
+
+
+def test_sentences_are_filled_and_a_remark_is_checked_even_where_it_is_not_said(
+    chapter, shown
+):
+    chapter.judge("grows", x=[2.0, 2.1, 2.2], control=NONE)
+    chapter.say("At {x:.0%}: {grows:verdict}.", x=0.5)
+    chapter.remark(False, "not {x}", x=1)
+    chapter.remark(np.True_, "so {x}", x=1)
+    with pytest.raises(ValueError, match=r"names \{y\}"):
+        chapter.remark(False, "not {y}")
+    chapter.leaves(x=2)
+    texts = [thing.data for thing in shown[1:]]
+    leaves = "- It is 2.1 (replicated).\n- And 2."
+    assert texts == ["At 50 %: replicated.", "so 1", leaves]
+
+
+def test_figures_and_players_are_numbered_and_have_words(chapter, shown):
+    chapter.show(plt.figure(), "A <b>figure</b>.")
+    chapter.show(Player((b"one", b"two"), "epoch", 50), "<b>A film.</b> Of two.")
+    picture, first, film, second = (thing.data for thing in shown)
+    assert picture.startswith(b"\x89PNG")
+    assert 'id="figure-1"><b>Figure 1.</b> A <b>figure</b>.</p>' in first
+    assert 'alt="A film. Frame 2 of 2."' in film
+    assert 'id="figure-2"' in second
+    assert "papermill" in second
 
 
 @pytest.fixture
@@ -97,17 +185,13 @@ def test_a_reader_gets_the_controls_with_the_same_caption(chapter, shown, monkey
 
 
 def test_the_line_under_a_figure_names_the_seeds_of_its_runs(chapter, shown):
-    def run(*seeds):
-        ensemble = SimpleNamespace(seeds=seeds) if seeds else None
-        return SimpleNamespace(seconds=1.0, ensemble=ensemble)
-
-    chapter.show(plt.figure(), "", (r for r in [run(101), run(1, 2, 3)]))
+    chapter.show(plt.figure(), "", (r for r in [run_of(101), run_of(1, 2, 3)]))
     assert "seeds 1 to 3, 101 ·" in shown[-1].data
     assert "2 s ·" in shown[-1].data
-    for untold in ([run()], [run(7), run()], []):
-        chapter.show(plt.figure(), "", untold)
+    for unnamed in ([run_of()], [run_of(7), run_of()], []):
+        chapter.show(plt.figure(), "", unnamed)
         assert "seed 1 ·" in shown[-1].data
-    chapter.show(plt.figure(), "", [run(7)], seeds=[8])
+    chapter.show(plt.figure(), "", [run_of(7)], seeds=[8])
     assert "seed 8 ·" in shown[-1].data
 
 
