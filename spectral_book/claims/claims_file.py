@@ -105,7 +105,7 @@ class Claim(BaseModel):
             raise ValueError(
                 f"direction {self.direction!r} needs threshold and no_effect."
             )
-        elif (self.threshold < self.no_effect) == (self.direction == "greater"):
+        elif _lead(self.direction, self.threshold, self.no_effect) <= 0:
             raise ValueError("the threshold lies on the wrong side of no_effect.")
         for sentence in self.otherwise.values():
             kind = "band_" if self.band is None else "threshold"
@@ -130,6 +130,11 @@ class Claim(BaseModel):
             return f"within [{self.band[0]:g}, {self.band[1]:g}]"
         sign = "≥" if self.direction == "greater" else "≤"
         return f"{sign} {self.threshold:g} (no effect {self.no_effect:g})"
+
+
+def _lead(direction: str, threshold: float, no_effect: float) -> float:
+    """Return how far a threshold lies from no effect in the claimed direction."""
+    return threshold - no_effect if direction == "greater" else no_effect - threshold
 
 
 class ClaimsFile(BaseModel):

@@ -1,16 +1,20 @@
 """A running chapter: claims, figures, sentences and experiments."""
 
+import json
 from types import SimpleNamespace
 
 import ipywidgets as widgets
+import matplotlib as mpl
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 import torch
 
 from spectral_book.chapter import chapter as module
 from spectral_book.chapter import try_it as live
-from spectral_book.chapter.chapter import Chapter
+from spectral_book.chapter.chapter import Chapter, open_chapter
+from spectral_book.chapter.parameters import ChapterParameters
 from spectral_book.chapter.player import Player
 from spectral_book.chapter.provenance import provenance
 from spectral_book.claims.claims_file import ClaimsFile
@@ -185,14 +189,47 @@ def test_a_reader_gets_the_controls_with_the_same_caption(chapter, shown, monkey
 
 
 def test_the_line_under_a_figure_names_the_seeds_of_its_runs(chapter, shown):
-    chapter.show(plt.figure(), "", (r for r in [run_of(101), run_of(1, 2, 3)]))
-    assert "seeds 1 to 3, 101 ·" in shown[-1].data
+    chapter.show(plt.figure(), "", (r for r in [run_of(8), run_of(1, 2, 3)]))
+    assert "seeds 1 to 3, 8 ·" in shown[-1].data
     assert "2 s ·" in shown[-1].data
     for unnamed in ([run_of()], [run_of(7), run_of()], []):
         chapter.show(plt.figure(), "", unnamed)
         assert "seed 1 ·" in shown[-1].data
     chapter.show(plt.figure(), "", [run_of(7)], seeds=[8])
     assert "seed 8 ·" in shown[-1].data
+    chapter.show(plt.figure(), "", [run_of(7)], seeds=())
+    assert "seed" not in shown[-1].data
+
+
+@pytest.mark.parametrize(
+    ("profile", "size", "label"),
+    [
+        ("quick", 3, "profile quick ·"),
+        ("quick", 5, "profile quick, changed ·"),
+        ("gpu", 5, "profile gpu ·"),
+        ("gpu", 3, "profile gpu, changed ·"),
+    ],
+)
+def test_a_run_is_that_of_its_profile_on_whatever_device(
+    tmp_path, monkeypatch, profile, size, label
+):
+    book = tmp_path / "book"
+    (book / "claims").mkdir(parents=True)
+    (book / "claims" / "c.yaml").write_text(json.dumps(FILE))
+    (tmp_path / "params" / "gpu").mkdir(parents=True)
+    (tmp_path / "params" / "gpu" / "c.yaml").write_text("profile: gpu\nsize: 5\n")
+    usual = 'profile = "quick"\nseeds = [1]\ndevice = "auto"\nsize = 3'
+    cell = nbformat.v4.new_code_cell(usual, metadata={"tags": ["parameters"]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), book / "c.ipynb")
+    monkeypatch.chdir(book)
+
+    class Parameters(ChapterParameters):
+        size: int
+
+    given = Parameters(profile=profile, seeds=[1], device="cpu", size=size)
+    with mpl.rc_context():
+        opened = open_chapter("c", given)
+    assert label in opened.provenance.line()
 
 
 def test_a_control_that_is_no_argument_is_refused_before_anything_runs(chapter, shown):

@@ -66,6 +66,12 @@ def test_a_caption_begins_with_words_for_its_picture(caption, words):
     assert first_sentence(caption) == words
 
 
+def test_as_many_frames_as_a_page_can_hold(monkeypatch):
+    monkeypatch.setattr("spectral_book.chapter.player.png", lambda *_: b"frame")
+    film = player([1] * MOST_FRAMES, lambda _: None)
+    assert len(film.frames) == MOST_FRAMES
+
+
 @pytest.mark.parametrize("count", [0, MOST_FRAMES + 1])
 def test_impossible_number_of_frames(count):
     with pytest.raises(ValueError, match=f"there are {count} frames"):

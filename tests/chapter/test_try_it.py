@@ -150,11 +150,13 @@ def test_a_run_shows_its_steps_and_its_end(steps):
 def test_a_change_takes_the_place_of_a_run_and_of_changes_just_before_it(steps):
     async def scenario(panel, control):
         await until(lambda: steps.taken)
-        former = panel._task
+        former, said = panel._task, []
+        panel._status.observe(lambda change: said.append(change["new"]), "value")
         control.value = 8  # at once: this one never starts
         control.value = 2
         await until(lambda: panel._stop.disabled)
         assert former.done()
+        assert "stopped" not in "".join(said)  # a run that was replaced is silent
         assert {level for level, _ in steps.taken} == {LONG, 2}
         assert steps.taken[-2:] == [(2, 0), (2, 1)]
         assert "running" not in status(panel)

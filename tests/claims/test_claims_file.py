@@ -1,7 +1,7 @@
 """Claims files: what they may say, and sentences for what they may not."""
 
 import pytest
-from one_claim import claim
+from one_claim import BAND, claim
 from pydantic import ValidationError
 
 from spectral_book.claims.claims_file import load_claims
@@ -42,6 +42,8 @@ def test_a_claims_file_is_read(loaded):
     assert one.differs == {"quick": "smaller", "gpu": "", "paper": ""}
     assert one.bar() == "≥ 1 (no effect 0)"
     assert one.resolution() == pytest.approx(0.05)
+    assert claim(**BAND).bar() == "within [-0.5, 0.5]"
+    assert claim(**BAND).resolution() == pytest.approx(0.05)
 
 
 def test_what_differs_is_said_once_for_all_profiles_or_all_claims(loaded):
@@ -83,6 +85,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     ("changes", "words"),
     [
         ({"threshold": -1.0}, "wrong side"),
+        ({"threshold": 0.0}, "wrong side"),
+        ({"direction": "less", "threshold": 0.0}, "wrong side"),
         ({"direction": "less"}, "wrong side"),
         ({"threshold": None}, "threshold and no_effect"),
         ({"no_effect": None}, "threshold and no_effect"),

@@ -89,7 +89,7 @@ def test_count_line_tells_verdicts_in_their_order():
     ("rows", "line"),
     [
         ([], "0 claims"),
-        ([("one", "paper")], "1 claim, the paper's: 1 replicated"),
+        ([("one", None)], "1 claim, the paper's: 1 replicated"),
         ([("one", "book")] * 2, "2 claims, the book's own: 2 replicated"),
         (
             [("one", "paper"), ("one", "book")],
@@ -104,6 +104,14 @@ def test_count_line_tells_verdicts_in_their_order():
 def test_count_line_of_a_page_says_whose_claims_they_are(rows, line):
     claims = tuple(row("a", page=page, origin=origin) for page, origin in rows)
     assert Ledger(claims).count_line() == line
+
+
+def test_a_chapter_is_named_by_its_document_or_by_itself():
+    rows = (row("a", page="pages/first", chapter="first"), row("b", page="second"))
+    ledger = Ledger(rows, ("third",))
+    for name in ("first", "pages/first"):
+        assert ledger.of_chapter(name) == Ledger(rows[:1])
+    assert ledger.of_chapter("third") == Ledger((), ("third",))
 
 
 def test_page_keeps_what_stands_beside_the_claims():

@@ -125,7 +125,7 @@ def test_every_field_that_a_sentence_may_name_can_be_filled():
 
 def test_a_claim_names_its_own_kind_of_bar():
     with pytest.raises(ValueError, match="direction 'greater' has not"):
-        claim(otherwise="{band_low} was asked")
+        claim(otherwise="{band_high} was asked")
     with pytest.raises(ValueError, match="direction 'within' has not"):
         claim(**BAND, otherwise="{threshold} was asked")
     claim(**BAND, otherwise="{band_low} was asked")

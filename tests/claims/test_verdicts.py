@@ -42,6 +42,8 @@ def test_the_p_value_is_that_of_the_one_sided_test():
     values = around(0.5, 0.6)
     expected = scipy.stats.ttest_1samp(values, 0.0, alternative="greater").pvalue
     assert estimate(claim(), {"x": values}).p_value == pytest.approx(expected)
+    less = claim(direction="less", threshold=-1.0)
+    assert estimate(less, {"x": values}).p_value == pytest.approx(1 - expected)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +157,22 @@ def test_exact_numbers_must_all_clear_the_threshold():
     apart = (1.0, 2.0, 3.0)
     assert verdict([0.0, 0.02, 0.09], control=apart, **exact)[0] == "replicated"
     assert verdict([0.0, 0.02, 0.11], control=apart, **exact)[0] == "direction only"
+
+
+@pytest.mark.parametrize(
+    ("values", "changes"),
+    [([0.0, 0.5, 1.0], {}), ([-0.7, -0.6, -0.5], BAND), ([0.5, 0.6, 0.7], BAND)],
+)
+def test_an_interval_that_ends_on_the_bar_excludes_nothing(values, changes):
+    control = [5.0, 6.0, 7.0] if changes else [-5.0, -6.0, -7.0]
+    found = verdict(values, control, **changes, interval="range")
+    assert found[0] == "inconclusive"
+
+
+def test_values_alike_but_for_rounding_have_an_interval_of_no_width():
+    e = estimate(claim(), {"x": [2.0, 2.0 + 4e-16, 2.0]})
+    assert e.ci_low == e.ci_high
+    assert e.p_value is None
 
 
 def test_ratios_are_geometric_means_with_intervals_of_logarithms():
