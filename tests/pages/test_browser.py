@@ -17,7 +17,6 @@ from pages import (
     barriers,
     broken_links,
     check_page,
-    unnamed_images,
     weight,
 )
 
@@ -106,33 +105,14 @@ def test_faulty_page_is_noticed(open_page, written, body):
         check_page(seen)
 
 
-@pytest.mark.parametrize(
-    ("rule", "body"),
-    [
-        ("button-name", "<button></button>"),
-        ("color-contrast", "<p style='color: #aaa; background: #fff'>pale</p>"),
-        (
-            "color-contrast",
-            "<details><summary>more</summary><pre class=highlight><span class=a>x"
-            "</span> <span class=b style='color: #bbb'>y</span></pre></details>",
-        ),
-        ("image-alt", "<img src='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQAB'>"),
-        (
-            "scrollable-region-focusable",
-            "<div style='height: 2em; overflow: auto'><p style='height: 9em'>x</div>",
-        ),
-    ],
-)
-def test_barrier_is_noticed(open_page, written, rule, body):
+def test_pale_code_in_a_folded_part_is_noticed(open_page, written):
+    body = (
+        "<details><summary>more</summary><pre class=highlight><span class=a>x</span> "
+        "<span class=b style='color: #bbb'>y</span></pre></details>"
+    )
     with open_page(written(body)) as seen:
         (found,) = barriers(seen.page)
-        assert f"({rule})" in found
-
-
-@pytest.mark.parametrize("alt", ["", "alt", "alt=' '"])
-def test_picture_without_words_is_noticed(open_page, written, alt):
-    with open_page(written(f"<img {alt} src='data:,'><img alt=dot src='data:,'>")) as s:
-        assert len(unnamed_images(s.page)) == 1
+        assert "(color-contrast)" in found
 
 
 def test_broken_link_is_noticed(written):
