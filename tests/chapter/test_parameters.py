@@ -204,3 +204,10 @@ def test_a_parameter_that_the_class_does_not_name_has_the_type_of_its_cell(line,
     with pytest.raises(ParameterError) as told:
         Unusual.read(namespace)
     assert said in str(told.value)
+
+
+def test_a_misspelt_name_of_the_class_is_no_new_parameter():
+    namespace: dict = {}
+    exec(ANNOTATED.replace("share", "shaer"), namespace)
+    with pytest.raises(ParameterError, match="'shaer': did you mean 'share'"):
+        Unusual.read(namespace)
