@@ -21,7 +21,8 @@ def literal(value: object) -> Markup:
     """Return a value as text without any markup, unless it is marked as markup."""
     if isinstance(value, Markup):
         return value
-    return Markup(_MARKUP.sub(lambda sign: f"&#{ord(sign[0])};", str(value)))
+    text = str(value).replace("'", "’")  # as Sphinx writes it
+    return Markup(_MARKUP.sub(lambda sign: f"&#{ord(sign[0])};", text))
 
 
 def markdown(text: str) -> Markup:

@@ -257,13 +257,13 @@ class Reader:
         self.client.shell_channel.send(message)
         printed, mine = "", message["header"]["msg_id"]
         while True:
-            told = await self.client.get_iopub_msg(timeout=120)
-            if told["parent_header"].get("msg_id") != mine:
+            reply = await self.client.get_iopub_msg(timeout=120)
+            if reply["parent_header"].get("msg_id") != mine:
                 continue
-            if told["msg_type"] == "stream":
-                printed += told["content"]["text"]
-            assert told["msg_type"] != "error", told["content"]
-            if told["content"].get("execution_state") == "idle":
+            if reply["msg_type"] == "stream":
+                printed += reply["content"]["text"]
+            assert reply["msg_type"] != "error", reply["content"]
+            if reply["content"].get("execution_state") == "idle":
                 return printed
 
     def send(self, widget, **data):

@@ -1,4 +1,4 @@
-"""The ledger: collected from the chapters, checked, shown as a table and a picture."""
+"""What the front page shows of claims: a picture, surprises, chapters, the ledger."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_claim_without_a_sentence_gets_a_plain_one(change, shown):
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "failed", "told"),
+    ("verdicts", "failed", "start"),
     [
         (["replicated"], (), "Every claim that could be judged held."),
         (["replicated", "not comparable"], (), "Every claim"),
@@ -62,9 +62,9 @@ def test_a_claim_without_a_sentence_gets_a_plain_one(change, shown):
         ([], (), "No claim could be judged."),
     ],
 )
-def test_without_surprises_the_page_says_how_much_that_tells(verdicts, failed, told):
+def test_without_surprises_the_page_says_how_much_that_tells(verdicts, failed, start):
     rows = tuple(claim(f"a-{i}", verdict) for i, verdict in enumerate(verdicts))
-    assert no_surprise(Ledger(rows, failed)).startswith(told)
+    assert no_surprise(Ledger(rows, failed)).startswith(start)
 
 
 TINY = """
