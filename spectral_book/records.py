@@ -192,7 +192,6 @@ def differences(record: Record, root: Path) -> list[str]:
             "threshold": claim.bar(),
             "interval": claim.interval,
             "control": claim.control,
-            "between": list(claim.between) if claim.between else None,
         }
         was = {**then, "control": then["control"]["name"]}
         for key, value in now.items():

@@ -6,19 +6,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import torch
 import yaml
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, Image, Markdown, display
 from ipywidgets import ValueWidget, Widget
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from spectral_book.chapter import try_it as live
-from spectral_book.chapter.figures import use_house_style
+from spectral_book.chapter.figures import picture, use_house_style
 from spectral_book.chapter.parameters import MACHINE, ChapterParameters, defaults
+from spectral_book.chapter.player import Player, first_sentence
 from spectral_book.chapter.provenance import Provenance, provenance
-from spectral_book.chapter.say import fill_sentence
 from spectral_book.claims import tables
 from spectral_book.claims.claims_file import (
     Claim,
@@ -29,6 +28,7 @@ from spectral_book.claims.claims_file import (
 )
 from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.claims.places import CLAIM, FIGURE, mark
+from spectral_book.claims.sentences import fill_sentence
 from spectral_book.claims.verdicts import Verdict, estimate, judge
 from spectral_lib.training.devices import prepare
 from spectral_lib.training.loop import Run
@@ -91,12 +91,14 @@ class Chapter:
 
     def show(
         self,
-        figure: Figure | Widget,
+        figure: Figure | Player | Widget,
         caption: str,
         runs: Iterable[Run] = (),
         seeds: Sequence[int] | None = None,
     ) -> None:
         """Show a figure or player, numbered, and where it comes from; close it.
+
+        A figure is drawn here and not by the notebook, which would pass over an error.
 
         The number stands before the caption, which can be linked to as ``figure-3``.
         The line below it names ``seeds``: if not given those of the runs, and the
@@ -104,9 +106,12 @@ class Chapter:
         """
         runs = list(runs)
         self.figures += 1
-        display(figure)
         if isinstance(figure, Figure):
-            plt.close(figure)
+            display(Image(picture(figure)))
+        elif isinstance(figure, Player):
+            display(HTML(figure.html(first_sentence(caption))))
+        else:
+            display(figure)
         seconds = sum(run.seconds for run in runs)
         named = _seeds(runs) if seeds is None else seeds
         line = escape(self.provenance.line(seconds or None, named))
@@ -149,8 +154,8 @@ class Chapter:
     def say(self, text: str, **numbers: Any) -> None:
         """Show Markdown, its braces filled with claims by id and ``numbers`` by name.
 
-        ``{claim-id}`` becomes "0.31 (inconclusive)"; what else a brace may ask for is
-        told in `spectral_book.chapter.say`. A brace that is meant is written twice.
+        ``{claim-id}`` becomes "0.31 (inconclusive)"; `spectral_book.claims.sentences`
+        names what else a brace may ask for. A brace that is meant is written twice.
 
         Raises
         ------

@@ -1,12 +1,15 @@
 """One style for all figures, and the few plots that every chapter draws."""
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 COLOURS: Mapping[str, str] = {
@@ -46,7 +49,8 @@ def ordered_lines(number: int) -> list[dict[str, Any]]:
 
 
 def use_house_style() -> None:
-    """Set matplotlib's parameters for the whole notebook."""
+    """Set matplotlib's parameters for the whole notebook, over its own defaults."""
+    mpl.rcdefaults()
     mpl.rcParams.update(
         {
             "figure.dpi": 110,
@@ -68,6 +72,16 @@ def use_house_style() -> None:
             "lines.linewidth": 1.6,
         }
     )
+
+
+def picture(figure: Figure) -> bytes:
+    """Render a figure as PNG, cut to what is drawn, at its own resolution; close it."""
+    stream = io.BytesIO()
+    try:
+        figure.savefig(stream, format="png", bbox_inches="tight")
+    finally:
+        plt.close(figure)
+    return stream.getvalue()
 
 
 def mark_epoch(axes: Axes, epoch: float) -> None:

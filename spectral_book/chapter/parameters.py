@@ -152,13 +152,18 @@ class ChapterParameters(BaseModel):
             If a name is unknown or missing, a type is wrong or a value impossible.
         """
         whole = cls.completed(namespace)
-        known = list(whole.model_fields)
+        values = {n: namespace[n] for n in whole.model_fields if n in namespace}
+        missing = [name for name in cls.model_fields if name not in values]
+        # An annotated name counts, unless it is like one of the class that is missing.
+        known = [
+            name
+            for name in whole.model_fields
+            if name in cls.model_fields or not difflib.get_close_matches(name, missing)
+        ]
         unknown = [name for name in assigned(namespace) if name not in known]
         if unknown:
             raise ParameterError(" ".join(unknown_name(n, known) for n in unknown))
-        return whole.check(
-            {name: namespace[name] for name in known if name in namespace}
-        )
+        return whole.check(values)
 
     @classmethod
     def completed(cls, namespace: Mapping[str, Any]) -> type[Self]:

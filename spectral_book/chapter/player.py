@@ -1,10 +1,14 @@
-"""Frames that a reader scrubs through in the finished page, without a kernel."""
+"""Frames that a reader scrubs through: an image, a slider and a few lines of script."""
 
 import io
+import json
+import re
+from base64 import b64encode
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from html import escape, unescape
 from typing import TypeVar
 
-import ipywidgets as widgets
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
@@ -14,18 +18,58 @@ Setting = TypeVar("Setting")
 MOST_FRAMES = 60
 """More frames make a page that is slow to load."""
 
+# Without scripts the last frame stands alone. Nothing plays by itself.
+_PAGE = """<div class="player">
+<img src="{last}" alt="{alt} Frame {count} of {count}.">
+<p hidden><button type="button" aria-label="play or pause">&#9654;</button>
+<label>{label} <input type="range" min="1" max="{count}" value="{count}"></label></p>
+<script>(() => {{
+  const box = document.currentScript.parentElement;
+  const find = (name) => box.querySelector(name);
+  const [img, play, slider] = ["img", "button", "input"].map(find);
+  const frames = [...{others}, img.src];
+  let timer;
+  const show = (frame) => {{
+    slider.value = frame;
+    img.src = frames[frame - 1];
+    img.alt = img.alt.replace(/\\d+( of \\d+\\.)$/, frame + "$1");
+  }};
+  const pause = () => {{ timer = clearInterval(timer); }};
+  const step = () => {{
+    show((slider.value % frames.length) + 1);
+    if (slider.value === slider.max) pause();
+  }};
+  play.onclick = () => {{ timer ? pause() : (timer = setInterval(step, {interval})); }};
+  slider.oninput = () => show(slider.valueAsNumber);
+  find("p").hidden = false;
+}})();</script></div>"""
 
-def png(figure: Figure, dpi: int = 80, colours: int = 32) -> bytes:
-    """Render a figure as a small PNG with a palette, and close it."""
-    raw = io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi)
-    plt.close(figure)
-    small = io.BytesIO()
-    picture = Image.open(raw).convert("RGB")
-    picture.quantize(colours, dither=Image.Dither.NONE).save(
-        small, "png", optimize=True
-    )
-    return small.getvalue()
+
+@dataclass(frozen=True)
+class Player:
+    """Frames as PNG files, the name of what they run over, and milliseconds a frame."""
+
+    frames: tuple[bytes, ...]
+    description: str
+    interval: int
+
+    def html(self, alt: str = "A figure in several frames.") -> str:
+        """Return the player as HTML; ``alt`` says in words what its pictures show."""
+        *others, last = [
+            f"data:image/png;base64,{b64encode(frame).decode()}"
+            for frame in self.frames
+        ]
+        return _PAGE.format(
+            last=last,
+            others=json.dumps(others),
+            alt=escape(alt),
+            count=len(self.frames),
+            label=escape(self.description),
+            interval=self.interval,
+        )
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
 
 def player(
@@ -34,8 +78,8 @@ def player(
     description: str = "frame",
     interval: int = 400,
     dpi: int = 80,
-) -> widgets.VBox:
-    """Draw one frame for each setting and put a play button and a slider above them.
+) -> Player:
+    """Draw one frame for each setting, for a play button and a slider.
 
     Parameters
     ----------
@@ -50,24 +94,38 @@ def player(
     dpi
         Dots per inch of a frame.
 
-    Returns
-    -------
-    VBox
-        The widgets are linked in the browser, so they work in a static page.
-
     Raises
     ------
     ValueError
         If there are no frames, or more than ``MOST_FRAMES``.
     """
-    frames = [png(draw(setting), dpi) for setting in settings]
+    frames = tuple(png(draw(setting), dpi) for setting in settings)
     if not 1 <= len(frames) <= MOST_FRAMES:
         raise ValueError(f"there are {len(frames)} frames; give 1 to {MOST_FRAMES}.")
-    last = len(frames) - 1
-    play = widgets.Play(min=0, max=last, interval=interval, show_repeat=False)
-    slider = widgets.IntSlider(min=0, max=last, description=description)
-    images = [widgets.Image(value=frame, format="png") for frame in frames]
-    stack = widgets.Stack(images, selected_index=0)
-    widgets.jslink((play, "value"), (slider, "value"))
-    widgets.jslink((slider, "value"), (stack, "selected_index"))
-    return widgets.VBox([widgets.HBox([play, slider]), stack])
+    return Player(frames, description, interval)
+
+
+def png(figure: Figure, dpi: int = 80, colours: int = 32) -> bytes:
+    """Render a figure as a small PNG with a palette, and close it."""
+    raw, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(raw, format="png", dpi=dpi)
+    plt.close(figure)
+    whole = Image.open(raw).convert("RGB")
+    whole.quantize(colours, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return small.getvalue()
+
+
+def first_sentence(caption: str) -> str:
+    """Return a caption's first sentence without its markup."""
+    return re.split(r"(?<=[.!?]) (?=[A-Z])", plain_words(caption))[0]
+
+
+def plain_words(html: str) -> str:
+    """Return the words of a piece of HTML on one line."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", html)).split())
+
+
+def with_alt(html: str, alt: str) -> str:
+    """Return a page's part with another text for the pictures of its players."""
+    pattern = r'(<div class="player">\s*<img [^>]*alt=")[^"]*?( Frame \d+ of \d+\.")'
+    return re.sub(pattern, lambda match: f"{match[1]}{escape(alt)}{match[2]}", html)

@@ -4,19 +4,21 @@ import asyncio
 import inspect
 import io
 import os
-import re
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from html import escape, unescape
+from html import escape
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 from IPython.core.getipython import get_ipython
 from matplotlib.figure import Figure
 from traitlets import Unicode
+
+from spectral_book.chapter.player import plain_words
+from spectral_book.claims.numbers import number
+from spectral_book.claims.sentences import listing
 
 Experiment = Callable[..., Iterator[Figure]]
 """A generator function of named settings; each figure it yields replaces the last."""
@@ -72,12 +74,11 @@ def invitation(chapter: str, controls: Mapping[str, widgets.ValueWidget]) -> str
     labels = {
         control.description or name: control for name, control in controls.items()
     }
-    *most, last = [f"*{label}*" for label in labels]
-    listed = f"{', '.join(most)} or {last}" if most else last
-    values = ", ".join(f"{label} = {_shown(c)}" for label, c in labels.items())
+    named = listing([f"*{label}*" for label in labels], "or")
+    values = ", ".join(f"{label} = {_value(c)}" for label, c in labels.items())
     return (
         f"**Live in Jupyter.** `make lab` opens the chapters in JupyterLab; in "
-        f"`{chapter}.ipynb` this experiment runs again when you change {listed}. "
+        f"`{chapter}.ipynb` this experiment runs again when you change {named}. "
         f"This page shows how it ends with {values}."
     )
 
@@ -107,9 +108,8 @@ class Panel:
 
     It starts by itself, runs again after a change, and runs in steps between the
     messages to the kernel, which is never busy for longer than one step. Its stop
-    button stops it between two steps, and so does an interrupt of the kernel that
-    arrives during a step and while no cell runs. The cell that makes it has to run in
-    the kernel's event loop, as every cell does.
+    button stops it between two steps. The cell that makes it has to run in the kernel's
+    event loop, as every cell does.
 
     Attributes
     ----------
@@ -126,7 +126,9 @@ class Panel:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._image = Picture(
-            format="png", tooltip=_words(run), layout={"max_width": "100%"}
+            format="png",
+            tooltip=plain_words(inspect.getdoc(run) or ""),
+            layout={"max_width": "100%"},
         )
         self._image.layout.visibility = "hidden"  # an empty picture looks broken
         self._status = widgets.HTML()
@@ -188,9 +190,8 @@ class Panel:
         try:
             await asyncio.sleep(DEBOUNCE)
             started = time.perf_counter()
-            steps = _figures(self._run, self._controls)
-            while (picture := self._step(steps)) is not None:
-                self._image.value = picture
+            for figure in _figures(self._run, self._controls):
+                self._image.value = _png(figure)
                 self._image.layout.visibility = "visible"
                 say(f"running, {seconds()}")
                 await asyncio.sleep(PAUSE)
@@ -202,19 +203,6 @@ class Panel:
             say(escape(_sentence(error)))
         if self._task is asyncio.current_task():
             self._stop.disabled = True
-
-    def _step(self, steps: Iterator[Figure]) -> bytes | None:
-        """Return the next picture, if there is one; an interrupt ends the run."""
-        # Between cells the kernel ignores interrupts; a cell at work has its own way.
-        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        if ignored:
-            signal.signal(signal.SIGINT, lambda *_: self._cancel())
-        try:
-            figure = next(steps, None)
-            return None if figure is None else _png(figure)
-        finally:
-            if ignored:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _figures(
@@ -246,12 +234,6 @@ def _figures(
         raise ValueError(f"{run.__name__} ended without a figure; yield at least one.")
 
 
-def _words(run: Experiment) -> str:
-    """Return an experiment's caption without its markup."""
-    caption = re.sub(r"<[^>]+>", "", inspect.getdoc(run) or "")
-    return " ".join(unescape(caption).split())
-
-
 def _png(figure: Figure) -> bytes:
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
@@ -280,10 +262,10 @@ def _sentence(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _shown(control: widgets.ValueWidget) -> str:
+def _value(control: widgets.ValueWidget) -> str:
     """Return a control's value as the page would show it."""
     chosen = getattr(control, "label", None)  # of a drop-down list
     if chosen is not None:
         return str(chosen)
     value = control.value
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return number(value, ".4g") if isinstance(value, float) else str(value)

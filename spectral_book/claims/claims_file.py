@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
@@ -15,17 +15,14 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from spectral_book.claims.sentences import check_sentence, fill
+from spectral_book.claims.sentences import check_sentence, fill_from_row
 from spectral_book.claims.statistics import STATISTICS
 
 Profile = Literal["quick", "gpu", "paper"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
 
-Failed = Literal[
-    "not replicated", "direction only", "inconclusive", "paper inconsistent"
-]
-"""Verdicts for which a claim may say what was seen instead."""
-
-_SHORT = ("not replicated", "direction only")
+Failed = Literal["not replicated", "direction only", "inconclusive"]
+"""Verdicts for which a claim may say what the run gave instead."""
 
 
 class Claim(BaseModel):
@@ -33,17 +30,17 @@ class Claim(BaseModel):
 
     ``direction`` is ``greater`` or ``less`` with a ``threshold`` (the smallest effect
     that counts) and the value of ``no_effect``; or ``within`` with a ``band``, the
-    claim that there is *no* effect larger than the band. ``interval`` is ``t`` or
-    ``bootstrap`` over seeds; or ``range`` for exact numbers, where the values are all
-    entries of a table and not a sample: then every entry has to clear the threshold.
+    claim that there is *no* effect larger than the band. ``interval`` is ``t`` over
+    seeds; or ``range`` for exact numbers, where the values are all entries of a table
+    and not a sample: then every entry has to clear the threshold.
     ``rounding_decides`` marks numbers that depend on how the machine rounds, so much
-    that another processor reached another verdict. ``between`` names two places of the
-    paper whose agreement the claim tests; the ``control`` is then a known agreement,
-    which has to be found before the paper is said to contradict itself.
+    that another processor reached another verdict.
     ``otherwise`` is what readers are told in place of the statement if the claim is not
-    replicated: a sentence that is true whether nothing or too little of it was seen,
+    replicated: a sentence that is true whether nothing or too little of it was there,
     or one for each verdict. In braces stand numbers of the run, by the names of
     :data:`spectral_book.claims.sentences.FIELDS`.
+    ``differs`` says for each profile in what its run differs from the paper's: one text
+    for all of them, or a mapping.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,10 +55,9 @@ class Claim(BaseModel):
     threshold: float | None = None
     no_effect: float | None = None
     band: tuple[float, float] | None = None
-    interval: Literal["t", "bootstrap", "range"] = "t"
+    interval: Literal["t", "range"] = "t"
     rounding_decides: bool = False
     control: str
-    between: tuple[str, str] | None = None
     otherwise: dict[Failed, str] = {}
     differs: dict[Profile, str]
 
@@ -69,8 +65,13 @@ class Claim(BaseModel):
     @classmethod
     def _by_verdict(cls, given: Any) -> Any:
         if isinstance(given, str):
-            return dict.fromkeys((*_SHORT, "paper inconsistent"), given)
+            return dict.fromkeys(("not replicated", "direction only"), given)
         return given
+
+    @field_validator("differs", mode="before")
+    @classmethod
+    def _by_profile(cls, given: Any) -> Any:
+        return dict.fromkeys(PROFILES, given) if isinstance(given, str) else given
 
     @field_validator("otherwise")
     @classmethod
@@ -104,7 +105,7 @@ class Claim(BaseModel):
             raise ValueError(
                 f"direction {self.direction!r} needs threshold and no_effect."
             )
-        elif (self.threshold < self.no_effect) == (self.direction == "greater"):
+        elif _lead(self.direction, self.threshold, self.no_effect) <= 0:
             raise ValueError("the threshold lies on the wrong side of no_effect.")
         for sentence in self.otherwise.values():
             kind = "band_" if self.band is None else "threshold"
@@ -131,12 +132,18 @@ class Claim(BaseModel):
         return f"{sign} {self.threshold:g} (no effect {self.no_effect:g})"
 
 
+def _lead(direction: str, threshold: float, no_effect: float) -> float:
+    """Return how far a threshold lies from no effect in the claimed direction."""
+    return threshold - no_effect if direction == "greater" else no_effect - threshold
+
+
 class ClaimsFile(BaseModel):
     """All claims of a chapter, frozen before the run.
 
     ``question`` is what the chapter asks, in one sentence for the front page, and
     ``citation`` the paper's key in the bibliography. ``leaves`` are the chapter's
-    takeaways, sentences with claims by id and numbers by name in braces.
+    takeaways, sentences with claims by id and numbers by name in braces. A claim that
+    names no ``differs`` takes that of the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -148,6 +155,21 @@ class ClaimsFile(BaseModel):
     frozen: str
     leaves: tuple[str, ...] = ()
     claims: tuple[Claim, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled_up(cls, raw: Any) -> Any:
+        """Move the file's ``differs`` into the claims that have none."""
+        if not isinstance(raw, dict) or "differs" not in raw:
+            return raw
+        differs, claims = raw["differs"], raw.get("claims")
+        if isinstance(claims, list):
+            claims = [
+                {"differs": differs} | claim if isinstance(claim, dict) else claim
+                for claim in claims
+            ]
+        head = {key: value for key, value in raw.items() if key != "differs"}
+        return head | {"claims": claims}
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -204,7 +226,6 @@ def entry(claim: Claim, file: ClaimsFile, **measured: Any) -> dict[str, Any]:
         "resolution": claim.resolution(),
         "frozen": file.frozen,
         "rounding_decides": claim.rounding_decides,
-        "between": list(claim.between) if claim.between else None,
-        "otherwise": fill(sentence, measured, claim.threshold, claim.band),
+        "otherwise": fill_from_row(sentence, measured, claim.threshold, claim.band),
         **measured,
     }

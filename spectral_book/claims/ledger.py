@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 from nbformat import NotebookNode
 
+from spectral_book.claims.numbers import Row
 from spectral_book.claims.places import code_anchors, figures_of_claims
 from spectral_book.claims.verdicts import Verdict
 
 MIME_TYPE = "application/vnd.spectral-ledger+json"
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)
-
-Claim = dict[str, Any]
-"""One row as a chapter wrote it, plus where to look: `page`, the document that holds
-it, `figure`, the number of its figure, and `code`, the anchor of the cell that judges
-it; the last two are None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +26,15 @@ class Ledger:
     Attributes
     ----------
     claims
-        All claims, in the order of the table of contents.
+        All claims as their chapters wrote them, in the order of the table of contents,
+        plus where to look: `page`, the document that holds it, `figure`, the number of
+        its figure, and `code`, the anchor of the cell that judges it; the last two are
+        None where there is none.
     failed
         Documents that failed; their claims are not in the ledger.
     """
 
-    claims: tuple[Claim, ...]
+    claims: tuple[Row, ...]
     failed: tuple[str, ...] = ()
 
     def count_line(self) -> str:
@@ -68,7 +67,7 @@ class Ledger:
         return json.dumps(self.claims, indent=1, allow_nan=False) + "\n"
 
 
-def claims_of(docname: str, notebook: NotebookNode) -> list[Claim]:
+def claims_of(docname: str, notebook: NotebookNode) -> list[Row]:
     """Return the claims that a notebook's outputs hold, in the order of its cells.
 
     Raises
@@ -76,7 +75,7 @@ def claims_of(docname: str, notebook: NotebookNode) -> list[Claim]:
     ValueError
         If an output is not a list of claims, or a claim lacks what the table needs.
     """
-    claims = []
+    claims: list[Row] = []
     figures, codes = figures_of_claims(notebook), code_anchors(notebook)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -98,10 +97,10 @@ def claims_of(docname: str, notebook: NotebookNode) -> list[Claim]:
 
 
 def without_claims(notebook: NotebookNode) -> NotebookNode:
-    """Return a notebook whose outputs no longer hold the machine-readable claims.
+    """Return a notebook without machine-readable claims and the states of widgets.
 
-    Sphinx knows nothing of their type. What a cell shows beside them stays.
-    The notebook itself is left as it is.
+    Sphinx knows nothing of the type of the first, and a page shows none of the second.
+    What a cell shows beside the claims stays. The notebook itself is left as it is.
     """
     cells = []
     for cell in notebook.cells:
@@ -110,10 +109,11 @@ def without_claims(notebook: NotebookNode) -> NotebookNode:
             kept = [o for o in outputs if o.get("data", True)]
             cell = NotebookNode({**cell, "outputs": kept})
         cells.append(cell)
-    return NotebookNode({**notebook, "cells": cells})
+    metadata = {k: v for k, v in notebook.metadata.items() if k != "widgets"}
+    return NotebookNode({**notebook, "cells": cells, "metadata": metadata})
 
 
-def repeated_ids(claims: Iterable[Mapping[str, Any]]) -> list[str]:
+def repeated_ids(claims: Iterable[Row]) -> list[str]:
     """Return a message for every claim id that more than one claim bears."""
     pages: dict[str, list[str]] = {}
     for claim in claims:
@@ -133,7 +133,7 @@ def _without_claims(output: NotebookNode) -> NotebookNode:
     return NotebookNode({**output, "data": data})
 
 
-def _checked(docname: str, row: object) -> Claim:
+def _checked(docname: str, row: object) -> Row:
     """Return a row if it can stand in the table."""
     if not isinstance(row, dict):
         raise ValueError(f"{docname}: a claim is {type(row).__name__}, not a mapping")

@@ -1,10 +1,18 @@
-"""What was seen instead: a claim's sentence for readers, with this run's numbers."""
+"""Sentences with the numbers of a run, in braces that name claims and numbers.
 
-from collections.abc import Mapping
+A claim's row is named by its id: ``{id}`` gives the estimate with the verdict behind
+it, ``{id:verdict}``, ``{id:interval}`` and ``{id:control}`` (the control's estimate)
+one part. All else is a number by its name. Any other form is that of
+`spectral_book.claims.numbers.number`; a list becomes "a, b and c".
+"""
+
+from collections.abc import Mapping, Sequence
 from string import Formatter
 from typing import Any
 
-from spectral_book.claims.tables import number
+import numpy as np
+
+from spectral_book.claims.numbers import Row, interval, number
 
 FIELDS = (
     "estimate",
@@ -18,30 +26,66 @@ FIELDS = (
     "control_low",
     "control_high",
 )
-"""What a sentence may name in braces; ``{low:%}`` writes a number as a percentage."""
+"""What a claim's sentence may name; ``{low:%}`` writes a number as a percentage."""
 
 
-class Shown:
-    """A number as the book writes it, alone or as a percentage."""
+class Field:
+    """A claim's row, a number, a list of numbers or a word, to be named in a text."""
 
-    def __init__(self, value: float | None) -> None:
+    def __init__(self, value: Any) -> None:
         self.value = value
 
     def __format__(self, form: str) -> str:
-        if form == "%" and self.value is not None:
-            return f"{number(100.0 * self.value)} %"
-        return number(self.value)
+        if isinstance(self.value, str):
+            return format(self.value, form)
+        if isinstance(self.value, Mapping):
+            return _claim(self.value, form)
+        if self.value is None:
+            return number(None)
+        values = np.asarray(self.value)
+        if values.ndim == 0:
+            return number(values.item(), form)
+        return listing([format(Field(value), form) for value in values])
 
 
-def check_sentence(template: str) -> None:
-    """Check that a sentence names known fields alone.
+def listing(words: Sequence[str], joint: str = "and") -> str:
+    """Join words as "a, b and c"."""
+    *most, last = words
+    return f"{', '.join(most)} {joint} {last}" if most else last
+
+
+def fill_sentence(
+    text: str, rows: Mapping[str, Row], numbers: Mapping[str, Any]
+) -> str:
+    """Fill the braces of a text with numbers by name and claims by id.
+
+    Raises
+    ------
+    ValueError
+        If a brace names neither, a number has a claim's name, or one is never used.
+    """
+    named = _names(text)
+    for name in sorted(named - rows.keys() - numbers.keys()):
+        raise ValueError(
+            f"the sentence names {{{name}}}, which is no claim judged so far and no "
+            f"number given to it ({', '.join(numbers) or 'none'})."
+        )
+    for name in sorted(numbers.keys() - named):
+        raise ValueError(f"the sentence never uses the number {name!r} given to it.")
+    for name in sorted(numbers.keys() & rows.keys()):
+        raise ValueError(f"{name!r} is a claim; give the number another name.")
+    return _fill(text, {**rows, **numbers})
+
+
+def check_sentence(text: str) -> None:
+    """Check that a claim's sentence names fields of `FIELDS` alone.
 
     Raises
     ------
     ValueError
         If it names another field, formats one otherwise, or has unmatched braces.
     """
-    for _, name, form, conversion in Formatter().parse(template):
+    for _, name, form, conversion in Formatter().parse(text):
         if name is None:
             continue
         if name not in FIELDS:
@@ -55,20 +99,20 @@ def check_sentence(template: str) -> None:
             )
 
 
-def fill(
-    template: str,
-    row: Mapping[str, Any],
+def fill_from_row(
+    text: str,
+    row: Row,
     threshold: float | None = None,
     band: tuple[float, float] | None = None,
 ) -> str:
-    """Fill a sentence with the numbers of a ledger row, in the book's own format.
+    """Fill a claim's sentence with the numbers of its ledger row.
 
     ``threshold`` and ``band`` are the claim's: the row holds them as text. The result
     is empty where the sentence names a number that the run did not give.
     """
     control = row["control"]
     edges = band or (None, None)
-    values = {
+    numbers = {
         "estimate": row["estimate"],
         "low": row["ci_low"],
         "high": row["ci_high"],
@@ -80,7 +124,28 @@ def fill(
         "control_low": control["ci_low"],
         "control_high": control["ci_high"],
     }
-    named = {name for _, name, _, _ in Formatter().parse(template) if name}
-    if any(values[name] is None for name in named):
+    if any(numbers[name] is None for name in _names(text)):
         return ""
-    return template.format(**{name: Shown(value) for name, value in values.items()})
+    return _fill(text, numbers)
+
+
+def _names(text: str) -> set[str]:
+    """Return what the braces of a text name."""
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def _fill(text: str, fields: Mapping[str, Any]) -> str:
+    return text.format_map({name: Field(value) for name, value in fields.items()})
+
+
+def _claim(row: Row, form: str) -> str:
+    """Return the part of a claim's row that a form asks for."""
+    if form == "verdict":
+        return str(row["verdict"])
+    if form == "interval":
+        return interval(row)
+    if form == "control":
+        return number(row["control"]["estimate"])
+    if form:
+        return number(row["estimate"], form)
+    return f"{number(row['estimate'])} ({row['verdict']})"

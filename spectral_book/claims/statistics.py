@@ -294,7 +294,6 @@ STATISTICS: Mapping[str, Statistic] = {
         fraction,
         ratio,
         ratio_to,
-        slope,
         log_log_slope,
         spearman,
         correlation,

@@ -1,12 +1,20 @@
 """Claims as tables: HTML for readers, rounded text for automatic comparison."""
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any
 
-Row = Mapping[str, Any]
+from spectral_book.claims.numbers import (
+    Row,
+    coarse,
+    interval,
+    needed,
+    number,
+    p_value,
+    scientific,
+)
+
+__all__ = ["interval", "number", "scientific"]
 
 SIGNS = {
     "replicated": "✓",
@@ -14,41 +22,26 @@ SIGNS = {
     "not replicated": "✗",
     "inconclusive": "?",
     "not comparable": "∅",
-    "paper inconsistent": "!",
 }
 """A sign for each verdict, to tell them apart without colour."""
 
-_CONTROL_SHOWS = {
+CONTROL_SHOWS = {
     "replicated": "shows it",
     "direction only": "shows some of it",
     "not replicated": "does not show it",
     "inconclusive": "undecided",
 }
-_CONTROL_AGREES = {
-    "replicated": "found to agree",
-    "direction only": "found to agree in part",
-    "not replicated": "not found to agree",
-    "inconclusive": "undecided",
-}
+"""What a control's verdict says of the control."""
 
 _NUMBERED = re.compile(r"(Abstract|Appendix|Equation|Figure|Section|Table)s?\b")
 """How a place in a paper begins; the pages number their own figures and equations."""
-
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def row_html(row: Row) -> str:
     """One claim as a box: statement, numbers, control, verdict and why."""
     control = row["control"]
-    p_value = row["p_value"]
-    beside = [
-        row["ci_method"],
-        f"n = {row['n']}",
-        "" if p_value is None else _p(p_value),
-    ]
-    how = ", ".join(filter(None, beside))
+    p = "" if row["p_value"] is None else escape(p_value(row["p_value"]))
+    how = ", ".join(filter(None, (row["ci_method"], f"n = {row['n']}", p)))
     facts = [
         f"{escape(row['quantity'])}: <b>{interval(row)}</b> "
         f"<span class='muted'>({how}; needed {escape(needed(row['threshold']))}; "
@@ -141,64 +134,7 @@ def plain_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def coarse(x: float | None, resolution: float = 1e-3) -> str:
-    """A number to the nearest of 1 or 3 times a power of ten, or 0 if too small."""
-    if x is None:
-        return "-"
-    if abs(x) < resolution:
-        return "~0"
-    exponent = math.floor(math.log10(abs(x)))
-    steps = [m * 10.0**e for e in (exponent, exponent + 1) for m in (1, 3)]
-    nearest = min(steps, key=lambda step: abs(math.log(abs(x) / step)))
-    return f"~{math.copysign(nearest, x):.3g}"
-
-
-def number(x: float | None) -> str:
-    """A number to three significant digits, with a power of ten only if it is far."""
-    if x is None:
-        return "–"
-    if isinstance(x, int):
-        return str(x)
-    if abs(x) < 1e-12:  # rounding, not a number worth digits
-        return "0"
-    if not 1e-3 <= abs(x) < 1e4:
-        return scientific(x)
-    shown = f"{x:.3g}" if abs(x) < 1e3 else f"{x:.0f}"
-    return shown.replace("-", "−")
-
-
-def scientific(x: float, decimals: int = 1) -> str:
-    """A number with a power of ten."""
-    digits, exponent = f"{x:.{decimals}e}".split("e")
-    return f"{digits}·10{str(int(exponent)).translate(_RAISED)}".replace("-", "−")
-
-
-def needed(bar: str) -> str:
-    """What an interval has to clear, with its numbers as the book writes them."""
-    return _NUMBER.sub(lambda found: number(float(found[0])), bar)
-
-
 def control_found(row: Row) -> str:
-    """Whether a claim's control shows what the claim says; empty if it was not run.
-
-    Where the claim compares two places of a paper, its control is a known agreement.
-    """
+    """Whether a claim's control shows what the claim says; empty if it was not run."""
     control = row.get("control") or {}
-    words = _CONTROL_AGREES if row.get("between") else _CONTROL_SHOWS
-    return words.get(str(control.get("verdict")), "")
-
-
-def _p(p_value: float) -> str:
-    """A p-value to one significant digit; those of rounding's size as a bound."""
-    smallest = 1e-12
-    if p_value < smallest:
-        return f"p &lt; {number(smallest)}"
-    return f"p = {number(float(f'{p_value:.1g}'))}"
-
-
-def interval(row: Row) -> str:
-    """An estimate with its interval, where there is one, as plain text."""
-    shown = number(row.get("estimate"))
-    if row.get("ci_low") is None:
-        return shown
-    return f"{shown} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
+    return CONTROL_SHOWS.get(str(control.get("verdict")), "")

@@ -18,14 +18,9 @@ Verdict = Literal[
     "not replicated",
     "inconclusive",
     "not comparable",
-    "paper inconsistent",
 ]
 
-METHODS = {
-    "t": "95 % t interval",
-    "bootstrap": "95 % BCa bootstrap",
-    "range": "range of all entries",
-}
+METHODS = {"t": "95 % t interval", "range": "range of all entries"}
 """How each kind of interval is named in the ledger."""
 
 _JACKKNIFED = (
@@ -95,18 +90,13 @@ def estimate(claim: Claim, inputs: Mapping[str, ArrayLike]) -> Estimate:
 
 
 def _interval(finite: Values, method: str) -> tuple[float, float]:
-    if _alike(finite):  # both methods divide by the spread
+    if _alike(finite):  # a t interval divides by the spread
         middle = float(finite.mean())
         return middle, middle
     if method == "range":
         return float(finite.min()), float(finite.max())
-    if method == "bootstrap":
-        result = scipy.stats.bootstrap(
-            (finite,), np.mean, rng=np.random.default_rng(0), method="BCa"
-        ).confidence_interval
-    else:
-        result = scipy.stats.ttest_1samp(finite, 0.0).confidence_interval(0.95)
-    return float(result[0]), float(result[1])
+    low, high = scipy.stats.ttest_1samp(finite, 0.0).confidence_interval(0.95)
+    return float(low), float(high)
 
 
 def _alike(finite: Values) -> bool:
@@ -129,9 +119,7 @@ def judge(
 
     A claim is only as good as its control: where the control does as well as the claim,
     by its verdict, the statistic does not isolate the effect and the verdict is
-    ``inconclusive``. Where a claim compares two places of the paper, the control is a
-    known agreement instead: if the statistic finds that one and excludes the other, it
-    is the paper that is at odds with itself.
+    ``inconclusive``.
     """
     verdict, why = _compare(claim, measured)
     control_verdict, _ = _compare(claim, control)
@@ -139,15 +127,7 @@ def judge(
         if measured.ci_low is not None:
             why = "The control gave too few numbers."
         return "inconclusive", control_verdict, why
-    if claim.between:
-        if control_verdict != "replicated":
-            why = "The control, a known agreement, was not found to agree."
-            return "inconclusive", control_verdict, why
-        if verdict == "not replicated":
-            one, other = claim.between
-            why = f"{one} and {other} contradict each other. {why}"
-            return "paper inconsistent", control_verdict, why
-    elif verdict in _SHOWN and control_verdict in _SHOWN[_SHOWN.index(verdict) :]:
+    if verdict in _SHOWN and control_verdict in _SHOWN[_SHOWN.index(verdict) :]:
         why = "The control shows the effect too."
         if control_verdict == "direction only":  # it may be far weaker
             why = (

@@ -10,12 +10,11 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from spectral_book.pages.pictures import add_stills, shrink_pictures
+from spectral_book.pages.pictures import name_players, shrink_pictures
 
 STATIC = Path(__file__).parent / "static"
 
 _MATHJAX = "mathjax"
-_WIDGETS = "widgets"
 # What a page loads, and what MathJax loads by itself as an equation asks for it.
 _MATHJAX_PARTS = (
     "tex-mml-chtml.js",
@@ -23,23 +22,16 @@ _MATHJAX_PARTS = (
     "input/tex/extensions",
 )
 _FALSE_LIST = '<div role="list" class="citation-list">'
-# The theme's icons replace <i> by <svg>; ipywidgets' Play button then no longer
-# finds its icon and stops working. Nested, the <i> stays.
-_ICONS = '<script>window.FontAwesomeConfig = {autoReplaceSvg: "nest"};</script>\n'
 
 
 def use_local_scripts(app: Sphinx, config: Config) -> None:
     """Point Sphinx and myst-nb at the copies, and switch off what needs a server."""
-    deferred = {"defer": "defer"}
-    config.nb_ipywidgets_js = {
-        "widgets.js": deferred,
-        f"{_WIDGETS}/extension.js": deferred,
-    }
+    config.nb_ipywidgets_js = {}  # no page holds a widget
     config.mathjax_path = f"{_MATHJAX}/{_MATHJAX_PARTS[0]}"
     config.html_static_path = [*config.html_static_path, str(STATIC)]
     app.add_js_file("page.js", defer="defer")
     app.add_css_file("print.css", media="print")
-    app.connect("doctree-resolved", add_stills)
+    app.connect("doctree-resolved", name_players)
     app.connect("html-page-context", mend_roles)
     app.connect("build-finished", shrink_pictures)
     # Thebe runs code on a public server and puts its address on every page.
@@ -57,16 +49,6 @@ def copy_scripts(app: Sphinx) -> None:
     mathjax = files("sphinx-mathjax-offline") / "static" / "mathjax"
     for part in _MATHJAX_PARTS:
         _copy(mathjax / part, target / _MATHJAX / part)
-    widgets = files("widgetsnbextension") / "static"
-    for name in ("extension.js", "extension.js.LICENSE.txt"):
-        _copy(widgets / name, target / _WIDGETS / name)
-
-
-def add_icon_setting(
-    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: object
-) -> None:
-    """Put the setting of the icons first into the head of a page."""
-    context["metatags"] = _ICONS + context.get("metatags", "")
 
 
 def mend_roles(

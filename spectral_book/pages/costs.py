@@ -6,21 +6,16 @@ directive `costs` makes the tables from that file, so that nothing is typed.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
-from docutils import nodes
-from docutils.parsers.rst import directives
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from sphinx.errors import ExtensionError
-from sphinx.util.docutils import SphinxDirective
 
-from spectral_book.claims.tables import number, scientific
+from spectral_book.claims.numbers import NOTHING, number, scientific
 from spectral_book.files import write_atomic
 
 COLUMNS = ("What", "Ours", "Compared with", "Ratio", "Same result", "Once")
 """Titles of the cells that `Cost.cells` returns."""
 
-_NOTHING = "–"
 _COUNTED = {"cores": "core", "threads": "thread", "rounds": "round"}
 _PEERS = ("Lightning",)
 
@@ -81,8 +76,8 @@ class Cost(_Strict):
             _together(self.ours, self.unit),
             f"{self.against}: {_together(self.other, self.unit)}",
             middle if low == high else f"{middle} ({low} to {high})",
-            _NOTHING if self.gap is None else _agreement(self.gap),
-            _NOTHING if self.once is None else _together(self.once, "s"),
+            NOTHING if self.gap is None else _agreement(self.gap),
+            NOTHING if self.once is None else _together(self.once, "s"),
         )
 
 
@@ -103,13 +98,13 @@ class CostGroup(_Strict):
 
         The version of a peer is told only where a row is compared with it.
         """
-        told = []
+        parts = []
         for name, value in self.made.items():
             if name in _COUNTED:
-                told.append(f"{value} {_COUNTED[name] if value == 1 else name}")
+                parts.append(f"{value} {_COUNTED[name] if value == 1 else name}")
             elif name not in _PEERS or any(name in row.against for row in self.rows):
-                told.append(f"{name} {value}")
-        return f"Measured on: {', '.join(told)}."
+                parts.append(f"{name} {value}")
+        return f"Measured on: {', '.join(parts)}."
 
 
 class Costs(_Strict):
@@ -160,68 +155,12 @@ def command(device: str, groups: Sequence[str] = ()) -> str:
     )
 
 
-class CostsDirective(SphinxDirective):
-    """Show the measurements of a device, all groups or those named in `:groups:`."""
-
-    required_arguments = 1
-    option_spec: ClassVar = {"groups": directives.unchanged_required}
-
-    def run(self) -> list[nodes.Node]:
-        """Return a table for each group.
-
-        Raises
-        ------
-        ExtensionError
-            If the file of measurements cannot be read.
-        """
-        device = self.arguments[0]
-        path = Path(self.env.srcdir).parent / "results" / "costs" / f"{device}.json"
-        self.env.note_dependency(str(path))
-        try:
-            costs = read_costs(path)
-        except ValueError as error:
-            raise ExtensionError(str(error)) from error
-        wanted = self.options.get("groups", "").split() or list(costs.groups)
-        shown: list[nodes.Node] = []
-        for name in wanted:
-            if name in costs.groups:
-                shown += _group(costs.groups[name])
-        missing = [name for name in wanted if name not in costs.groups]
-        if missing or not wanted:
-            what = f"{', '.join(missing)}: not" if missing else "Nothing has been"
-            told = nodes.paragraph("", f"{what} measured on {device} yet. ")
-            told += nodes.Text("Measure with ")
-            told += nodes.literal("", command(device, missing))
-            shown.append(told)
-        return shown
-
-
-def _group(group: CostGroup) -> list[nodes.Node]:
-    """A group's title, what it shows, its table and where that comes from."""
+def filled(group: CostGroup) -> list[int]:
+    """Return the places of the columns that some row of a group fills."""
+    rows = [row.cells() for row in group.rows]
     return [
-        nodes.rubric("", group.title),
-        nodes.paragraph("", group.about),
-        _table(group),
-        nodes.paragraph("", group.origin(), classes=["costs-origin"]),
+        i for i in range(len(COLUMNS)) if any(cells[i] != NOTHING for cells in rows)
     ]
-
-
-def _table(group: CostGroup) -> nodes.table:
-    """The rows, without columns that none of them fills."""
-    lines = [row.cells() for row in group.rows]
-    filled = [
-        i for i in range(len(COLUMNS)) if any(line[i] != _NOTHING for line in lines)
-    ]
-    inner = nodes.tgroup("", cols=len(filled))
-    inner += [nodes.colspec(colwidth=1) for _ in filled]
-    body = nodes.tbody("", *[_row([line[i] for i in filled]) for line in lines])
-    inner += [nodes.thead("", _row([COLUMNS[i] for i in filled])), body]
-    return nodes.table("", inner, classes=["colwidths-auto"])
-
-
-def _row(cells: Sequence[str]) -> nodes.row:
-    entries = [nodes.entry("", nodes.paragraph("", cell)) for cell in cells]
-    return nodes.row("", *entries)
 
 
 def _together(value: float, unit: str) -> str:

@@ -10,6 +10,7 @@ chapter that fails still gets its page, and the build ends with a nonzero status
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from sphinx.util import logging
 
 from spectral_book.budget import Budget, resolve_budget, usable_cores
 from spectral_book.claims.ledger import (
-    Claim,
     Ledger,
+    Row,
     claims_of,
     repeated_ids,
     without_claims,
@@ -39,13 +40,13 @@ from spectral_book.execution import (
 )
 from spectral_book.files import remove_all, write_atomic
 from spectral_book.pages import assets, bibliography
-from spectral_book.pages.costs import CostsDirective
-from spectral_book.pages.front_page import (
+from spectral_book.pages.directives import (
     ChaptersDirective,
+    CostsDirective,
+    LedgerDirective,
     SurprisesDirective,
     VerdictsDirective,
 )
-from spectral_book.pages.ledger_page import LedgerDirective
 from spectral_book.records import differences, read_records, recorded_claims
 
 _logger = logging.getLogger(__name__)
@@ -63,10 +64,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("verdicts", VerdictsDirective)
     app.add_css_file("chapter.css")
     app.add_css_file("ledger.css")
-    app.add_css_file("widgets.css")
     app.connect("config-inited", assets.use_local_scripts)
     app.connect("builder-inited", assets.copy_scripts)
-    app.connect("html-page-context", assets.add_icon_setting)
 
     build = BookBuild()
     app.connect("config-inited", build.check_settings)
@@ -227,7 +226,7 @@ class BookBuild:
         failed = {n: f.describe(n) for n, f in failures.items() if f is not None}
         self._keep(notebooks, failed)
 
-    def _records(self, root: Path) -> dict[str, Claim]:
+    def _records(self, root: Path) -> Mapping[str, Row]:
         """Return the claims of recorded runs; one that is out of date is a problem."""
         try:
             records = read_records(root / "results")
@@ -241,7 +240,7 @@ class BookBuild:
     def _keep(self, notebooks: dict[str, NotebookNode], failed: dict[str, str]) -> None:
         """Keep the notebooks to render, the problems, and the ledger."""
         self.problems += failed.values()
-        claims: list[Claim] = []
+        claims: list[Row] = []
         for docname, notebook in notebooks.items():
             self.notebooks[docname] = without_claims(with_code_anchors(notebook))
             if docname in failed:

@@ -98,10 +98,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Give the pages of a sweep the looks of the book and the scripts to be offline."""
     app.add_css_file("chapter.css")
     app.add_css_file("ledger.css")
-    app.add_css_file("widgets.css")
     app.connect("config-inited", assets.use_local_scripts)
     app.connect("builder-inited", assets.copy_scripts)
-    app.connect("html-page-context", assets.add_icon_setting)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

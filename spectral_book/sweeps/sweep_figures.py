@@ -21,7 +21,6 @@ LOOKS: Mapping[str, tuple[str, str]] = {
     "not replicated": (COLOURS["high"], "X"),
     "inconclusive": (COLOURS["reference"], "s"),
     "not comparable": (COLOURS["reference"], "_"),
-    "paper inconsistent": (COLOURS["large"], "d"),
 }
 _STYLES = ("-", "--", ":", "-.")
 _MOST_LINES = 6

@@ -1,11 +1,23 @@
 """Colours of ordered lines and the marker of an epoch show on what is behind them."""
 
+import io
+
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from PIL import Image
 
-from spectral_book.chapter.figures import mark_epoch, ordered_lines, ramp
+from spectral_book.chapter.figures import (
+    mark_epoch,
+    ordered_lines,
+    over_seeds,
+    picture,
+    points_over_seeds,
+    ramp,
+    use_house_style,
+)
 
 
 def luminance(colour):
@@ -42,4 +54,44 @@ def test_marker_of_an_epoch_is_light_and_dark_at_one_place():
     assert luminance(below.get_color()) == pytest.approx(1)
     assert luminance(above.get_color()) == pytest.approx(0)
     assert (below.is_dashed(), above.is_dashed()) == (False, True)
+    plt.close(figure)
+
+
+def test_the_house_style_starts_from_matplotlibs_own():
+    with mpl.rc_context({"axes.titlesize": 30, "lines.linestyle": ":"}):
+        use_house_style()
+        assert mpl.rcParams["axes.titlesize"] == 10
+        assert mpl.rcParams["lines.linestyle"] == "-"
+
+
+def test_a_picture_is_cut_to_what_is_drawn_and_closed():
+    figure = plt.figure(figsize=(4, 3), dpi=100)
+    figure.text(0.5, 0.5, "words")
+    with Image.open(io.BytesIO(picture(figure))) as opened:
+        assert opened.format == "PNG"
+        assert opened.width < 150
+    assert plt.get_fignums() == []
+
+
+def test_a_figure_that_cannot_be_drawn_raises_and_is_closed():
+    figure = plt.figure()
+    figure.text(0.5, 0.5, r"$\no_such_sign$")
+    with pytest.raises(ValueError, match="no_such_sign"):
+        picture(figure)
+    assert plt.get_fignums() == []
+
+
+def test_lines_over_seeds_are_geometric_means_between_the_seeds():
+    y = np.array([[1.0, 4.0], [2.0, 2.0], [0.1, 10.0]])
+    figure, (band, points) = plt.subplots(1, 2)
+    over_seeds(band, [1, 2, 3], y, label="a", colour="red")
+    points_over_seeds(points, [1, 2, 3], y, label="b", colour="red")
+    for axes in (band, points):
+        np.testing.assert_allclose(axes.lines[0].get_ydata(), [2, 2, 1])
+    edges = band.collections[0].get_paths()[0].vertices
+    for x, row in zip([1, 2, 3], y, strict=True):
+        at = edges[edges[:, 0] == x, 1]
+        assert (at.min(), at.max()) == (row.min(), row.max())
+    seeds = [line.get_ydata().tolist() for line in points.lines[1:]]
+    assert seeds == y.T.tolist()
     plt.close(figure)

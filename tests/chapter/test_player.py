@@ -1,12 +1,19 @@
 """Frames with a slider that works without a kernel."""
 
 import io
+from base64 import b64encode
 
 import matplotlib.pyplot as plt
 import pytest
 from PIL import Image
 
-from spectral_book.chapter.player import MOST_FRAMES, player, png
+from spectral_book.chapter.player import (
+    MOST_FRAMES,
+    first_sentence,
+    player,
+    png,
+    with_alt,
+)
 
 
 def draw(level):
@@ -25,16 +32,47 @@ def test_png_is_small_and_closes_its_figure():
     assert len(data) < 4000
 
 
-def test_frames_play_button_and_slider():
-    box = player([1, 5, 9], draw, "level")
-    (play, slider), stack = box.children[0].children, box.children[1]
-    assert (play.max, slider.max, slider.description) == (2, 2, "level")
-    frames = [image.value for image in stack.children]
-    assert len(set(frames)) == 3
-    assert stack.selected_index == 0
+def test_the_last_frame_stands_in_the_page_and_the_others_in_its_script():
+    film = player([1, 5, 9], draw, 'a "level"', interval=70)
+    assert len(set(film.frames)) == 3
+    html = film.html("Lines & more.")
+    first, second, last = (b64encode(frame).decode() for frame in film.frames)
+    assert f'{last}" alt="Lines &amp; more. Frame 3 of 3.">' in html
+    assert html.index(last) < html.index(first) < html.index(second)
+    assert html.count(last) == 1
+    assert 'min="1" max="3" value="3"' in html
+    assert "a &quot;level&quot; <input" in html
+    assert "setInterval(step, 70)" in html
+    assert " hidden>" in html  # until a script runs
+    assert film._repr_html_().count("A figure in several frames.") == 1
+
+
+def test_the_pictures_of_a_player_get_other_words_and_no_other_picture_does():
+    html = player([1, 5], draw).html("old")
+    beside = '<img src="x" alt="old Frame 2 of 2.">'
+    changed = with_alt(beside + html, r"a < b \1")
+    assert changed == beside + html.replace('alt="old', r'alt="a &lt; b \1')
+
+
+@pytest.mark.parametrize(
+    ("caption", "words"),
+    [
+        ("<b>Greys &amp; light.</b> From dark to light.", "Greys & light."),
+        ("At 0.5 s\nand later", "At 0.5 s and later"),
+        ("Is it? Yes.", "Is it?"),
+    ],
+)
+def test_a_caption_begins_with_words_for_its_picture(caption, words):
+    assert first_sentence(caption) == words
+
+
+def test_as_many_frames_as_a_page_can_hold(monkeypatch):
+    monkeypatch.setattr("spectral_book.chapter.player.png", lambda *_: b"frame")
+    film = player([1] * MOST_FRAMES, lambda _: None)
+    assert len(film.frames) == MOST_FRAMES
 
 
 @pytest.mark.parametrize("count", [0, MOST_FRAMES + 1])
 def test_impossible_number_of_frames(count):
     with pytest.raises(ValueError, match=f"there are {count} frames"):
-        player([1] * count, lambda level: draw(level))
+        player([1] * count, draw)

@@ -14,6 +14,16 @@ from pages import FLAGS, PROGRAMS, opened
 from playwright.sync_api import Browser, sync_playwright
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that build a book or look at pages in a browser."""
+    for item in items:
+        names = getattr(item, "fixturenames", [])
+        for name, mark in (("new_book", "book"), ("browser", "browser")):
+            if name in names:
+                item.add_marker(mark)
+
+
 @pytest.fixture(scope="session")
 def new_book(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], MiniBook]:
     """A function that makes an empty book."""
@@ -63,6 +73,7 @@ def good_book(new_book: Callable[[str], MiniBook]) -> MiniBook:
         PICTURES,
         PLAYER,
         claim_cell(claim("beta.one", "not replicated", control=None)),
+        alts={2: "Greys & light."},
     )
     book.configure(
         "Euler's $e^{i\\pi}$.\n\n```{ledger}\n```\n\n## One chapter\n\n"

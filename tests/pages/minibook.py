@@ -138,7 +138,7 @@ def claim(name: str, verdict: str = "replicated", **more: Any) -> dict[str, Any]
         "estimate": 0.61234,
         "ci_low": 0.5,
         "ci_high": 0.7,
-        "ci_method": "bootstrap",
+        "ci_method": "95 % t interval",
         "n": 5,
         "threshold": ">= 0.5 (null 0)",
         "control": {"name": "shuffled", "estimate": 0.01, "ci_low": None},
@@ -167,19 +167,10 @@ def picture(row):
 """
 
 PLAYER = """
-import ipywidgets as w
 from IPython.display import HTML, display
+from spectral_book.chapter.player import Player
 
-frames = [picture(bytes([10 * i]) * 40) for i in range(20)]
-play = w.Play(min=0, max=19, interval=50)
-slider = w.IntSlider(min=0, max=19, description="epoch")
-images = [w.Image(value=frame, format="png") for frame in frames]
-stack = w.Stack(images, selected_index=0)
-w.jslink((play, "value"), (slider, "value"))
-w.jslink((slider, "value"), (stack, "selected_index"))
-out = w.Output()
-with out:
-    print("kept by an output widget")
-display(w.VBox([w.HBox([play, slider]), stack, out]))
+frames = tuple(picture(bytes([10 * i]) * 40) for i in range(20))
+display(Player(frames, "epoch", 50))
 display(HTML('<p class="caption"><b>Greys &amp; light.</b> From dark to light.</p>'))
 """

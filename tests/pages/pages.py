@@ -76,7 +76,7 @@ def opened(
     try:
         page.goto(path.as_uri(), wait_until="load")
         if scripts:
-            _wait_until_shown(seen)
+            page.evaluate("window.MathJax?.startup?.promise?.then(() => null)")
         yield seen
         assert not seen.requests, seen.requests
         assert not seen.complaints, seen.complaints
@@ -87,15 +87,6 @@ def opened(
 def _note(seen: Seen, message: Any) -> None:
     if message.type in ("error", "warning"):
         seen.complaints.append(f"{message.type}: {message.text}")
-
-
-def _wait_until_shown(seen: Seen) -> None:
-    """Wait for the mathematics and the widgets, where the page has any."""
-    page = seen.page
-    page.evaluate("window.MathJax?.startup?.promise?.then(() => null)")
-    if page.locator("script[type='application/vnd.jupyter.widget-state+json']").count():
-        page.wait_for_selector("html[data-widgets]", timeout=20_000)
-        assert page.get_attribute("html", "data-widgets") == "ready", seen.complaints
 
 
 def visible_text(page: Page) -> str:

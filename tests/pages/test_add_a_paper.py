@@ -18,6 +18,8 @@ from minibook import REPOSITORY, MiniBook
 
 from spectral_book.claims.claims_file import load_claims
 
+pytestmark = pytest.mark.book
+
 PAGE = REPOSITORY / "book" / "add_a_paper.md"
 BLOCK = re.compile(
     r"^```\{code-block\} \w+\n:caption: ([^\n]+)\n(.*?)^```$", re.M | re.S

@@ -17,7 +17,6 @@ from pages import (
     barriers,
     broken_links,
     check_page,
-    unnamed_images,
     weight,
 )
 
@@ -106,33 +105,14 @@ def test_faulty_page_is_noticed(open_page, written, body):
         check_page(seen)
 
 
-@pytest.mark.parametrize(
-    ("rule", "body"),
-    [
-        ("button-name", "<button></button>"),
-        ("color-contrast", "<p style='color: #aaa; background: #fff'>pale</p>"),
-        (
-            "color-contrast",
-            "<details><summary>more</summary><pre class=highlight><span class=a>x"
-            "</span> <span class=b style='color: #bbb'>y</span></pre></details>",
-        ),
-        ("image-alt", "<img src='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQAB'>"),
-        (
-            "scrollable-region-focusable",
-            "<div style='height: 2em; overflow: auto'><p style='height: 9em'>x</div>",
-        ),
-    ],
-)
-def test_barrier_is_noticed(open_page, written, rule, body):
+def test_pale_code_in_a_folded_part_is_noticed(open_page, written):
+    body = (
+        "<details><summary>more</summary><pre class=highlight><span class=a>x</span> "
+        "<span class=b style='color: #bbb'>y</span></pre></details>"
+    )
     with open_page(written(body)) as seen:
         (found,) = barriers(seen.page)
-        assert f"({rule})" in found
-
-
-@pytest.mark.parametrize("alt", ["", "alt", "alt=' '"])
-def test_picture_without_words_is_noticed(open_page, written, alt):
-    with open_page(written(f"<img {alt} src='data:,'><img alt=dot src='data:,'>")) as s:
-        assert len(unnamed_images(s.page)) == 1
+        assert "(color-contrast)" in found
 
 
 def test_broken_link_is_noticed(written):
@@ -200,7 +180,7 @@ def test_chips_and_labels_are_readable(good_book, open_page, scheme):
         for kind in ("replicated", "direction-only", "not-replicated"):
             assert contrast(seen.page, f".ledger-{kind}") >= 4.5
     with open_page(good_book.html / "beta.html", 1280, scheme) as seen:
-        assert contrast(seen.page, ".widget-label") >= 4.5
+        assert contrast(seen.page, ".player label") >= 4.5
 
 
 def test_ledger_shows_every_claim_and_links_to_its_chapter(good_book, open_page):
@@ -296,9 +276,9 @@ def test_paper_has_no_buttons_and_nothing_cut_off(good_book, open_page):
     with open_page(good_book.html / "beta.html", 720, "dark") as seen:
         page = seen.page
         page.emulate_media(media="print", color_scheme="dark")
-        for part in (".bd-sidebar-primary", ".bd-header-article", ".widget-play"):
+        for part in (".bd-sidebar-primary", ".bd-header-article", ".player button"):
             assert not page.locator(part).first.is_visible(), part
-        for part in ("h1", ".widget-image", "p.caption"):
+        for part in ("h1", ".player img", "p.caption"):
             assert page.locator(f"{part} >> visible=true").count(), part
         widths = "b => [...b].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
         assert page.locator(".highlight pre").evaluate_all(widths) == 0

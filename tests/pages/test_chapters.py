@@ -12,6 +12,8 @@ import papermill
 import pytest
 from minibook import REPOSITORY, MiniBook, clean_environment
 
+pytestmark = [pytest.mark.book, pytest.mark.processes]
+
 CHAPTER = "derivative_operator"
 TINY = {
     "points": 64,
@@ -34,7 +36,7 @@ PROMISED = frozenset(
     (
         *("id", "chapter", "paper", "source", "statement", "statistic"),
         *("estimate", "ci_low", "ci_high", "ci_method", "n", "values"),
-        *("threshold", "control", "verdict", "profile", "device", "seconds"),
+        *("threshold", "control", "verdict", "profile", "device"),
     )
 )
 
@@ -87,17 +89,13 @@ def test_two_builds_give_the_same_numbers_and_new_figures(tiny_book):
         images = sorted((tiny_book.html / "_images").glob("*.png"))
         figures.append({image.name: image.stat().st_mtime_ns for image in images})
     assert len(ledgers[0]) > 30
-    assert ledgers[0] == ledgers[1]
-    assert len(figures[0]) >= 8
-    assert not set(figures[0].items()) & set(figures[1].items())
-
-
-def test_every_row_has_what_the_ledger_promises(tiny_book):
-    assert tiny_book.build().returncode == 0
-    for row in json.loads((tiny_book.html / "ledger.json").read_text()):
+    for row in ledgers[0]:
         assert set(row) >= PROMISED
         assert len(row["values"]) >= 5
         assert row["control"]["name"]
+    assert ledgers[0] == ledgers[1]
+    assert len(figures[0]) >= 8
+    assert not set(figures[0].items()) & set(figures[1].items())
 
 
 def test_a_misspelt_parameter_stops_before_training(tiny_chapter, tmp_path):
@@ -118,15 +116,14 @@ def test_a_misspelt_parameter_stops_before_training(tiny_chapter, tmp_path):
     assert len(ran) <= 3  # the parameters, the injected ones, the check
 
 
-def test_an_unknown_statistic_turns_the_build_red_every_time(tiny_book):
+def test_an_unknown_statistic_turns_the_build_red(tiny_book):
     claims = tiny_book.folder / "claims" / f"{CHAPTER}.yaml"
     text = claims.read_text().replace("statistic: spearman", "statistic: spearmann")
     claims.write_text(text)
-    for _ in range(2):
-        built = tiny_book.build()
-        assert built.returncode != 0
-        assert "did you mean 'spearman'" in built.stdout
-        assert not (tiny_book.html / "ledger.json").exists()
+    built = tiny_book.build()
+    assert built.returncode != 0
+    assert "did you mean 'spearman'" in built.stdout
+    assert not (tiny_book.html / "ledger.json").exists()
 
 
 def verdicts(notebook: nbformat.NotebookNode, tmp_path: Path) -> dict[str, str]:

@@ -118,6 +118,7 @@ def words(html):
     return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
+@pytest.mark.book
 def test_page_shows_the_file_and_names_what_is_missing(tmp_path):
     write_group(tmp_path / "results" / "costs" / "cpu.json", "stacking", GROUP)
     text = "```{costs} cpu\n:groups: stacking later\n```\n\n```{costs} cuda\n```\n"
@@ -136,6 +137,7 @@ def test_page_shows_the_file_and_names_what_is_missing(tmp_path):
     assert "Once" not in shown  # a column that no row fills
 
 
+@pytest.mark.book
 def test_page_fails_on_what_is_no_measurement(tmp_path):
     path = tmp_path / "results" / "costs" / "cpu.json"
     path.parent.mkdir(parents=True)

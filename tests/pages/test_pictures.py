@@ -1,45 +1,18 @@
-"""Pictures of a built page: stills of players, and palettes."""
+"""Pictures of a built page get palettes."""
 
-import base64
 import io
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from spectral_book.pages.pictures import last_frame, with_palette
+from spectral_book.pages.pictures import with_palette
 
 
 def png(levels, mode=None):
     stream = io.BytesIO()
     Image.fromarray(np.asarray(levels, "uint8"), mode).save(stream, "png")
     return stream.getvalue()
-
-
-def image(data):
-    buffer = {"path": ["value"], "data": base64.b64encode(data).decode()}
-    return {"model_name": "ImageModel", "state": {}, "buffers": [buffer]}
-
-
-def box(*children):
-    children = [f"IPY_MODEL_{child}" for child in children]
-    return {"model_name": "BoxModel", "state": {"children": children}}
-
-
-def test_last_frame_is_the_last_picture_below_a_widget():
-    state = {
-        "player": box("controls", "frames"),
-        "controls": box("play"),
-        "play": {"model_name": "PlayModel", "state": {}},
-        "frames": box("first", "second"),
-        "first": image(b"one"),
-        "second": image(b"two"),
-        "elsewhere": image(b"three"),
-    }
-    assert last_frame(state, "player") == b"two"
-    assert last_frame(state, "first") == b"one"
-    assert last_frame(state, "controls") is None
-    assert last_frame(state, "unknown") is None
 
 
 def lines(height=200, width=300):

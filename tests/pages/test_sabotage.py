@@ -11,6 +11,8 @@ import time
 import pytest
 from minibook import claim, claim_cell, clean_environment
 
+pytestmark = pytest.mark.processes
+
 TIMEOUT = 3
 
 

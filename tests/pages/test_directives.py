@@ -1,4 +1,4 @@
-"""The ledger: collected from the chapters, checked, shown as a table and a picture."""
+"""What the front page shows of claims: a picture, surprises, chapters, the ledger."""
 
 from __future__ import annotations
 
@@ -11,109 +11,9 @@ import pytest
 import yaml
 from minibook import MiniBook, claim, claim_cell
 
-from spectral_book.claims.ledger import (
-    MIME_TYPE,
-    VERDICTS,
-    Ledger,
-    claims_of,
-    repeated_ids,
-    without_claims,
-)
-from spectral_book.claims.places import (
-    CLAIM,
-    FIGURE,
-    code_anchors,
-    figures_of_claims,
-    mark,
-    with_code_anchors,
-)
-from spectral_book.pages.front_page import no_surprise, plain_sentence
+from spectral_book.claims.ledger import Ledger
+from spectral_book.pages.directives import no_surprise, plain_sentence
 from spectral_book.records import differences
-
-
-def notebook(*rows, **beside):
-    """Return a notebook whose one cell holds claims, and perhaps something beside."""
-    output = nbformat.v4.new_output("display_data", data={MIME_TYPE: [*rows], **beside})
-    return nbformat.v4.new_notebook(
-        cells=[
-            nbformat.v4.new_markdown_cell("# Title"),
-            nbformat.v4.new_code_cell("1", outputs=[output]),
-        ]
-    )
-
-
-def test_claims_come_with_their_page():
-    rows = claims_of("chapters/one", notebook(claim("one.a"), claim("one.b")))
-    assert [row["id"] for row in rows] == ["one.a", "one.b"]
-    assert {row["page"] for row in rows} == {"chapters/one"}
-    assert rows[0]["values"] == [0.5, 0.6, 0.7]
-
-
-@pytest.mark.parametrize("verdict", VERDICTS)
-def test_every_verdict_is_known(verdict):
-    assert claims_of("one", notebook(claim("one.a", verdict)))[0]["verdict"] == verdict
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"verdict": "yes"}, "none of: replicated"),
-        ({"statement": ""}, "has no statement"),
-        ({"id": None}, "has no id"),
-        ({"estimate": "0.5"}, "estimate = '0.5', not a number"),
-        ({"ci_low": True}, "ci_low = True, not a number"),
-        ({"control": "shuffled"}, "control that is no mapping"),
-        ({"values": [float("nan")]}, "not JSON compliant"),
-    ],
-)
-def test_bad_claim_is_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        claims_of("one", notebook(claim("one.a") | change))
-
-
-def test_repeated_id_is_found_within_and_across_pages():
-    rows = [{"id": "a", "page": "one"}, {"id": "b", "page": "one"}]
-    assert repeated_ids(rows) == []
-    assert repeated_ids([*rows, {"id": "a", "page": "two"}]) == [
-        "claim id 'a' is used 2 times: in one, two"
-    ]
-
-
-def test_count_line_tells_verdicts_in_their_order():
-    rows = [claim("a", "inconclusive"), claim("b"), claim("c")]
-    rows = [row | {"page": "one", "origin": "paper"} for row in rows]
-    line = Ledger(tuple(rows)).count_line()
-    assert line == "3 claims, the paper's: 2 replicated, 1 inconclusive"
-
-
-@pytest.mark.parametrize(
-    ("rows", "told"),
-    [
-        ([], "0 claims"),
-        ([("one", "paper")], "1 claim, the paper's: 1 replicated"),
-        ([("one", "book")] * 2, "2 claims, the book's own: 2 replicated"),
-        (
-            [("one", "paper"), ("one", "book")],
-            "2 claims, 1 of them the paper's: 2 replicated",
-        ),
-        (
-            [("one", "paper"), ("two", "paper"), ("two", "book")],
-            "3 claims, 2 of them the papers': 3 replicated",
-        ),
-    ],
-)
-def test_count_line_of_a_page_says_whose_claims_they_are(rows, told):
-    claims = tuple(claim("a", page=page, origin=origin) for page, origin in rows)
-    assert Ledger(claims).count_line() == told
-
-
-def test_page_keeps_what_stands_beside_the_claims():
-    source = notebook(claim("a"), **{"text/plain": "a table"})
-    page = without_claims(source)
-    assert page.cells[1].outputs[0].data == {"text/plain": "a table"}
-    assert MIME_TYPE in source.cells[1].outputs[0].data
-    assert without_claims(notebook(claim("a"))).cells[1].outputs == []
-    nbformat.validate(page)
 
 
 def test_ledger_file_follows_the_table_of_contents(good_book):
@@ -130,50 +30,6 @@ def test_unknown_chapter_is_an_error(new_book):
     result = book.build("-W", "--keep-going")
     assert result.returncode != 0
     assert "the book has no chapter named 'gamma'" in result.stdout
-
-
-def page(*cells):
-    """Return a notebook: texts are Markdown, lists the marks of a cell's outputs."""
-    made = []
-    for cell in cells:
-        if isinstance(cell, str):
-            made.append(nbformat.v4.new_markdown_cell(cell))
-            continue
-        kinds = [(FIGURE if isinstance(name, int) else CLAIM, name) for name in cell]
-        outputs = [
-            nbformat.v4.new_output("display_data", {}, metadata=mark(*kind))
-            for kind in kinds
-        ]
-        stream = nbformat.v4.new_output("stream", text="printed")
-        made.append(nbformat.v4.new_code_cell("1", outputs=[stream, *outputs]))
-    return nbformat.v4.new_notebook(cells=made)
-
-
-def test_a_claim_belongs_to_the_last_figure_before_it_or_the_first_after_it():
-    found = figures_of_claims(
-        page(
-            *("# Title", [1], ["after"], [2], ["second"], ["early"]),
-            *("text\n\n## Next", ["early", "too"], [3, 4, "between"], [5], ["late"]),
-            *("### No figure", ["none"]),
-            *("text\n\n```python\n# a comment\n```\n\nand on", ["also-none"]),
-            *("## Last", [6], "```\n# no heading\n```", ["same"]),
-        )
-    )
-    assert found == {
-        **{"after": 1, "second": 2, "early": 3, "too": 3},
-        **{"between": 4, "late": 5, "same": 6},
-    }
-
-
-def test_cells_that_judge_get_anchors():
-    source = page("# Title", [1], [2, "one", "two"], ["three"])
-    anchored = with_code_anchors(source)
-    kinds = [cell.cell_type for cell in anchored.cells]
-    assert kinds == ["markdown", "code", "markdown", "code", "markdown", "code"]
-    ids = [re.findall('id="([^"]*)"', cell.source) for cell in anchored.cells]
-    assert ids == [[], [], ["code-one", "code-two"], [], ["code-three"], []]
-    assert len(source.cells) == 4
-    assert code_anchors(source)["two"] == "code-two"
 
 
 @pytest.mark.parametrize(
@@ -196,7 +52,7 @@ def test_a_claim_without_a_sentence_gets_a_plain_one(change, shown):
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "failed", "told"),
+    ("verdicts", "failed", "start"),
     [
         (["replicated"], (), "Every claim that could be judged held."),
         (["replicated", "not comparable"], (), "Every claim"),
@@ -206,9 +62,9 @@ def test_a_claim_without_a_sentence_gets_a_plain_one(change, shown):
         ([], (), "No claim could be judged."),
     ],
 )
-def test_without_surprises_the_page_says_how_much_that_tells(verdicts, failed, told):
+def test_without_surprises_the_page_says_how_much_that_tells(verdicts, failed, start):
     rows = tuple(claim(f"a-{i}", verdict) for i, verdict in enumerate(verdicts))
-    assert no_surprise(Ledger(rows, failed)).startswith(told)
+    assert no_surprise(Ledger(rows, failed)).startswith(start)
 
 
 TINY = """
@@ -273,10 +129,6 @@ OURS = {
     "threshold": "≥ 1e-06 (no effect -0.5)",
     "control": {"name": "shuffled", "estimate": 2.0, "verdict": "not replicated"},
 }
-BETWEEN = {
-    "between": ["Figure 1", "Table 2"],
-    "control": {"name": "Table 3", "estimate": 1.0, "verdict": "replicated"},
-}
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +148,6 @@ def front(new_book) -> MiniBook:
         *many("not replicated", 9, why="Not told."),
         *many("direction only", 3, otherwise="It is small $x$.", **OURS),
         *many("inconclusive", 2, why="Too wide.", rounding_decides=True),
-        *many("paper inconsistent", 1, why="Figure 1 and Table 2 differ.", **BETWEEN),
     ]
     book.add("plain", claim_cell(*rows))
     book.configure(FRONT)
@@ -337,9 +188,9 @@ def words(html):
 def test_rows_say_whose_the_claim_is_why_it_is_open_and_what_the_control_shows(front):
     shown = (front.html / "intro.html").read_text()
     rows = [words(row) for row in shown.split('class="ledger-claim')[1:]]
-    theirs, unclear, between = (
+    theirs, unclear = (
         next(row for row in rows if sign in row)
-        for sign in ("Fig. 1 · figure 1 here", "? inconclusive", "! paper inconsistent")
+        for sign in ("Fig. 1 · figure 1 here", "? inconclusive")
     )
     ours = [row for row in rows if "log log slope, n = 5" in row]
     assert len(ours) == 3
@@ -349,37 +200,34 @@ def test_rows_say_whose_the_claim_is_why_it_is_open_and_what_the_control_shows(f
         assert "2 shuffled: does not show it" in row
     assert "own claim" not in theirs
     assert "Too wide. rounding decides" in unclear
-    assert "Table 3: found to agree" in between
-    assert "Figure 1 and Table 2 differ." in between
     assert not any("Not told" in row for row in rows)
 
 
 def test_the_ledger_unfolds_chapter_by_chapter(front):
     shown = (front.html / "intro.html").read_text()
-    ledger = shown.partition('class="ledger ')[2]
+    ledger = shown.partition('class="ledger"')[2]
     tiny, plain = ledger.split("<details")[1:]
     assert "Chapter tiny" in words(ledger.partition("<details")[0])
     assert words(tiny.partition("<summary>")[2]).startswith(
         "3 claims, the paper's: 1 replicated, 2 direction only"
     )
     assert tiny.count('class="ledger-claim') == 3
-    assert plain.count('class="ledger-claim') == 15
+    assert plain.count('class="ledger-claim') == 14
     assert ledger.count("</details>") == 2
 
 
 def test_the_picture_has_a_square_for_each_claim(front):
     shown = (front.html / "intro.html").read_text()
-    picture = between(shown, 'class="verdicts ', 'id="after-verdicts"')
+    picture = between(shown, 'class="verdicts"', 'id="after-verdicts"')
     legend, _, rows = picture.partition("verdicts-row")
-    assert "18 claims , 15 of them the papers'" in words(legend)
-    assert re.findall(r"(\d+) (\w[a-z ]+)<", legend.partition("18 claims")[2])[:5] == [
+    assert "17 claims , 14 of them the papers'" in words(legend)
+    assert re.findall(r"(\d+) (\w[a-z ]+)<", legend.partition("17 claims")[2])[:4] == [
         ("1", "replicated"),
         ("5", "direction only"),
         ("9", "not replicated"),
         ("2", "inconclusive"),
-        ("1", "paper inconsistent"),
     ]
-    assert rows.count('class="name"') == 18
+    assert rows.count('class="name"') == 17
     assert rows.count("✗") == 9
     assert "3 claims, the paper's: 1 replicated, 2 direction only" in words(picture)
     assert 'title="direction only: The size is large."' in rows
@@ -387,7 +235,7 @@ def test_the_picture_has_a_square_for_each_claim(front):
 
 def test_surprises_are_told_by_verdict_and_folded_if_there_are_many(front):
     shown = unescape((front.html / "intro.html").read_text())
-    told = between(shown, 'class="surprises ', "<table")
+    told = between(shown, 'class="surprises"', "<table")
     plain = re.sub("<[^>]*>", "", told)
     open_part, weaker, unclear = told.split("<details")
     assert open_part.count("✗") == 9
@@ -408,7 +256,7 @@ def test_few_surprises_are_all_shown(new_book):
     book.configure("```{surprises}\n```\n\n```{verdicts}\n```")
     assert book.build().returncode == 0
     told = between(
-        (book.html / "intro.html").read_text(), 'class="surprises ', 'class="verdicts '
+        (book.html / "intro.html").read_text(), 'class="surprises"', 'class="verdicts"'
     )
     order = ["Chapter alpha", "✗", "↗", "↗", "Chapter beta", "✗"]
     assert re.findall("Chapter [a-z]+|[↗✗]", told) == order
@@ -417,11 +265,11 @@ def test_few_surprises_are_all_shown(new_book):
 
 def test_chapters_are_listed_in_order_with_paper_question_and_claims(front):
     shown = (front.html / "intro.html").read_text()
-    table = between(shown, 'class="chapters ', "</table>")
+    table = between(shown, 'class="table chapters"', "</table>")
     told = [words(f"<tr{row}") for row in table.split("<tr")[2:]]
     assert told == [
         "Chapter tiny Euler 1748 How large is it? 3, the paper's",
-        "Chapter plain 15, 12 of them the paper's",
+        "Chapter plain 14, 11 of them the paper's",
     ]
 
 
@@ -452,9 +300,3 @@ def test_another_wording_does_not_outdate_a_record(tmp_path):
     assert differences(record, tmp_path) == []
     path.write_text(TINY.replace("threshold: 9.0", "threshold: 8.0"))
     assert len(differences(record, tmp_path)) == 2
-    path.write_text(
-        TINY.replace("    otherwise:", "    between: [a, b]\n    otherwise:")
-    )
-    told = differences(record, tmp_path)
-    assert len(told) == 3
-    assert "between of 'before-figure' was None and is ['a', 'b']" in told[0]

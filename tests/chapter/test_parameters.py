@@ -6,6 +6,7 @@ import pytest
 from spectral_book.chapter.parameters import (
     ChapterParameters,
     Count,
+    Even,
     Kernel,
     NotNegative,
     ParameterError,
@@ -28,6 +29,7 @@ GOOD = {
     "kernel": 3,
     "kernels": [3, 7],
     "depths": [3, 4],
+    "width": 2,
 }
 
 
@@ -38,6 +40,7 @@ class Sample(ChapterParameters):
     kernel: Kernel
     kernels: RisingKernels
     depths: Rising
+    width: Even
 
 
 def test_good_parameters_are_frozen():
@@ -55,6 +58,9 @@ def test_good_parameters_are_frozen():
         ("seeds", [1, 1], "twice"),
         ("seeds", 3, "list"),
         ("seeds", [-1], "greater than or equal to 0"),
+        ("seeds", [2**32], "less than 4294967296"),
+        ("width", 0, "an even number, 2 or larger"),
+        ("width", 3, "an even number, 2 or larger"),
         ("device", "tpu", "'auto', 'cpu' or 'cuda'"),
         ("points", 0, "greater than or equal to 1"),
         ("points", "10", "valid integer"),
@@ -198,3 +204,10 @@ def test_a_parameter_that_the_class_does_not_name_has_the_type_of_its_cell(line,
     with pytest.raises(ParameterError) as told:
         Unusual.read(namespace)
     assert said in str(told.value)
+
+
+def test_a_misspelt_name_of_the_class_is_no_new_parameter():
+    namespace: dict = {}
+    exec(ANNOTATED.replace("share", "shaer"), namespace)
+    with pytest.raises(ParameterError, match="'shaer': did you mean 'share'"):
+        Unusual.read(namespace)

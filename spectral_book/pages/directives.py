@@ -1,0 +1,228 @@
+"""What the pages show of claims and costs: a directive and a template for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils.parsers.rst import directives
+from markupsafe import Markup
+from sphinx.errors import ExtensionError
+
+from spectral_book.claims.claims_file import ClaimsFile, load_claims
+from spectral_book.claims.ledger import VERDICTS, Ledger
+from spectral_book.claims.numbers import Row, interval, needed, number
+from spectral_book.claims.tables import SIGNS, control_found
+from spectral_book.pages.costs import COLUMNS, command, filled, read_costs
+from spectral_book.pages.templates import TemplateDirective
+
+EXPLAINED = ("inconclusive", "not comparable")
+"""Verdicts that a row says the reason of."""
+
+FEW = 12
+"""Up to so many surprises are all shown; of more, those not replicated."""
+
+
+class ClaimsDirective(TemplateDirective):
+    """What shows the claims of the book on a page."""
+
+    def ledger(self) -> Ledger:
+        """Return the claims; the page then changes with the chapters."""
+        for docname in self.env.found_docs:
+            if self.env.doc2path(docname).endswith(".ipynb"):
+                self.env.note_dependency(self.env.doc2path(docname, base=False))
+        return self.env.spectral_ledger  # type: ignore[attr-defined]
+
+    def uri(self, claim: Row, anchor: str) -> Markup:
+        """Return the address of an anchor on the page that holds a claim."""
+        builder = self.env.app.builder
+        page = builder.get_relative_uri(self.env.docname, claim["page"])
+        return Markup(escape(f"{page}#{anchor}"))
+
+    def shared(self, ledger: Ledger) -> dict[str, Any]:
+        """Return what several templates name."""
+        return {
+            "ledger": ledger,
+            "chapters": by_page(ledger.claims),
+            "uri": self.uri,
+            "count_line": lambda claims: Ledger(tuple(claims)).count_line(),
+            "VERDICTS": VERDICTS,
+            "SIGNS": SIGNS,
+        }
+
+
+class VerdictsDirective(ClaimsDirective):
+    """Show every claim as a square of its verdict's colour and sign, by chapters."""
+
+    template = "verdicts"
+
+    def context(self) -> dict[str, Any]:
+        """Return the claims, and how many there are of each verdict."""
+        ledger = self.ledger()
+        counts = Counter(claim["verdict"] for claim in ledger.claims)
+        return {**self.shared(ledger), "counts": counts}
+
+
+class SurprisesDirective(ClaimsDirective):
+    """List the claims that were not replicated, each in a sentence of its chapter."""
+
+    template = "surprises"
+
+    def context(self) -> dict[str, Any]:
+        """Return the claims to list, the less certain ones to be folded."""
+        ledger = self.ledger()
+
+        def of(verdict: str) -> list[Row]:
+            return [claim for claim in ledger.claims if claim["verdict"] == verdict]
+
+        failed, weaker = of("not replicated"), of("direction only")
+        if len(failed) + len(weaker) <= FEW:
+            failed, weaker = failed + weaker, []
+        return {
+            **self.shared(ledger),
+            "open": by_page(failed),
+            "weaker": by_page(weaker),
+            "unclear": by_page(of("inconclusive")),
+            "no_surprise": no_surprise(ledger),
+            "plain_sentence": plain_sentence,
+        }
+
+
+class ChaptersDirective(ClaimsDirective):
+    """List the chapters in order: paper, question, number of claims."""
+
+    template = "chapters"
+
+    def context(self) -> dict[str, Any]:
+        """Return each chapter with the head of its claims file and its claims."""
+        ledger = self.ledger()
+        pages = self.env.spectral_chapters  # type: ignore[attr-defined]
+        return {"chapters": [(p, self._head(p), ledger.of_chapter(p)) for p in pages]}
+
+    def _head(self, docname: str) -> ClaimsFile | None:
+        """Return a chapter's claims file; the chapter itself reports a faulty one."""
+        path = Path(self.env.srcdir) / "claims" / f"{docname}.yaml"
+        self.env.note_dependency(str(path))
+        try:
+            return load_claims(path)
+        except ValueError:
+            return None
+
+
+class LedgerDirective(ClaimsDirective):
+    """Show the claims of the whole book, or with `:chapter:` those of one chapter."""
+
+    template = "ledger"
+    option_spec: ClassVar = {"chapter": directives.unchanged_required}
+
+    def context(self) -> dict[str, Any]:
+        """Return the claims by chapter; a table of the whole book is folded."""
+        ledger = self.ledger()
+        name = self.options.get("chapter")
+        if name is not None:
+            known = {claim["chapter"] for claim in ledger.claims}
+            if name not in self.env.found_docs and name not in known:
+                raise self.error(f"the book has no chapter named {name!r}")
+            ledger = ledger.of_chapter(name)
+        return {
+            **self.shared(ledger),
+            "folded": name is None,
+            "records": self.env.spectral_records,  # type: ignore[attr-defined]
+            "EXPLAINED": EXPLAINED,
+            "bar": bar,
+            "run": run,
+            "sample": sample,
+            "interval": interval,
+            "number": number,
+            "control_found": control_found,
+        }
+
+
+class CostsDirective(TemplateDirective):
+    """Show the measurements of a device, all groups or those named in `:groups:`."""
+
+    template = "costs"
+    required_arguments = 1
+    option_spec: ClassVar = {"groups": directives.unchanged_required}
+
+    def context(self) -> dict[str, Any]:
+        """Return the groups that were measured, and how to measure the others.
+
+        Raises
+        ------
+        ExtensionError
+            If the file of measurements cannot be read.
+        """
+        device = self.arguments[0]
+        path = Path(self.env.srcdir).parent / "results" / "costs" / f"{device}.json"
+        self.env.note_dependency(str(path))
+        try:
+            groups = read_costs(path).groups
+        except ValueError as error:
+            raise ExtensionError(str(error)) from error
+        wanted = self.options.get("groups", "").split() or list(groups)
+        missing = [name for name in wanted if name not in groups]
+        what = f"{', '.join(missing)}: not" if missing else "Nothing has been"
+        return {
+            "groups": [groups[name] for name in wanted if name in groups],
+            "missing": what if missing or not wanted else "",
+            "device": device,
+            "command": command(device, missing),
+            "filled": filled,
+            "COLUMNS": COLUMNS,
+        }
+
+
+def by_page(claims: Iterable[Row]) -> list[tuple[str, list[Row]]]:
+    """Group claims by the page that holds them, in their order."""
+    pages: dict[str, list[Row]] = {}
+    for claim in claims:
+        pages.setdefault(claim["page"], []).append(claim)
+    return list(pages.items())
+
+
+def no_surprise(ledger: Ledger) -> str:
+    """Return what to say where no claim failed: how much that says."""
+    verdicts = {claim["verdict"] for claim in ledger.claims}
+    if "replicated" not in verdicts:
+        return "No claim could be judged."
+    if "inconclusive" in verdicts or ledger.failed:
+        return "No claim failed that could be judged."
+    return "Every claim that could be judged held."
+
+
+def plain_sentence(claim: Row) -> str:
+    """Return what to say of a claim that has no sentence of its own."""
+    statement, why = claim["statement"].rstrip("."), claim.get("why", "")
+    if claim.get("estimate") is None:
+        missing = "" if why.startswith("Withdrawn") else "no number was reached. "
+        return f"{statement}: {missing}{why}".rstrip()
+    threshold = claim.get("threshold")
+    asked = f", where {needed(threshold)} was needed" if threshold else ""
+    because = why if claim["verdict"] == "inconclusive" else ""
+    return f"{statement}: measured {interval(claim)}{asked}. {because}".rstrip()
+
+
+def sample(claim: Row) -> str:
+    """Return the statistic and the number of values behind an estimate."""
+    statistic = str(claim.get("statistic") or "").replace("_", " ")
+    size = "" if claim.get("n") is None else f"n\u00a0=\u00a0{number(claim['n'])}"
+    return _listed([statistic, size])
+
+
+def bar(claim: Row) -> str:
+    """Return what was needed, its sign and number on one line."""
+    shown = needed(str(claim.get("threshold") or "–"))
+    return shown.replace("≤ ", "≤\u00a0").replace("≥ ", "≥\u00a0")
+
+
+def run(claim: Row) -> str:
+    """Return the profile and device a claim was tested with."""
+    return _listed([claim.get("profile"), claim.get("device")])
+
+
+def _listed(parts: Sequence[str | None]) -> str:
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,60 @@
+"""Templates of the pages' parts: Markdown with HTML around it, filled and parsed.
+
+A value that a template names is shown as it is: what Markdown or HTML would read as
+markup is written as an entity. The filter `markdown` is for texts that hold Markdown.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from docutils import nodes
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+from sphinx.util.docutils import SphinxDirective
+
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>&\"$]")
+
+
+def literal(value: object) -> Markup:
+    """Return a value as text without any markup, unless it is marked as markup."""
+    if isinstance(value, Markup):
+        return value
+    text = str(value).replace("'", "’")  # as Sphinx writes it
+    return Markup(_MARKUP.sub(lambda sign: f"&#{ord(sign[0])};", text))
+
+
+def markdown(text: str) -> Markup:
+    """Return a Markdown text of one paragraph, on one line."""
+    return Markup(" ".join(text.split()))
+
+
+def plain(text: str) -> str:
+    """Return a Markdown text without its marks of mathematics, emphasis and code."""
+    return re.sub(r"[$*`\\]", "", text)
+
+
+_environment = Environment(
+    loader=PackageLoader("spectral_book.pages"),
+    autoescape=True,
+    finalize=literal,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {"markdown": markdown, "plain": plain}
+
+
+class TemplateDirective(SphinxDirective):
+    """A directive whose content is a template, filled with what it knows."""
+
+    template: ClassVar[str]
+
+    def run(self) -> list[nodes.Node]:
+        """Return what the filled template parses to."""
+        template = _environment.get_template(f"{self.template}.md")
+        return self.parse_text_to_nodes(template.render(self.context()))
+
+    def context(self) -> dict[str, Any]:
+        """Return what the template names."""
+        raise NotImplementedError

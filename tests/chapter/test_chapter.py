@@ -1,0 +1,238 @@
+"""A running chapter: claims, figures, sentences and experiments."""
+
+import json
+from types import SimpleNamespace
+
+import ipywidgets as widgets
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pytest
+import torch
+
+from spectral_book.chapter import chapter as module
+from spectral_book.chapter import try_it as live
+from spectral_book.chapter.chapter import Chapter, open_chapter
+from spectral_book.chapter.parameters import ChapterParameters
+from spectral_book.chapter.player import Player
+from spectral_book.chapter.provenance import provenance
+from spectral_book.claims.claims_file import ClaimsFile
+from spectral_book.claims.ledger import MIME_TYPE
+
+CLAIM = {
+    "id": "grows",
+    "source": "Figure 1",
+    "statement": "It grows.",
+    "statistic": "value",
+    "quantity": "x",
+    "direction": "greater",
+    "no_effect": 0.0,
+    "threshold": 1.0,
+    "control": "nothing",
+    "differs": {"quick": "smaller", "gpu": "", "paper": ""},
+}
+FILE = {
+    "chapter": "instabilities",
+    "paper": "P",
+    "frozen": "then",
+    "leaves": ["It is {grows}.", "And {x}."],
+    "claims": [CLAIM, CLAIM | {"id": "also"}],
+}
+
+
+@pytest.fixture
+def chapter():
+    device = torch.device("cpu")
+    came_from = provenance("instabilities", "quick", [1], device, {})
+    return Chapter(ClaimsFile.model_validate(FILE), "quick", device, came_from)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a chapter displays, in order."""
+    found = []
+    monkeypatch.setattr(module, "display", lambda thing, **_: found.append(thing))
+    return found
+
+
+def run_of(*seeds, seconds=1.0):
+    """As much of a run as a chapter asks for."""
+    ensemble = SimpleNamespace(seeds=seeds) if seeds else None
+    return SimpleNamespace(seconds=seconds, ensemble=ensemble)
+
+
+NONE = {"x": [0.0, 0.0, 0.0]}
+
+
+def test_a_claim_is_judged_shown_and_published_in_the_order_of_its_file(
+    chapter, shown, capsys
+):
+    chapter.not_comparable("also", "Not run here.")
+    runs = [run_of(1, seconds=1.26), run_of(2)]
+    chapter.judge("grows", x=[2.0, 2.1, 2.2], control=NONE, runs=runs)
+    assert "2.1 [1.85, 2.35]" in shown[1].data
+    row = chapter.rows["grows"]
+    assert (row["verdict"], row["control"]["verdict"]) == (
+        "replicated",
+        "not replicated",
+    )
+    assert (row["seconds"], row["differs"], row["n"]) == (2.3, "smaller", 3)
+    assert row["control"]["values"] == (0.0, 0.0, 0.0)
+    assert chapter.rows["also"]["verdict"] == "not comparable"
+    assert chapter.rows["also"]["why"] == "Not run here."
+    chapter.table()
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed] == ["claim", "grows", "also"]
+    chapter.publish()
+    assert [one["id"] for one in shown[-1][MIME_TYPE]] == ["grows", "also"]
+
+
+def test_a_claim_that_is_unknown_judged_twice_or_never_is_told(chapter, shown):
+    with pytest.raises(KeyError, match="No claim 'grow'"):
+        chapter.judge("grow", x=[1.0], control=NONE)
+    chapter.inconclusive("grows", "Nothing came out.")
+    assert chapter.rows["grows"]["verdict"] == "inconclusive"
+    with pytest.raises(ValueError, match="'grows' was judged before"):
+        chapter.judge("grows", x=[1.0], control=NONE)
+    for end in (chapter.table, chapter.publish):
+        with pytest.raises(ValueError, match=r"never judged: also\."):
+            end()
+
+
+def test_sentences_are_filled_and_a_remark_is_checked_even_where_it_is_not_said(
+    chapter, shown
+):
+    chapter.judge("grows", x=[2.0, 2.1, 2.2], control=NONE)
+    chapter.say("At {x:.0%}: {grows:verdict}.", x=0.5)
+    chapter.remark(False, "not {x}", x=1)
+    chapter.remark(np.True_, "so {x}", x=1)
+    with pytest.raises(ValueError, match=r"names \{y\}"):
+        chapter.remark(False, "not {y}")
+    chapter.leaves(x=2)
+    texts = [thing.data for thing in shown[1:]]
+    leaves = "- It is 2.1 (replicated).\n- And 2."
+    assert texts == ["At 50 %: replicated.", "so 1", leaves]
+
+
+def test_figures_and_players_are_numbered_and_have_words(chapter, shown):
+    chapter.show(plt.figure(), "A <b>figure</b>.")
+    chapter.show(Player((b"one", b"two"), "epoch", 50), "<b>A film.</b> Of two.")
+    picture, first, film, second = (thing.data for thing in shown)
+    assert picture.startswith(b"\x89PNG")
+    assert 'id="figure-1"><b>Figure 1.</b> A <b>figure</b>.</p>' in first
+    assert 'alt="A film. Frame 2 of 2."' in film
+    assert 'id="figure-2"' in second
+    assert "papermill" in second
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that a chapter draws."""
+    found = []
+
+    def picture(figure):
+        found.append(figure)
+        return draw(figure)
+
+    draw = module.picture
+    monkeypatch.setattr(module, "picture", picture)
+    return found
+
+
+def lines(height):
+    """Lines
+    of rising height."""
+    for y in range(height + 1):
+        figure, ax = plt.subplots(figsize=(2, 1))
+        ax.axhline(y)
+        yield figure
+
+
+def test_a_still_page_says_how_to_make_it_live_and_shows_the_end(chapter, shown, drawn):
+    control = widgets.IntSlider(2, 0, 5, description="height")
+    open_before = plt.get_fignums()
+    chapter.try_it(lines, height=control)
+    said, figure, caption = shown
+    assert "`make lab`" in said.data
+    assert "`instabilities.ipynb`" in said.data
+    assert "height = 2" in said.data
+    assert figure.data.startswith(b"\x89PNG")
+    assert drawn[-1].axes[0].lines[0].get_ydata()[0] == 2
+    assert "<b>Try it.</b> Lines of rising height." in caption.data
+    assert "profile quick" in caption.data
+    assert "seeds" not in caption.data
+    assert plt.get_fignums() == open_before
+
+
+def test_a_reader_gets_the_controls_with_the_same_caption(chapter, shown, monkeypatch):
+    box = widgets.VBox()
+    made = []
+
+    class Panel:
+        def __init__(self, run, controls):
+            made.append((run, controls))
+            self.box = box
+
+        def close(self):
+            made.append("closed")
+
+    monkeypatch.setattr(live, "is_live", lambda: True)
+    monkeypatch.setattr(live, "Panel", Panel)
+    control = widgets.IntSlider(2, 0, 5)
+    chapter.try_it(lines, height=control)
+    assert made == [(lines, {"height": control})]
+    assert shown[0] is box
+    assert "<b>Try it.</b> Lines of rising height." in shown[1].data
+    chapter.try_it(lines, height=control)
+    assert made[1:] == ["closed", (lines, {"height": control})]
+
+
+def test_the_line_under_a_figure_names_the_seeds_of_its_runs(chapter, shown):
+    chapter.show(plt.figure(), "", (r for r in [run_of(8), run_of(1, 2, 3)]))
+    assert "seeds 1 to 3, 8 ·" in shown[-1].data
+    assert "2 s ·" in shown[-1].data
+    for unnamed in ([run_of()], [run_of(7), run_of()], []):
+        chapter.show(plt.figure(), "", unnamed)
+        assert "seed 1 ·" in shown[-1].data
+    chapter.show(plt.figure(), "", [run_of(7)], seeds=[8])
+    assert "seed 8 ·" in shown[-1].data
+    chapter.show(plt.figure(), "", [run_of(7)], seeds=())
+    assert "seed" not in shown[-1].data
+
+
+@pytest.mark.parametrize(
+    ("profile", "size", "label"),
+    [
+        ("quick", 3, "profile quick ·"),
+        ("quick", 5, "profile quick, changed ·"),
+        ("gpu", 5, "profile gpu ·"),
+        ("gpu", 3, "profile gpu, changed ·"),
+    ],
+)
+def test_a_run_is_that_of_its_profile_on_whatever_device(
+    tmp_path, monkeypatch, profile, size, label
+):
+    book = tmp_path / "book"
+    (book / "claims").mkdir(parents=True)
+    (book / "claims" / "c.yaml").write_text(json.dumps(FILE))
+    (tmp_path / "params" / "gpu").mkdir(parents=True)
+    (tmp_path / "params" / "gpu" / "c.yaml").write_text("profile: gpu\nsize: 5\n")
+    usual = 'profile = "quick"\nseeds = [1]\ndevice = "auto"\nsize = 3'
+    cell = nbformat.v4.new_code_cell(usual, metadata={"tags": ["parameters"]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), book / "c.ipynb")
+    monkeypatch.chdir(book)
+
+    class Parameters(ChapterParameters):
+        size: int
+
+    given = Parameters(profile=profile, seeds=[1], device="cpu", size=size)
+    with mpl.rc_context():
+        opened = open_chapter("c", given)
+    assert label in opened.provenance.line()
+
+
+def test_a_control_that_is_no_argument_is_refused_before_anything_runs(chapter, shown):
+    with pytest.raises(ValueError, match="lines takes height"):
+        chapter.try_it(lines, width=widgets.IntSlider())
+    assert shown == []
