@@ -21,9 +21,9 @@ from torch.utils.data import DataLoader
 
 from benchmarks.measure import Group, Setting, Timed, finish, timed
 from benchmarks.works import Orders
-from spectral_book.budget import usable_cores
 from spectral_book.claims.statistics import mean_interval
 from spectral_book.pages.costs import Cost
+from spectral_book.runner import usable_cores
 from spectral_lib.data.augmentations import crop_and_flip
 from spectral_lib.data.images import Images, load_images
 from spectral_lib.models.classifiers import builder

@@ -23,10 +23,9 @@ from pathlib import Path
 
 from benchmarks.clock import startup_folder
 from benchmarks.measure import ROOT, Group, Setting, parser, run
-from spectral_book.budget import Budget
 from spectral_book.claims.tables import number
-from spectral_book.execution import Chapter, execute_chapters
 from spectral_book.pages.costs import Cost
+from spectral_book.runner import Budget, NotebookJob, execute_notebooks
 
 WORK = ("training", "other cells")
 DONE = re.compile(r"^\s+(\S+): (done|FAILED), ([\d.]+) s")
@@ -76,12 +75,10 @@ def rows_of_chapter(name: str, setting: Setting) -> Iterator[Cost]:
         raise SystemExit(f"there is no chapter {name!r}; there are: {known}.")
     with tempfile.TemporaryDirectory() as folder:
         start = startup_folder(Path(folder, "ipython"), f"clock.start({folder!r})")
-        (done,) = execute_chapters(
-            [Chapter(name, path)],
-            jobs=1,
+        (done,) = execute_notebooks(
+            [NotebookJob(name, path)],
+            at_once=1,
             environment=Budget(1, 1).kernel_environment(os.environ | start),
-            timeout=0,
-            on_finish=lambda _: None,
         )
         if done.failure is not None:
             raise SystemExit(done.failure.describe(name))

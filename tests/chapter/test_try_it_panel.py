@@ -12,7 +12,7 @@ import pytest
 from jupyter_client.session import Session
 
 from spectral_book.chapter import try_it as live
-from spectral_book.kernels import kernel_manager
+from spectral_book.runner import kernel_manager
 
 EXPERIMENT = """
 import time
