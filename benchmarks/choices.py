@@ -19,9 +19,8 @@ from typing import Any
 from benchmarks.book import BOOK
 from benchmarks.clock import startup_folder, when_imported
 from benchmarks.measure import Group, Setting, Timed
-from spectral_book.budget import Budget
-from spectral_book.execution import Chapter, execute_chapters
 from spectral_book.pages.costs import Cost
+from spectral_book.runner import Budget, NotebookJob, execute_notebooks
 
 STEPS = 20
 
@@ -106,12 +105,10 @@ def rows(setting: Setting) -> Iterator[Cost]:
         with tempfile.TemporaryDirectory() as folder:
             call = f"choices.start({folder!r}, {setting.rounds})"
             env = os.environ | startup_folder(Path(folder, "ipython"), call)
-            (done,) = execute_chapters(
-                [Chapter(name, BOOK / f"{name}.ipynb")],
-                jobs=1,
+            (done,) = execute_notebooks(
+                [NotebookJob(name, BOOK / f"{name}.ipynb")],
+                at_once=1,
                 environment=Budget(1, 1).kernel_environment(env),
-                timeout=0,
-                on_finish=lambda _: None,
             )
             if done.failure is not None:
                 raise SystemExit(done.failure.describe(name))

@@ -36,7 +36,7 @@ def startup_folder(folder: Path, call: str) -> dict[str, str]:
         f"{call}",
     ]
     (startup / "00-benchmarks.py").write_text("\n".join(lines) + "\n")
-    return {"IPYTHONDIR": str(folder)}
+    return {"SPECTRAL_IPYTHONDIR": str(folder)}
 
 
 class Clock:

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spectral_book.budget import usable_cores
 from spectral_book.pages.costs import COLUMNS, Cost, CostGroup, read_costs, write_group
+from spectral_book.runner import usable_cores
 from spectral_lib.training.devices import device_name, prepare
 
 ROOT = Path(__file__).resolve().parents[1]

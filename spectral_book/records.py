@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,16 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
-from papermill.iorw import load_notebook_node
-from papermill.parameterize import parameterize_notebook
 
 from spectral_book.chapter.parameters import MACHINE, defaults
-from spectral_book.chapter.provenance import CODE
 from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.ledger import claims_of
-from spectral_book.execution import Chapter, execute_chapters
 from spectral_book.files import write_atomic
+from spectral_book.repository import checkout
+from spectral_book.runner import NotebookJob, execute_notebooks
+from spectral_book.yaml_files import profile_values
 from spectral_lib.data.sources import HUB, SETTING, SOURCES, find_files
 
 Record = dict[str, Any]
@@ -85,21 +82,14 @@ def record(
     work = root / "book" / "_build" / "records" / profile
     work.mkdir(parents=True, exist_ok=True)
     checkpoints = {"SPECTRAL_CHECKPOINTS": str(work / f"{chapter}.checkpoints")}
-    notebook = load_notebook_node(str(root / "book" / f"{chapter}.ipynb"))
-    file = work / f"{chapter}.ipynb"
     print(
         f"Running {chapter} with params/{profile}/{chapter}.yaml; its notebook and "
         f"checkpoints are kept in {work}.",
         flush=True,
     )
-    nbformat.write(parameterize_notebook(notebook, given), file)
-    (run,) = execute_chapters(
-        [Chapter(chapter, file, root / "book")],
-        jobs=1,
-        environment=checkpoints | environment,
-        timeout=0,
-        on_finish=lambda run: nbformat.write(run.notebook, file),
-    )
+    job = NotebookJob(chapter, root / "book" / f"{chapter}.ipynb", parameters=given)
+    (run,) = execute_notebooks([job], at_once=1, environment=checkpoints | environment)
+    nbformat.write(run.notebook, work / f"{chapter}.ipynb")
     if run.failure is not None:
         raise RuntimeError(run.failure.describe(chapter))
     rows = claims_of(chapter, run.notebook)
@@ -217,11 +207,7 @@ def _profile(root: Path, chapter: str, profile: str) -> dict[str, Any]:
     """Parameters of a profile's file."""
     if profile not in LARGE:
         raise ValueError(f"profile is {profile!r}; recorded are {' and '.join(LARGE)}.")
-    path = root / "params" / profile / f"{chapter}.yaml"
-    if not path.is_file():
-        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
-        raise ValueError(f"there is no {path}; known chapters: {', '.join(known)}.")
-    return yaml.safe_load(path.read_text()) or {}
+    return profile_values(root / "book" / f"{chapter}.ipynb", profile)
 
 
 def _check_data(parameters: Mapping[str, Any]) -> None:
@@ -233,25 +219,13 @@ def _check_data(parameters: Mapping[str, Any]) -> None:
 
 def _clean_commit(root: Path) -> str:
     """The commit a record is made from."""
-
-    def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True
-        )
-        if done.returncode:
-            raise ValueError(
-                f"{root} is not a git checkout ({done.stderr.strip()}); a record names "
-                "the commit it was made from."
-            )
-        return done.stdout.strip()
-
-    changed = git("status", "--porcelain", "--", *CODE)
+    commit, changed = checkout(root)
     if changed:
         raise ValueError(
-            f"files differ from the commit: {changed.splitlines()[0].strip()} ...; "
+            f"files differ from the commit: {changed[0]} ...; "
             "commit them first, as a record names the commit it was made from."
         )
-    return git("rev-parse", "HEAD")
+    return commit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from IPython.display import HTML, Image, Markdown, display
 from ipywidgets import ValueWidget, Widget
 from matplotlib.figure import Figure
@@ -30,6 +29,7 @@ from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.claims.places import CLAIM, FIGURE, mark
 from spectral_book.claims.sentences import fill_sentence
 from spectral_book.claims.verdicts import Verdict, estimate, judge
+from spectral_book.yaml_files import read_yaml
 from spectral_lib.training.devices import prepare
 from spectral_lib.training.loop import Run
 
@@ -257,7 +257,7 @@ def _seeds(runs: Sequence[Run]) -> list[int] | None:
 def _profile(name: str, profile: str) -> dict[str, Any]:
     """What a profile's file changes, if the notebook runs in its repository."""
     path = Path("..") / "params" / profile / f"{name}.yaml"
-    return yaml.safe_load(path.read_text()) or {} if path.is_file() else {}
+    return read_yaml(path) or {} if path.is_file() else {}
 
 
 def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:

@@ -8,7 +8,7 @@ papermill may add a second one. The next cell declares the types and calls
 import ast
 import difflib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,7 +22,8 @@ from pydantic import (
     ValidationInfo,
     create_model,
 )
-from pydantic_core import ErrorDetails
+
+from spectral_book.readable import error_sentences, unknown_name
 
 
 class ParameterError(ValueError):
@@ -162,7 +163,8 @@ class ChapterParameters(BaseModel):
         ]
         unknown = [name for name in assigned(namespace) if name not in known]
         if unknown:
-            raise ParameterError(" ".join(unknown_name(n, known) for n in unknown))
+            sentences = [unknown_name(name, known, "parameter") for name in unknown]
+            raise ParameterError(" ".join(sentences))
         return whole.check(values)
 
     @classmethod
@@ -183,8 +185,8 @@ class ChapterParameters(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            sentences = [_sentence(e, list(cls.model_fields)) for e in error.errors()]
-            raise ParameterError(" ".join(sentences)) from None
+            known = list(cls.model_fields)
+            raise ParameterError(error_sentences(error, known, "parameter")) from None
 
 
 def assigned(namespace: Mapping[str, Any]) -> list[str]:
@@ -237,23 +239,3 @@ def _literals(cell: str) -> dict[str, Any] | None:
         except ValueError:
             return None
     return found
-
-
-def unknown_name(name: str, known: Sequence[str], kind: str = "parameter") -> str:
-    """Return that a name is not known, and what may have been meant."""
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}."
-    return f"Unknown {kind} {name!r}: {hint}"
-
-
-def _sentence(error: ErrorDetails, known: Sequence[str]) -> str:
-    """One sentence for one of pydantic's errors."""
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return unknown_name(where, known)
-    if error["type"] == "missing":
-        return f"Parameter {where!r} is missing; assign it in the parameters cell."
-    why = error["msg"].removeprefix("Value error, ").rstrip(".")
-    if not where or why.startswith(f"{where} is "):
-        return f"{why}."
-    return f"{where} = {error['input']!r}: {why}."

@@ -1,7 +1,6 @@
 """Where a figure or number comes from, in one line."""
 
 import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,8 @@ from typing import Any
 import torch
 import yaml
 
+from spectral_book.repository import checkout
 from spectral_lib.training.devices import device_name
-
-CODE = (":/book", ":/params", ":/spectral_lib", ":/spectral_book")
-"""What results depend on, from the top of the repository."""
 
 
 @dataclass(frozen=True)
@@ -78,21 +75,11 @@ def _command(chapter: str, changed: Mapping[str, Any]) -> str:
 
 def _commit() -> str:
     """Short hash of the repository's commit, with + where its code was changed."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-
     try:
-        return git("rev-parse", "--short", "HEAD") + (
-            "+" if git("status", "--porcelain", "--", *CODE) else ""
-        )
-    except (OSError, subprocess.CalledProcessError):
+        commit, changed = checkout(Path(__file__).parent)
+    except ValueError:
         return "not under version control"
+    return commit[:7] + ("+" if changed else "")
 
 
 def _ranges(seeds: tuple[int, ...]) -> str:

@@ -1,6 +1,8 @@
 """Claims as data: what a claims file says, and the rows of the ledger."""
 
 import difflib
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -13,10 +15,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from spectral_book.claims.sentences import check_sentence, fill_from_row
 from spectral_book.claims.statistics import STATISTICS
+from spectral_book.readable import error_sentences
 
 Profile = Literal["quick", "gpu", "paper"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
@@ -194,19 +196,19 @@ def load_claims(path: Path | str) -> ClaimsFile:
     try:
         return ClaimsFile.model_validate(raw)
     except ValidationError as error:
-        problems = "; ".join(_problem(raw, e) for e in error.errors())
+        known = [*ClaimsFile.model_fields, *Claim.model_fields]
+        problems = error_sentences(error, known, "field", partial(_where, raw))
         raise ValueError(f"The claims file {path} is not valid: {problems}") from None
 
 
-def _problem(raw: Any, error: ErrorDetails) -> str:
-    """One of pydantic's errors, with the claim's id in place of its number."""
-    where = list(error["loc"])
-    match where:
+def _where(raw: Any, place: Sequence[int | str]) -> str:
+    """Where an error is, with the claim's id in place of its number."""
+    match list(place):
         case ["claims", int(i), *rest]:
             claim = raw["claims"][i]
             name = claim.get("id", i) if isinstance(claim, dict) else i
-            where = [f"claim {name!r}", *rest]
-    return f"{', '.join(map(str, where))}: {error['msg'].removeprefix('Value error, ')}"
+            place = [f"claim {name!r}", *rest]
+    return ", ".join(map(str, place))
 
 
 def entry(claim: Claim, file: ClaimsFile, **measured: Any) -> dict[str, Any]:

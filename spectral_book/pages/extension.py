@@ -23,7 +23,6 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ConfigError, ExtensionError
 from sphinx.util import logging
 
-from spectral_book.budget import Budget, resolve_budget, usable_cores
 from spectral_book.claims.ledger import (
     Ledger,
     Row,
@@ -32,12 +31,6 @@ from spectral_book.claims.ledger import (
     without_claims,
 )
 from spectral_book.claims.places import with_code_anchors
-from spectral_book.execution import (
-    Chapter,
-    Run,
-    execute_chapters,
-    stored_failure,
-)
 from spectral_book.files import remove_all, write_atomic
 from spectral_book.pages import assets, bibliography
 from spectral_book.pages.directives import (
@@ -48,6 +41,15 @@ from spectral_book.pages.directives import (
     VerdictsDirective,
 )
 from spectral_book.records import differences, read_records, recorded_claims
+from spectral_book.runner import (
+    Budget,
+    Execution,
+    NotebookJob,
+    execute_notebooks,
+    resolve_budget,
+    stored_failure,
+    usable_cores,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -157,7 +159,7 @@ class BookBuild:
         else:
             self._read(chapters)
         # The directives of the front page have the environment to find these.
-        env.spectral_chapters = [c.docname for c in chapters]  # type: ignore[attr-defined]
+        env.spectral_chapters = [c.name for c in chapters]  # type: ignore[attr-defined]
         env.spectral_ledger = self.ledger  # type: ignore[attr-defined]
         env.spectral_records = self._records(  # type: ignore[attr-defined]
             Path(app.srcdir).parent
@@ -189,7 +191,7 @@ class BookBuild:
                 for problem in self.problems:
                     _logger.error("%s", problem)
 
-    def _execute(self, app: Sphinx, chapters: list[Chapter]) -> None:
+    def _execute(self, app: Sphinx, chapters: list[NotebookJob]) -> None:
         """Execute the chapters and keep their results."""
         budget, build = self.budget, Path(app.outdir).parent
         _logger.info(
@@ -199,29 +201,29 @@ class BookBuild:
             budget.threads,
         )
 
-        def on_finish(run: Run) -> None:
-            path = build / "executed" / f"{run.docname}.ipynb"
+        def on_finish(run: Execution) -> None:
+            path = build / "executed" / f"{run.name}.ipynb"
             write_atomic(path, nbformat.writes(run.notebook) + "\n")
             word = "done" if run.failure is None else "FAILED"
-            _logger.info("  %s: %s, %.1f s", run.docname, word, run.seconds)
+            _logger.info("  %s: %s, %.1f s", run.name, word, run.seconds)
 
-        runs = execute_chapters(
+        runs = execute_notebooks(
             chapters,
-            jobs=budget.jobs,
+            at_once=budget.jobs,
             environment=budget.kernel_environment(os.environ),
-            timeout=app.config.nb_execution_timeout,
+            cell_seconds=max(0, app.config.nb_execution_timeout),
             on_finish=on_finish,
         )
         failed = {
-            run.docname: run.failure.describe(run.docname)
+            run.name: run.failure.describe(run.name)
             for run in runs
             if run.failure is not None
         }
-        self._keep({run.docname: run.notebook for run in runs}, failed)
+        self._keep({run.name: run.notebook for run in runs}, failed)
 
-    def _read(self, chapters: list[Chapter]) -> None:
+    def _read(self, chapters: list[NotebookJob]) -> None:
         """Take the results that are stored in the chapters' files."""
-        notebooks = {c.docname: nbformat.read(c.path, as_version=4) for c in chapters}
+        notebooks = {c.name: nbformat.read(c.path, as_version=4) for c in chapters}
         failures = {name: stored_failure(nb) for name, nb in notebooks.items()}
         failed = {n: f.describe(n) for n, f in failures.items() if f is not None}
         self._keep(notebooks, failed)
@@ -258,13 +260,13 @@ def _executes(app: Sphinx) -> bool:
     return app.config.nb_execution_mode == "force"
 
 
-def _chapters(app: Sphinx, env: BuildEnvironment) -> list[Chapter]:
+def _chapters(app: Sphinx, env: BuildEnvironment) -> list[NotebookJob]:
     """Return the book's notebooks in the order of its table of contents."""
     order = {name: place for place, name in enumerate(_toc(app))}
     # Pages outside of the table of contents come last, by name.
     docnames = sorted(sorted(env.found_docs), key=lambda n: order.get(n, len(order)))
     paths = [(name, Path(env.doc2path(name))) for name in docnames]
-    return [Chapter(name, path) for name, path in paths if path.suffix == ".ipynb"]
+    return [NotebookJob(name, path) for name, path in paths if path.suffix == ".ipynb"]
 
 
 def _toc(app: Sphinx) -> list[str]:

@@ -1,22 +1,100 @@
-"""The results of a sweep as one tidy table."""
+"""How far a sweep has come, and its results as one tidy table."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spectral_book.sweeps.errors import SweepError, storing
-from spectral_book.sweeps.manifest import Row, open_manifest
-from spectral_book.sweeps.results import read_record
-from spectral_lib.code_hash import code_hash
+from spectral_book.readable import InputError
+from spectral_book.sweeps.results import (
+    PointRecord,
+    library_code,
+    read_request,
+    records_of,
+    storing,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 _MEASURED = ("verdict", "estimate", "ci_low", "ci_high", "p_value", "n")
+_CONTROL = ("verdict", "estimate", "ci_low", "ci_high")
 _TEXTS = ("statement", "statistic", "threshold", "profile", "device", "why")
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a sweep.
+
+    Attributes
+    ----------
+    counts
+        Points that are `done`, `failed` or `pending`.
+    stale
+        Done points whose chapter (as of the last call) or library has changed since.
+    seconds_left
+        From the pace of the last call so far; None before its first point has ended.
+    failures
+        The records of the failed points.
+    """
+
+    counts: Counter[str]
+    stale: int
+    seconds_left: float | None
+    failures: list[PointRecord]
+
+    def text(self) -> str:
+        """Return it as lines of text."""
+        states = ("done", "failed", "pending")
+        parts = [f"{self.counts[name]} {name}" for name in states]
+        lines = [f"{self.counts.total()} points: {', '.join(parts)}"]
+        if self.counts["pending"] and self.seconds_left is not None:
+            left = timedelta(seconds=round(self.seconds_left))
+            lines.append(f"time left at this pace: {left}")
+        if self.stale:
+            lines.append(
+                f"{self.stale} done with an older chapter or library; "
+                "run --rerun-stale repeats them"
+            )
+        lines += map(failure_line, self.failures)
+        return "\n".join(lines)
+
+
+def failure_line(record: PointRecord) -> str:
+    """Return where and how a point failed."""
+    return f"failed: {record['id']}, {record['place']}: {record['error']}"
+
+
+def status(out: Path) -> Status:
+    """Return how far the sweep of a folder has come, also while it runs.
+
+    Raises
+    ------
+    InputError
+        If there is no sweep in the folder.
+    """
+    started = datetime.fromisoformat(read_request(out)["started"])
+    code, records = _current_code(out), [record for _, record in records_of(out)]
+    counts = Counter(record["state"] if record else "pending" for record in records)
+    ended = [record for record in records if record]
+    times = [datetime.fromisoformat(record["finished"]) for record in ended]
+    recent = [time for time in times if time >= started]
+    left = None
+    if recent:
+        pace = (max(recent) - started).total_seconds() / len(recent)
+        left = counts["pending"] * pace
+    done = [record for record in ended if record["state"] == "done"]
+    return Status(
+        counts=counts,
+        stale=sum(record["code"] != code for record in done),
+        seconds_left=left,
+        failures=[record for record in ended if record["state"] == "failed"],
+    )
 
 
 def collect(out: Path) -> DataFrame:
@@ -29,40 +107,36 @@ def collect(out: Path) -> DataFrame:
 
     Raises
     ------
-    SweepError
-        If there is no sweep in the folder, or pandas is not installed.
+    InputError
+        If there is no sweep in the folder.
     """
-    try:
-        import pandas
-    except ImportError as error:
-        raise SweepError(
-            "a table needs pandas: pip install 'spectral-bias-book[batch]'"
-        ) from error
-    with open_manifest(out) as manifest:
-        rows = [row for row in manifest.rows() if row.state == "done"]
-        chapter = str(manifest.facts().get("code", "")).partition("-")[0]
-    code = f"{chapter}-{code_hash()}"
-    names = swept(row.parameters for row in rows)
-    lines = []
-    for row in rows:
-        record = read_record(out, row.id)
-        if record is None:
-            continue
-        for claim in record["claims"]:
-            lines.append(_line(row, names, claim, code))
-    columns = ["point", *names, "claim", *_MEASURED, "control_verdict"]
-    columns += ["control_estimate", "control_ci_low", "control_ci_high"]
+    import pandas
+
+    records = [r for _, r in records_of(out) if r is not None and r["state"] == "done"]
+    code, names = _current_code(out), swept(record["parameters"] for record in records)
+    columns = [
+        "point",
+        *names,
+        "claim",
+        *_MEASURED,
+        *(f"control_{k}" for k in _CONTROL),
+    ]
     columns += [*_TEXTS, "seconds", "host", "stale"]
+    lines = [
+        _line(record, names, claim) | {"stale": record["code"] != code}
+        for record in records
+        for claim in record["claims"]
+    ]
     return pandas.DataFrame(lines, columns=columns)
 
 
 def swept(parameters: Iterable[dict[str, Any]]) -> list[str]:
     """Return the names whose values differ, in the order of the chapter."""
-    seen: dict[str, set[str]] = {}
-    for values in parameters:
-        for name, value in values.items():
-            seen.setdefault(name, set()).add(json.dumps(value))
-    return [name for name, values in seen.items() if len(values) > 1]
+    values: dict[str, set[str]] = {}
+    for point in parameters:
+        for name, value in point.items():
+            values.setdefault(name, set()).add(json.dumps(value))
+    return [name for name, found in values.items() if len(found) > 1]
 
 
 def write_table(table: DataFrame, path: Path) -> None:
@@ -70,44 +144,40 @@ def write_table(table: DataFrame, path: Path) -> None:
 
     Raises
     ------
-    SweepError
-        If the ending is another one, or parquet's package is missing.
-    StorageError
+    InputError
+        If the ending is another one.
+    SweepStopped
         If the file cannot be written.
     """
+    writers = {".csv": table.to_csv, ".parquet": table.to_parquet}
+    if path.suffix not in writers:
+        raise InputError(f"{path} must end in .csv or .parquet")
     partial = path.with_name(f".{path.name}.partial")
     with storing(path):
         try:
-            if path.suffix == ".csv":
-                table.to_csv(partial, index=False)
-            elif path.suffix == ".parquet":
-                table.to_parquet(partial, index=False)
-            else:
-                raise SweepError(f"{path} must end in .csv or .parquet")
+            writers[path.suffix](partial, index=False)
             partial.replace(path)
-        except ImportError as error:
-            raise SweepError(
-                "parquet needs pyarrow: pip install 'spectral-bias-book[images]'"
-            ) from error
         finally:
             partial.unlink(missing_ok=True)
 
 
+def _current_code(out: Path) -> str:
+    return f"{read_request(out)['code']}-{library_code()}"
+
+
 def _line(
-    row: Row, names: Sequence[str], claim: dict[str, Any], code: str
+    record: PointRecord, names: Sequence[str], claim: dict[str, Any]
 ) -> dict[str, Any]:
     """Return one row of the table."""
     control = claim.get("control") or {}
     return {
-        "point": row.id,
-        **{name: _cell(row.parameters.get(name)) for name in names},
+        "point": record["id"],
+        **{name: _cell(record["parameters"].get(name)) for name in names},
         "claim": claim["id"],
         **{key: claim.get(key) for key in (*_MEASURED, *_TEXTS)},
-        "control_verdict": control.get("verdict"),
-        **{f"control_{k}": control.get(k) for k in ("estimate", "ci_low", "ci_high")},
-        "seconds": row.seconds,
-        "host": row.host,
-        "stale": row.code != code,
+        **{f"control_{key}": control.get(key) for key in _CONTROL},
+        "seconds": record["seconds"],
+        "host": record["host"],
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,14 +16,16 @@ from sphinx.application import Sphinx
 from spectral_book.claims.ledger import without_claims
 from spectral_book.files import write_atomic
 from spectral_book.pages import assets
-from spectral_book.sweeps.errors import SweepError, storing
-from spectral_book.sweeps.manifest import NAME, open_manifest
+from spectral_book.readable import InputError, SweepStopped
 from spectral_book.sweeps.page import write_page
-from spectral_book.sweeps.results import notebook_path
+from spectral_book.sweeps.results import (
+    notebook_path,
+    read_request,
+    records_of,
+    storing,
+)
 
 _LABEL = re.compile(r"^\([\w-]+\)=\s*$", re.MULTILINE)
-_MARK = ".spectral-batch-book"  # only folders with it are cleared
-_RESULTS = ("points", "failed", "source", "page")  # in the folder of a sweep
 _ENDING = 15  # lines of the build's output to show when it fails
 
 
@@ -36,62 +37,29 @@ def write_book(out: Path, target: Path) -> Path:
     out
         The folder of the sweep.
     target
-        The folder for the book; `_build/html` in it holds the pages.
+        The folder for the book, a new or an empty one.
 
     Raises
     ------
-    SweepError
-        If no point is done, the folder is not one for a book, or the build fails.
-    StorageError
-        If the folder cannot be written.
+    InputError
+        If no point is done, or the folder holds something.
+    SweepStopped
+        If the folder cannot be written, or the build fails.
     """
-    check_target(target, out)
-    with open_manifest(out) as manifest:
-        names = [row.id for row in manifest.rows() if row.state == "done"]
-        facts = manifest.facts()
+    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        raise InputError(f"{target} is there already; choose a new or an empty folder")
+    names = [name for name, r in records_of(out) if r and r["state"] == "done"]
     if not names:
-        raise SweepError(f"no point in {out} is done yet")
+        raise InputError(f"no point in {out} is done yet")
     with storing(target):
-        write_atomic(target / _MARK, "Made by spectral-batch to-book.\n")
-        for part in ("points", "page"):
-            if (target / part).exists():
-                shutil.rmtree(target / part)
         write_page(out, target / "page")
         for number, name in enumerate(names):
             notebook = nbformat.read(notebook_path(out, name), as_version=4)
             text = nbformat.writes(_page_of(notebook, name))
             write_atomic(target / "points" / f"{number:05}.ipynb", text)
-        _configure(target, str(facts["chapter"]), names)
+        _configure(target, read_request(out)["chapter"], names)
     _build(target)
     return target / "_build" / "html" / "index.html"
-
-
-def check_target(target: Path, out: Path) -> None:
-    """Refuse a folder in which a book would take the place of something else.
-
-    Raises
-    ------
-    SweepError
-        If it is or lies among the results of a sweep, or holds what is no book of ours.
-    """
-    place, results = target.resolve(), out.resolve()
-    for folder in (place, *place.parents):
-        inside = place.relative_to(folder).parts[:1]
-        if (folder == results or (folder / NAME).exists()) and (
-            not inside or inside[0] in _RESULTS
-        ):
-            raise SweepError(
-                f"{target} is for the results of a sweep; choose another folder for "
-                "the book"
-            )
-    if place.is_file():
-        raise SweepError(f"{target} is a file; choose a folder for the book")
-    is_ours = (place / _MARK).is_file() and place not in results.parents
-    if place.is_dir() and any(place.iterdir()) and not is_ours:
-        raise SweepError(
-            f"{target} holds other files than a book of spectral-batch; choose a new "
-            "or an empty folder"
-        )
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -142,17 +110,12 @@ def _build(target: Path) -> None:
 
     Raises
     ------
-    SweepError
+    SweepStopped
         If it fails, with the end of what it said.
     """
     program = str(Path(sys.executable).with_name("jupyter-book"))
-    ran = subprocess.run(
-        [program, "build", str(target.absolute())],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    command = [program, "build", str(target.absolute())]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
-        ending = "\n".join(ran.stdout.splitlines()[-_ENDING:])
-        raise SweepError(f"the book in {target} could not be built:\n{ending}")
+        ending = "\n".join((ran.stdout + ran.stderr).splitlines()[-_ENDING:])
+        raise SweepStopped(f"the book in {target} could not be built:\n{ending}")

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 
-from spectral_book.chapter.figures import use_house_style
+from spectral_book.chapter.figures import COLOURS, use_house_style
 from spectral_book.files import write_atomic
-from spectral_book.sweeps.collect import collect, swept
-from spectral_book.sweeps.errors import SweepError, storing
-from spectral_book.sweeps.manifest import open_manifest
-from spectral_book.sweeps.status import status
-from spectral_book.sweeps.sweep_figures import (
-    draw_estimates,
-    draw_shares,
-    label,
-    values_of,
-)
+from spectral_book.readable import InputError
+from spectral_book.sweeps.collect import collect, status
+from spectral_book.sweeps.results import read_request, storing
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+# Verdicts differ without their colours: each has its own marker as well.
+LOOKS: Mapping[str, tuple[str, str]] = {
+    "replicated": (COLOURS["control"], "o"),
+    "direction only": (COLOURS["small"], "^"),
+    "not replicated": (COLOURS["high"], "X"),
+    "inconclusive": (COLOURS["reference"], "s"),
+    "not comparable": (COLOURS["reference"], "_"),
+}
 _MOST_CLAIMS = 30  # with a figure of their own
 
 
@@ -40,27 +43,29 @@ def write_page(out: Path, target: Path | None = None) -> Path:
 
     Raises
     ------
-    SweepError
+    InputError
         If no point has given a claim yet.
-    StorageError
+    SweepStopped
         If the folder cannot be written.
     """
     target = target or out / "page"
     table = collect(out)
     if table.empty:
-        raise SweepError(f"no point in {out} has given a claim yet")
-    with open_manifest(out) as manifest:
-        rows = [row for row in manifest.rows() if row.state == "done"]
-        chapter = str(manifest.facts()["chapter"])
-    names = swept(row.parameters for row in rows)
+        raise InputError(f"no point in {out} has given a claim yet")
+    columns = list(table.columns)
+    names = columns[1 : columns.index("claim")]
+    chapter = read_request(out)["chapter"]
     parts = [f"# Sweep of `{chapter}`", _summary(out, table, names)]
     with storing(target), mpl.rc_context():
         use_house_style()
         (target / "figures").mkdir(parents=True, exist_ok=True)
-        if len(names) > 0:
-            parts += ["## Where each claim holds", *_overviews(target, table, names)]
+        if names:
+            parts.append("## Share of points at which each claim is replicated")
+            for name in names:
+                parts += [f"By `{name}`:", _table(shares(table, name), ".0%")]
             parts += _changing(target, table, names)
-        parts += ["## All verdicts", _verdicts(table)]
+        counts = table.groupby(["claim", "verdict"], sort=False).size().unstack()
+        parts += ["## All verdicts", _table(counts, ".0f")]
         page = target / "index.md"
         write_atomic(page, "\n\n".join(parts) + "\n")
     return page
@@ -77,35 +82,77 @@ def sentence(table: DataFrame, claim: str, name: str) -> str:
     return f"`{name}`: {'; '.join(parts)}."
 
 
-def _summary(out: Path, table: DataFrame, names: list[str]) -> str:
+def values_of(table: DataFrame, name: str) -> list[Any]:
+    """Return the values of a swept parameter: numbers rising, others as they come."""
+    values = list(dict.fromkeys(table[name].tolist()))
+    numbers = all(isinstance(v, int | float) for v in values)
+    return sorted(values) if numbers else values
+
+
+def label(value: Any) -> str:
+    """Return a parameter's value as it is shown."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def shares(table: DataFrame, name: str) -> DataFrame:
+    """Return the share of points at which each claim is replicated.
+
+    Rows are claims, columns the values of one parameter; the other parameters are
+    taken all together.
+    """
+    is_replicated = table["verdict"].eq("replicated")
+    grouped = is_replicated.groupby([table["claim"], table[name]], sort=False)
+    claims = list(dict.fromkeys(table["claim"]))
+    return grouped.mean().unstack().reindex(claims, columns=values_of(table, name))
+
+
+def draw_estimates(table: DataFrame, claim: str, names: Sequence[str]) -> Figure:
+    """Draw a claim's estimates with their intervals against each parameter.
+
+    Marker and colour say the verdict. Points with the same value stand side by side,
+    in the order of the sweep.
+    """
+    mine = table[table["claim"] == claim]
+    size = (3.5 * len(names) + 1.5, 3)
+    figure, panels = plt.subplots(
+        1, len(names), figsize=size, sharey=True, squeeze=False
+    )
+    y, low, high = (mine[k].to_numpy(float) for k in ("estimate", "ci_low", "ci_high"))
+    for axes, name in zip(panels[0], names, strict=True):
+        places = {label(value): i for i, value in enumerate(values_of(table, name))}
+        order = mine.groupby(name).cumcount().to_numpy()
+        x = np.array([places[label(value)] for value in mine[name]])
+        x = x + 0.5 * (order / (order.max() + 1) - 0.25)
+        axes.vlines(x, low, high, color=COLOURS["general"], lw=0.9, zorder=1)
+        for verdict, (colour, marker) in LOOKS.items():
+            chosen = (mine["verdict"] == verdict).to_numpy()
+            if chosen.any():
+                style = {"color": colour, "marker": marker, "label": verdict}
+                axes.scatter(x[chosen], y[chosen], zorder=2, **style)
+        axes.set_xticks(range(len(places)), list(places))
+        axes.set(xlabel=name)
+    panels[0][0].set(ylabel="estimate")
+    panels[0][-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _summary(out: Path, table: DataFrame, names: Sequence[str]) -> str:
     """Return what was swept, and what is missing."""
-    now = status(out)
+    state = status(out)
     points = table["point"].nunique()
-    lines = [f"{points} points, {table['claim'].nunique()} claims each."]
+    lines = [f"{points} points, {table['claim'].nunique()} claims each.", ""]
     for name in names:
         values = [label(v) for v in values_of(table, name)]
         lines.append(f"- `{name}`: {', '.join(values)}")
-    missing = now.counts.total() - now.counts["done"]
+    missing = state.counts.total() - state.counts["done"]
     if missing:
         lines.append(f"\n**Incomplete:** {missing} points failed or have not run.")
-    if now.stale:
-        lines.append(f"\n**{now.stale} points** ran with older code than today's.")
-    return "\n".join([lines[0], "", *lines[1:]])
+    if state.stale:
+        lines.append(f"\n**{state.stale} points** ran with older code than today's.")
+    return "\n".join(lines)
 
 
-def _overviews(target: Path, table: DataFrame, names: list[str]) -> list[str]:
-    """Draw all claims over each parameter."""
-    return [
-        _save(
-            *(target, f"by-{name}", draw_shares(table, name)),
-            f"Heat map: for each claim and value of {name} the share of points at "
-            "which the claim is replicated.",
-        )
-        for name in names
-    ]
-
-
-def _changing(target: Path, table: DataFrame, names: list[str]) -> list[str]:
+def _changing(target: Path, table: DataFrame, names: Sequence[str]) -> list[str]:
     """Return a section for each claim whose verdict is not everywhere the same."""
     verdicts = table.groupby("claim", sort=False)["verdict"].nunique()
     changing = [str(claim) for claim in verdicts[verdicts > 1].index]
@@ -116,11 +163,8 @@ def _changing(target: Path, table: DataFrame, names: list[str]) -> list[str]:
         mine = table[table["claim"] == claim]
         parts += [f"### {claim}", str(mine["statement"].iloc[0])]
         parts.append("\n".join(f"- {sentence(table, claim, n)}" for n in names))
-        decisive = {name: _decides(mine, name) for name in names}
-        first = max(names, key=decisive.__getitem__)
-        others = [name for name in names if name != first]
-        figure = draw_estimates(table, claim, first, others)
-        alt = f"Estimate of {claim} with its interval against {first}."
+        alt = f"Estimates of {claim} with their intervals against {', '.join(names)}."
+        figure = draw_estimates(table, claim, names)
         parts.append(_save(target, f"claim-{claim}", figure, alt))
     if len(changing) > _MOST_CLAIMS:
         rest = ", ".join(f"`{claim}`" for claim in changing[_MOST_CLAIMS:])
@@ -128,24 +172,13 @@ def _changing(target: Path, table: DataFrame, names: list[str]) -> list[str]:
     return parts
 
 
-def _decides(mine: DataFrame, name: str) -> float:
-    """Return how far a parameter alone decides the verdict of one claim.
-
-    That is the share of points with the most frequent verdict of their value.
-    """
-    counts = mine.groupby([name, "verdict"]).size().unstack(fill_value=0)
-    return float(counts.max(axis=1).sum() / len(mine))
-
-
-def _verdicts(table: DataFrame) -> str:
-    """Return a Markdown table of how often each claim has which verdict."""
-    counts = table.groupby(["claim", "verdict"], sort=False).size().unstack()
-    head: list[Any] = ["claim", *counts.columns]
-    lines = [head, ["---"] * len(head)]
-    for claim, row in counts.iterrows():
-        cells = ["" if value != value else f"{value:.0f}" for value in row]
+def _table(frame: DataFrame, style: str) -> str:
+    """Return a Markdown table with a row for each claim, its numbers in one style."""
+    lines = [["claim", *map(label, frame.columns)], ["---"] * (1 + frame.shape[1])]
+    for claim, row in frame.iterrows():
+        cells = ["" if np.isnan(value) else format(value, style) for value in row]
         lines.append([f"`{claim}`", *cells])
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _save(target: Path, name: str, figure: Figure, alt: str) -> str:

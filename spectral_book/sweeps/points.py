@@ -1,233 +1,217 @@
-"""The run of one point: papermill with a kernel of its own, and what came of it."""
+"""What to run: a sweep file, and the points of a chapter that it stands for."""
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
+import itertools
+import json
 import re
-import socket
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jupyter_client import AsyncKernelManager
-from jupyter_core.utils import ensure_event_loop
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+import nbformat
 from nbformat import NotebookNode
-from papermill import PapermillExecutionError, execute_notebook
-from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import (
-    NBClientEngine,
-    NotebookExecutionManager,
-    papermill_engines,
-)
-from papermill.execute import ERROR_MARKER_TAG
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from spectral_book.claims.ledger import claims_of
-from spectral_book.sweeps.errors import StorageError
-from spectral_book.sweeps.manifest import Outcome
-from spectral_book.sweeps.pool import Job, Kernels, worker_kernels
-from spectral_book.sweeps.results import Record, finished, store, store_failed
-from spectral_book.sweeps.sweep import Point
-from spectral_lib.code_hash import code_hash
+from spectral_book.chapter.parameters import defaults
+from spectral_book.readable import InputError, error_sentences
+from spectral_book.yaml_files import profile_values, read_yaml
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_LINES = 12  # of a traceback, in the manifest
-_ENGINE = "spectral-batch"
+Parameters = dict[str, Any]
+_DIGITS = 10  # of the hash
 
 
-def run_point(
-    job: Job,
-    point: Point,
-    kernels: Kernels | None = None,
-    extra: Mapping[str, str] = {},
-) -> Outcome:
-    """Run a point and store its results; whatever goes wrong is in the outcome.
+class Sweep(BaseModel):
+    """A sweep: every combination of the grid, with every entry of the list.
 
-    A point whose results are there already, since a worker ended after it had stored
-    them and before it could say so, is not run again.
-
-    Parameters
+    Attributes
     ----------
-    job, point
-        What to run.
-    kernels
-        Where its kernel comes from; those of the sweep in this process by default.
-    extra
-        More variables of its environment.
-    """
-    host = socket.gethostname()
-    library = code_hash()
-    code = f"{job.code}-{library}"
-    record = finished(job.out, point.id)
-    if record is not None and record["code"] == code:
-        return Outcome(point.id, "done", record["seconds"], record["host"], code)
-    started = time.monotonic()
-    environment = {**job.environment(), **extra}
-    run = _PointRun(job, point, environment)
-    error: Exception | None = None
-    try:
-        notebook = run.execute(kernels or worker_kernels(job.token), library)
-        claims = claims_of(job.chapter, notebook)
-    except Exception as problem:
-        error = problem
-    seconds = round(time.monotonic() - started, 3)
-    try:
-        if error is None:
-            new: Record = {
-                "id": point.id,
-                "chapter": job.chapter,
-                "parameters": point.parameters,
-                "code": code,
-                "seconds": seconds,
-                "host": host,
-                "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
-                "claims": claims,
-            }
-            store(job.out, new, notebook)
-            return Outcome(point.id, "done", seconds, host, code)
-        if run.notebook is not None:
-            store_failed(job.out, point.id, run.notebook)
-    except StorageError as problem:
-        return Outcome(point.id, "unstored", seconds, host, code, 0, str(problem))
-    cell, message, traceback = run.describe(error)
-    return Outcome(point.id, "failed", seconds, host, code, cell, message, traceback)
-
-
-class _PointRun:
-    """One run of a point: its notebook and the cell that is being executed."""
-
-    def __init__(self, job: Job, point: Point, environment: Mapping[str, str]) -> None:
-        self.job, self.point, self.environment = job, point, dict(environment)
-        self.notebook: NotebookNode | None = None
-        self.cell: int | None = None
-        self.deadline = time.monotonic() + (job.point_seconds or float("inf"))
-
-    def execute(self, kernels: Kernels, library: str) -> NotebookNode:
-        """Execute the notebook with papermill, in memory."""
-        papermill_engines.register(_ENGINE, _Engine)
-        with _event_loop(), tempfile.TemporaryDirectory(prefix="point-") as folder:
-            manager = kernels.manager(self.job, library, Path(folder))
-            try:
-                return execute_notebook(
-                    # papermill takes braces in a path for places to fill in.
-                    str(self.job.source).replace("{", "{{").replace("}", "}}"),
-                    None,
-                    self.point.given,
-                    engine_name=_ENGINE,
-                    progress_bar=False,
-                    run=self,
-                    manager=manager,
-                )
-            finally:
-                kernels.forget(manager)
-
-    def seconds_for_cell(self, cell: NotebookNode) -> float:
-        """Return how long the next cell may take; 0 for no limit."""
-        left = max(self.deadline - time.monotonic(), 0.01)
-        limit = min(self.job.cell_seconds or float("inf"), left)
-        return 0 if limit == float("inf") else limit
-
-    def describe(self, error: Exception) -> tuple[int, str, str]:
-        """Return the cell's number in the chapter's file, one line, the last lines."""
-        lines: list[str] = []
-        index = self.cell
-        if isinstance(error, PapermillExecutionError):
-            index = error.cell_index
-            message = f"{error.ename}: {error.evalue}"
-            lines = _ANSI.sub("", "\n".join(error.traceback)).splitlines()
-        elif isinstance(error, CellTimeoutError):
-            message = f"CellTimeoutError: {self._limit()}"
-        elif isinstance(error, DeadKernelError):
-            message = "DeadKernelError: the kernel process died"
-        else:
-            message = f"{type(error).__name__}: {error}"
-        message = " ".join(message.split())
-        return self._number(index), message, "\n".join(lines[-_LINES:])
-
-    def _limit(self) -> str:
-        if time.monotonic() >= self.deadline:
-            return f"the point took more than {self.job.point_seconds:g} s"
-        return f"the cell took more than {self.job.cell_seconds:g} s"
-
-    def _number(self, index: int | None) -> int:
-        """Return a cell's number without the cells that papermill has put in.
-
-        `index` counts the cell with the parameters, but none that marks an error.
-        """
-        if index is None or self.notebook is None:
-            return 0
-        tags = [cell.metadata.get("tags", []) for cell in self.notebook.cells]
-        unmarked = [found for found in tags if ERROR_MARKER_TAG not in found]
-        added = sum("injected-parameters" in found for found in unmarked[:index])
-        return index + 1 - added
-
-
-@contextmanager
-def _event_loop() -> Iterator[None]:
-    """Close the event loop that Jupyter's clients make for each thread and keep."""
-    loop = ensure_event_loop()
-    try:
-        yield
-    finally:
-        loop.close()
-        asyncio.set_event_loop(None)
-
-
-class _Engine(NBClientEngine):
-    """papermill's engine with a given kernel, and without its traps.
-
-    papermill by itself marks cells that never ran as completed when a cell takes too
-    long, and leaves the kernel's environment to chance.
+    chapter
+        The notebook; in a file, relative to it.
+    profile
+        A folder of `params/`, whose values come before all others.
+    fixed
+        Values that are the same at all points.
+    grid
+        For each name the values it takes.
+    listed
+        Groups of values that belong together; `list` in a file.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chapter: Path
+    profile: str = "quick"
+    fixed: Parameters = {}
+    grid: dict[str, list[Any]] = {}
+    listed: list[Parameters] = Field(default=[], alias="list")
+
+    @field_validator("fixed", "grid", "listed", mode="before")
     @classmethod
-    def execute_managed_notebook(
-        cls,
-        nb_man: NotebookExecutionManager,
-        kernel_name: str,
-        *,
-        run: _PointRun,
-        manager: AsyncKernelManager,
-        **kwargs: Any,
-    ) -> NotebookNode:
-        """Execute the notebook; papermill looks for errors in it afterwards."""
-        run.notebook = nb_man.nb
-        client = _Client(
-            nb_man,
-            km=manager,
-            run=run,
-            timeout_func=run.seconds_for_cell,
-            startup_timeout=180,
-            # The results are here by then; nothing is gained by a slow farewell.
-            shutdown_kernel="immediate",
-            resources={"metadata": {"path": str(run.job.folder)}},
+    def _as_json(cls, value: Any) -> Any:
+        return json.loads(json.dumps(value, default=_listed, allow_nan=False))
+
+    @field_validator("grid")
+    @classmethod
+    def _has_values(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        for name, values in grid.items():
+            if not values:
+                raise ValueError(f"{name!r} has no values; give at least one")
+        return grid
+
+
+@dataclass(frozen=True)
+class SweptChapter:
+    """A notebook with a cell tagged `parameters`.
+
+    `path` is absolute, `defaults` are what that cell assigns, and `code` is a hash of
+    what decides a result: the code and the frozen claims.
+    """
+
+    path: Path
+    notebook: NotebookNode
+    defaults: Parameters
+    code: str
+
+    @property
+    def name(self) -> str:
+        """The chapter's name: that of its file."""
+        return self.path.stem
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of the chapter.
+
+    Attributes
+    ----------
+    id
+        Its values of the grid and the list, to be read, and a hash of the chapter's
+        name and all parameters, which identifies it. It is safe as a file name.
+    parameters
+        All parameters, those with default values too.
+    given
+        Those that papermill has to set.
+    """
+
+    id: str
+    parameters: Parameters
+    given: Parameters
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether it asks for a GPU."""
+        return self.parameters.get("device") == "cuda"
+
+
+def load_sweep(source: Mapping[str, Any] | Path) -> Sweep:
+    """Read a sweep from a mapping, or from a file and then relative to its folder.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it says what a sweep does not know.
+    """
+    where, folder, content = "the sweep", Path(), source
+    if isinstance(source, Path):
+        if not source.is_file():
+            raise InputError(f"there is no sweep file {source}")
+        where, folder, content = str(source), source.parent, read_yaml(source)
+    if not isinstance(content, Mapping):
+        raise InputError(f"{where} must hold a mapping with 'chapter' and 'grid'")
+    try:
+        sweep = Sweep.model_validate(dict(content))
+    except ValidationError as error:
+        known = [field.alias or n for n, field in Sweep.model_fields.items()]
+        raise InputError(f"{where}: {error_sentences(error, known)}") from None
+    return sweep.model_copy(update={"chapter": folder / sweep.chapter})
+
+
+def read_chapter(path: Path) -> SweptChapter:
+    """Read a chapter's notebook.
+
+    Raises
+    ------
+    InputError
+        If there is no such notebook, or it has no cell of literal parameters.
+    """
+    path = path.absolute()
+    if not path.is_file():
+        raise InputError(f"there is no chapter {path}")
+    try:
+        notebook, known = nbformat.read(path, as_version=4), defaults(path)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+        raise InputError(f"{path} is not a notebook: {error}") from error
+    if not known:
+        raise InputError(
+            f"{path} must have a cell tagged 'parameters' that assigns literals and "
+            "nothing else"
         )
-        try:
-            return client.execute(env=run.environment, cleanup_kc=True)
-        except (CellTimeoutError, DeadKernelError):
-            if run.cell is not None:
-                cell = nb_man.nb.cells[run.cell]
-                nb_man.cell_exception(cell, cell_index=run.cell)
-            raise
+    digest = hashlib.sha256()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            digest.update(cell.source.encode() + b"\0")
+    claims = path.parent / "claims" / f"{path.stem}.yaml"
+    if claims.is_file():
+        digest.update(claims.read_bytes())
+    return SweptChapter(path, notebook, known, digest.hexdigest()[:12])
 
 
-class _Client(PapermillNotebookClient):
-    """papermill's client, which tells the run which cell is being executed."""
+def points_of(
+    sweep: Sweep, chapter: SweptChapter, known_ids: Iterable[str] = ()
+) -> list[Point]:
+    """Return the points of a sweep, the last name of the grid turning fastest.
 
-    def __init__(
-        self, nb_man: NotebookExecutionManager, run: _PointRun, **kwargs: Any
-    ) -> None:
-        super().__init__(nb_man, **kwargs)
-        self.run = run
+    A point that an earlier version of the sweep had keeps its id among `known_ids`,
+    also if that version gave as fixed what this one has in its grid.
 
-    def execute_cell(
-        self, cell: NotebookNode, cell_index: int, *args: Any, **kwargs: Any
-    ) -> NotebookNode:
-        """Execute one cell and remember which one it is."""
-        self.run.cell = cell_index
-        result = super().execute_cell(cell, cell_index, *args, **kwargs)
-        self.run.cell = None
-        return result
+    Raises
+    ------
+    InputError
+        If a name is given in two places, the profile has no file, or two points are
+        the same.
+    """
+    listed = sweep.listed or [{}]
+    for name in sweep.grid:
+        if name in sweep.fixed or any(name in entry for entry in listed):
+            raise InputError(f"{name!r} is in the grid and elsewhere; leave one")
+    base = dict(sweep.fixed)
+    if sweep.profile != "quick":  # which is the notebook itself
+        base = profile_values(chapter.path, sweep.profile) | base
+    points = []
+    for entry in listed:
+        for values in itertools.product(*sweep.grid.values()):
+            shown = entry | dict(zip(sweep.grid, values, strict=True))
+            points.append(_point(chapter, base | shown, shown))
+    repeated = [name for name, n in Counter(p.id for p in points).items() if n > 1]
+    if repeated:
+        raise InputError(f"these points are in the sweep twice: {', '.join(repeated)}")
+    names = {name[-_DIGITS:]: name for name in known_ids}
+    return [replace(p, id=names.get(p.id[-_DIGITS:], p.id)) for p in points]
+
+
+def _point(chapter: SweptChapter, given: Parameters, shown: Parameters) -> Point:
+    """Return a point; its id names the parameters `shown`."""
+    parameters = chapter.defaults | given
+    text = json.dumps([chapter.name, parameters], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    label = ""
+    for name, value in shown.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        short = re.sub(r"[^A-Za-z0-9.+-]+", "_", text).strip("_")[:24]
+        longer = f"{label},{name}={short}".strip(",")
+        label = longer if len(longer) <= 80 else label
+    return Point(f"{label or 'point'}-{digest}", parameters, given)
+
+
+def _listed(value: Any) -> Any:
+    """Return an array or a range as a list, for JSON."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, range):
+        return list(value)
+    kind = type(value).__name__
+    raise ValueError(f"{value!r} is {kind}; use numbers, text, true, null or lists")

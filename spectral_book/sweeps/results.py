@@ -1,21 +1,69 @@
-"""The two files of a finished point, each whole or absent."""
+"""The output folder of a sweep: the files of its points, which alone say what is done.
+
+A point has two files in `points`: the executed notebook, and a record whose checksum is
+over both. Each appears whole or not at all, the record last.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import os
+import socket
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 
+import spectral_book
 from spectral_book.files import write_atomic
-from spectral_book.sweeps.errors import storing
+from spectral_book.readable import InputError, SweepStopped
+from spectral_lib.code_hash import code_hash
 
-Record = dict[str, Any]
-"""What is kept of a point: id, parameters, code, seconds, host and its claims."""
+PointRecord = dict[str, Any]
+"""A point's id, state (`done` or `failed`), parameters, code, seconds, host, the time
+it finished, its claims, and where and how it failed."""
+
+_BOOK = Path(spectral_book.__file__).parent
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one with advice.
+
+    Raises
+    ------
+    SweepStopped
+        In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        is_full = error.errno in _FULL
+        hint = "free some space" if is_full else "choose a folder that can be written"
+        raise SweepStopped(
+            f"cannot write to {path}: {reason}; {hint} and run the same command again: "
+            "what is done will not be repeated"
+        ) from error
+
+
+def library_code() -> str:
+    """Return the hash of the code that every chapter depends on."""
+    return code_hash(_BOOK / "claims", _BOOK / "chapter")
+
+
+def now() -> str:
+    """Return the time as a record holds it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def notebook_path(out: Path, name: str) -> Path:
@@ -23,92 +71,168 @@ def notebook_path(out: Path, name: str) -> Path:
     return out / "points" / f"{name}.ipynb"
 
 
-def record_path(out: Path, name: str) -> Path:
-    """Return where the record of a point is kept."""
-    return out / "points" / f"{name}.json"
-
-
-def failed_path(out: Path, name: str) -> Path:
-    """Return where the notebook of a failed point is kept, as far as it came."""
-    return out / "failed" / f"{name}.ipynb"
-
-
 def store(out: Path, record: Mapping[str, Any], notebook: NotebookNode) -> None:
-    """Write a point's notebook and then its record, which marks it as finished.
+    """Write a point's notebook and then its record.
 
     Raises
     ------
-    StorageError
-        If a file cannot be written; then there is no record.
+    SweepStopped
+        If a file cannot be written; then no record fits the notebook.
     """
     text = nbformat.writes(notebook) + "\n"
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    name = record["id"]
-    line = json.dumps({**record, "notebook_sha256": digest}, allow_nan=False, indent=1)
+    whole = {**record, "sha256": _checksum(record, text.encode())}
+    path = notebook_path(out, record["id"])
     with storing(out):
-        write_atomic(notebook_path(out, name), text)
-        write_atomic(record_path(out, name), line + "\n")
-        failed_path(out, name).unlink(missing_ok=True)
+        write_atomic(path, text)
+        content = json.dumps(whole, allow_nan=False, indent=1)
+        write_atomic(path.with_suffix(".json"), content + "\n")
 
 
-def store_failed(out: Path, name: str, notebook: NotebookNode) -> None:
-    """Keep the notebook of a failed point, to look at.
+def read_record(out: Path, name: str) -> PointRecord | None:
+    """Return a point's record, or None if it or its notebook is not as stored."""
+    path = notebook_path(out, name)
+    try:
+        record = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        checksum = record.pop("sha256")
+        is_whole = checksum == _checksum(record, path.read_bytes())
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return None
+    return record if is_whole and record["id"] == name else None
+
+
+def stored_ids(out: Path) -> list[str]:
+    """Return the ids of all points that have a record, whole or not."""
+    return sorted(path.stem for path in (out / "points").glob("[!.]*.json"))
+
+
+def records_of(out: Path) -> Iterator[tuple[str, PointRecord | None]]:
+    """Return the points of the last call, and those done before, with their records."""
+    wanted = read_request(out)["points"]
+    for name in wanted:
+        yield name, read_record(out, name)
+    for name in sorted(set(stored_ids(out)) - set(wanted)):
+        record = read_record(out, name)
+        if record is not None and record["state"] == "done":
+            yield name, record
+
+
+def write_request(out: Path, chapter: str, code: str, ids: Sequence[str]) -> None:
+    """Write what the folder is asked for: a chapter and its points.
 
     Raises
     ------
-    StorageError
+    InputError
+        If the folder holds the points of another chapter.
+    SweepStopped
         If it cannot be written.
     """
+    request = {"chapter": chapter, "code": code, "started": now(), "points": ids}
+    path = out / "sweep.json"
+    if path.is_file() and (held := read_request(out)["chapter"]) != chapter:
+        raise InputError(
+            f"{out} holds points of {held!r}; choose another folder for {chapter!r}"
+        )
     with storing(out):
-        write_atomic(failed_path(out, name), nbformat.writes(notebook) + "\n")
+        write_atomic(path, json.dumps(request, indent=1) + "\n")
 
 
-def stored_names(out: Path) -> list[str]:
-    """Return the ids of the points that have a record."""
-    return [path.stem for path in (out / "points").glob("[!.]*.json")]
+def read_request(out: Path) -> dict[str, Any]:
+    """Return what the last call asked for.
 
-
-def read_record(out: Path, name: str) -> Record | None:
-    """Return the record of a point, or None if there is none that can be read."""
+    Raises
+    ------
+    InputError
+        If no sweep was started there, or the file is damaged.
+    """
+    path = out / "sweep.json"
     try:
-        record = json.loads(record_path(out, name).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{out} holds no sweep") from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}); remove it and run the sweep again: what "
+            "is done is known from the files in points/"
+        ) from error
 
 
-def are_there(out: Path, name: str) -> bool:
-    """Return whether both files of a point exist."""
-    return notebook_path(out, name).is_file() and record_path(out, name).is_file()
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold a folder for this process; the system lets go of it when the process ends.
 
-
-def finished(out: Path, name: str) -> Record | None:
-    """Return the record of a point if both its files are there and belong together."""
-    record = read_record(out, name)
-    if record is None:
-        return None
+    Raises
+    ------
+    InputError
+        If another sweep holds it; the message names its process and machine.
+    SweepStopped
+        If the folder cannot be made or written.
+    """
+    lock = FileLock(out / ".lock")
+    with storing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise InputError(
+                f"{out} is in use by another sweep{_holder(out)}; wait for it, or "
+                "choose another folder"
+            ) from None
     try:
-        content = notebook_path(out, name).read_bytes()
-    except OSError:
-        return None
-    same = record.get("notebook_sha256") == hashlib.sha256(content).hexdigest()
-    return record if same else None
+        remove_leftovers(out)
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def running(out: Path) -> Iterator[str]:
+    """Say who runs a sweep here; return a token that holds until the block ends.
+
+    Points that run look for it, on this machine and on others: without it they end.
+    """
+    token = uuid.uuid4().hex
+    holder = {"pid": os.getpid(), "host": socket.gethostname()}
+    path = out / ".running"
+    try:
+        with storing(out):
+            write_atomic(path, json.dumps({**holder, "since": now(), "token": token}))
+        yield token
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def is_running(out: Path, token: str) -> bool:
+    """Return whether the sweep with a token still runs."""
+    try:
+        return token in (out / ".running").read_text("utf-8")
+    except FileNotFoundError:
+        return False
+    except OSError:  # a network file system may stumble
+        return True
 
 
 def remove_leftovers(out: Path) -> None:
-    """Remove the temporary files of processes that were ended while writing.
+    """Remove what processes left that were ended while writing.
 
     Raises
     ------
-    StorageError
-        If one cannot be removed.
+    SweepStopped
+        If a file cannot be removed.
     """
     with storing(out):
-        for folder in (out / "points", out / "failed"):
-            for path in _hidden(folder):
-                path.unlink(missing_ok=True)
+        for path in (out / "points").glob(".*"):
+            path.unlink(missing_ok=True)
 
 
-def _hidden(folder: Path) -> Iterator[Path]:
-    """Files as :func:`write_atomic` names them before they take their place."""
-    return (path for path in folder.glob(".*") if path.is_file())
+def _checksum(record: Mapping[str, Any], notebook: bytes) -> str:
+    text = json.dumps(record, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode() + b"\0" + notebook).hexdigest()
+
+
+def _holder(out: Path) -> str:
+    """Return who runs a sweep here, as far as is known."""
+    try:
+        holder = json.loads((out / ".running").read_text("utf-8"))
+        return f": process {holder['pid']} on {holder['host']} since {holder['since']}"
+    except (OSError, ValueError, KeyError):  # it is just starting, or ending
+        return ""

@@ -126,7 +126,7 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
 
 
 def test_images_are_looked_for_before_anything_runs(repository, monkeypatch):
-    monkeypatch.setattr(records, "execute_chapters", None)
+    monkeypatch.setattr(records, "execute_notebooks", None)
     monkeypatch.delenv("SPECTRAL_DATA", raising=False)
     edit(repository / "params" / "gpu" / "tiny.yaml", "size: 4", "data: cifar10")
     with pytest.raises(ValueError, match=r"there is no .*none/cifar10/train-"):

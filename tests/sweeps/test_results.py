@@ -1,258 +1,190 @@
-"""What comes of a sweep: the table, the page with its figures, and the HTML book."""
+"""The files of points, and folders that cannot be written."""
 
 from __future__ import annotations
 
-import re
+import json
+import os
 import shutil
-import sqlite3
-from html.parser import HTMLParser
+import subprocess
+import sys
 
-import pandas
+import nbformat
 import pytest
-from tiny import command, printed, write_tiny
+from tiny import command, records, write_sweep, write_tiny
 
-from spectral_book.sweeps.cli import main
-from spectral_book.sweeps.collect import swept
-from spectral_book.sweeps.errors import SweepError
-from spectral_book.sweeps.html import write_book
-from spectral_book.sweeps.manifest import open_manifest
-from spectral_book.sweeps.page import sentence, write_page
-from spectral_book.sweeps.results import notebook_path
-from spectral_book.sweeps.run import Settings, execute_sweep, run_sweep
-from spectral_book.sweeps.status import status
-from spectral_book.sweeps.sweep_figures import draw_estimates, draw_shares, shares
+from spectral_book import files
+from spectral_book.readable import InputError, SweepStopped
+from spectral_book.sweeps.results import (
+    is_running,
+    locked,
+    notebook_path,
+    read_record,
+    read_request,
+    records_of,
+    running,
+    store,
+    stored_ids,
+    write_request,
+)
 
-MARK = """
-import uuid
-def note(event):
-    print("ran", uuid.uuid4())
-"""
-GRID = {"size": [4, 1, 2, 3], "word": ["a", "b"]}
+
+def record_path(out):
+    return notebook_path(out, stored_ids(out)[0]).with_suffix(".json")
+
+
+def edited(text):
+    record = json.loads(text)
+    record["claims"][0]["estimate"] += 1
+    return json.dumps(record, indent=1)
+
+
+@pytest.mark.parametrize("change", [lambda t: t[:99], edited, lambda t: "[]"])
+def test_a_record_that_was_changed_is_none(done, change):
+    path = record_path(done)
+    assert read_record(done, path.stem) is not None
+    path.write_text(change(path.read_text()))
+    assert read_record(done, path.stem) is None
+
+
+@pytest.mark.parametrize("text", ["{}", "", None])
+def test_a_record_of_another_notebook_is_none(done, text):
+    path = record_path(done).with_suffix(".ipynb")
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+    assert read_record(done, path.stem) is None
+
+
+def test_a_record_under_another_name_is_none(done):
+    for path in (record_path(done), record_path(done).with_suffix(".ipynb")):
+        shutil.copy(path, path.with_stem("other"))
+    assert read_record(done, "other") is None
+
+
+def test_points_are_those_asked_for_and_those_done_before(done):
+    ids = [name for name, _ in records_of(done)]
+    write_request(done, "tiny", "chapter", [ids[3], "new-0123456789"])
+    record = read_record(done, ids[5]) | {"state": "failed"}
+    store(done, record, nbformat.v4.new_notebook())
+    found = dict(records_of(done))
+    assert list(found)[:2] == [ids[3], "new-0123456789"]
+    assert found["new-0123456789"] is None
+    assert set(found) == {*ids, "new-0123456789"} - {ids[5]}
+
+
+def test_a_damaged_request_says_what_to_do(done):
+    (done / "sweep.json").write_text("{")
+    with pytest.raises(InputError, match="remove it and run the sweep again"):
+        read_request(done)
+
+
+def test_a_lock_is_for_one_holder_also_within_a_process(tmp_path):
+    out = tmp_path / "out"
+    with locked(out), pytest.raises(InputError, match="in use"), locked(out):
+        pytest.fail("two sweeps have one folder")
+    with locked(out), running(out) as token:
+        assert is_running(out, token)
+        assert not is_running(out, "another")
+        with pytest.raises(InputError, match=f"process {os.getpid()} on"), locked(out):
+            pytest.fail("two sweeps have one folder")
+    assert not is_running(out, token)
+
+
+def test_a_notebook_without_its_record_is_not_done(tmp_path, monkeypatch):
+    written, replace = [], os.replace
+
+    def full_from_the_second_file_on(source, target):
+        if written:
+            raise OSError(28, "No space left on device")
+        written.append(target)
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", full_from_the_second_file_on)
+    with pytest.raises(SweepStopped, match="free some space"):
+        store(tmp_path, {"id": "a"}, nbformat.v4.new_notebook())
+    assert [p.name for p in (tmp_path / "points").iterdir()] == ["a.ipynb"]
+    assert read_record(tmp_path, "a") is None
+
+
+def mounted(options, folder, *arguments):
+    """Run the command with a file system of its own mounted at a folder.
+
+    A name space of its own keeps the mount from everybody else.
+    """
+    script = 'mount -t tmpfs -o "$0" tmpfs "$1" && shift && exec "$@"'
+    inner = [sys.executable, "-m", "spectral_book.sweeps", *map(str, arguments)]
+    call = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]
+    return [*call, options, str(folder), *inner]
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    """A finished sweep and its table."""
-    folder = tmp_path_factory.mktemp("results")
-    chapter = write_tiny(folder, work=MARK)
-    out = folder / "out"
-    return out, run_sweep({"chapter": chapter, "grid": GRID}, out, progress=False)
+def can_mount(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mount")
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here")
+    ran = subprocess.run(mounted("size=64k", folder, "--help"), capture_output=True)
+    if ran.returncode:
+        pytest.skip("no mounts here")
 
 
-def test_a_row_for_each_point_and_claim(done):
-    _, table = done
-    assert len(table) == 16
-    assert list(table.columns[:4]) == ["point", "size", "word", "claim"]
-    found = {
-        (row.size, row.word, row.claim): (row.estimate, row.verdict)
-        for row in table.itertuples()
-        if row.claim == "grows"
-    }
-    assert found == {
-        (s, w, "grows"): (s * 0.5, "replicated" if s < 3 else "not replicated")
-        for s in (1, 2, 3, 4)
-        for w in "ab"
-    }
-    assert (table["ci_high"] - table["estimate"]).round(9).eq(0.1).all()
-    assert table["control_estimate"].eq(0).all()
-    assert not table["stale"].any()
+def output_of(call):
+    ran = subprocess.run(call, capture_output=True, text=True, timeout=400)
+    return ran.returncode, ran.stdout + ran.stderr
 
 
-def test_swept_are_the_names_that_differ():
-    values = [{"a": 1, "b": [1, 2], "c": "x"}, {"a": 1, "b": [1, 3], "c": "x"}]
-    assert swept(values) == ["b"]
-    assert swept(values[:1]) == []
-
-
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_tables_as_files(done, tmp_path, ending):
-    out, table = done
-    if ending == "parquet":
-        pytest.importorskip("pyarrow")
-    file = tmp_path / f"table.{ending}"
-    code, said = command("collect", out, file)
-    assert (code, said) == (0, f"16 rows in {file}\n")
-    read = pandas.read_csv if ending == "csv" else pandas.read_parquet
-    for name in ("point", "size", "word", "claim", "verdict", "estimate"):
-        assert read(file)[name].tolist() == table[name].tolist()
-    assert [path.name for path in tmp_path.iterdir()] == [file.name]
-
-
-def test_a_table_of_another_kind(done, tmp_path):
-    code, said = command("collect", done[0], tmp_path / "table.xls")
-    assert code == 2
-    assert "must end in .csv or .parquet" in said
-
-
-def test_shares_and_sentences_say_where_a_claim_stops(done):
-    _, table = done
-    wide = shares(table, "size")
-    assert list(wide.columns) == [1, 2, 3, 4]
-    assert wide.loc["grows"].tolist() == [1, 1, 0, 0]
-    assert wide.loc["stays"].tolist() == [1, 1, 1, 1]
-    assert (
-        sentence(table, "grows", "size")
-        == "`size`: replicated at 1, 2; not replicated at 3, 4."
-    )
-    expected = "`word`: not replicated or replicated at a, b."
-    assert sentence(table, "grows", "word") == expected
-
-
-def test_figures_show_the_numbers(done):
-    _, table = done
-    axes = draw_shares(table, "size").axes[0]
-    assert axes.images[0].get_array().tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
-    assert [t.get_text() for t in axes.get_xticklabels()] == ["1", "2", "3", "4"]
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["grows", "stays"]
-    axes = draw_estimates(table, "grows", "size", ["word"]).axes[0]
-    lines = [line.get_ydata().tolist() for line in axes.lines]
-    assert lines == [[0.5, 1.0, 1.5, 2.0]] * 2
-    texts = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert texts == ["word = a", "word = b", "replicated", "not replicated"]
-
-
-def test_the_page(done):
-    out, _ = done
-    page = write_page(out)
-    text = page.read_text()
-    assert page == out / "page/index.md"
-    assert "# Sweep of `tiny`" in text
-    assert "8 points, 2 claims each." in text
-    assert "- `size`: replicated at 1, 2; not replicated at 3, 4." in text
-    assert "### grows" in text
-    assert "### stays" not in text
-    assert "| `grows` | 4 | 4 |" in text
-    assert "Incomplete" not in text
-    names = sorted(path.stem for path in (page.parent / "figures").glob("*.svg"))
-    assert names == ["by-size", "by-word", "claim-grows"]
-    # The parameter that decides the verdict is the one to draw against.
-    assert "Estimate of grows with its interval against size." in text
-    for name in names:
-        assert f"(figures/{name}.svg)" in text
-
-
-def test_the_page_says_what_is_missing(done, tmp_path):
+@pytest.fixture
+def sweep(tmp_path):
+    """A sweep whose notebooks are too large for a small disk."""
+    work = "import os\n" + "print('x' * 60_000)\n" + "def note(event): pass"
+    chapter = write_tiny(tmp_path, work=work)
+    content = {"chapter": chapter.name, "grid": {"size": [1, 2, 3]}}
     out = tmp_path / "out"
-    shutil.copytree(done[0], out)
-    connection = sqlite3.connect(out / "manifest.sqlite")
-    with connection:
-        connection.execute("UPDATE points SET state = 'failed' WHERE place = 0")
-        connection.execute("UPDATE points SET code = 'old' WHERE place = 1")
-    connection.close()
-    text = write_page(out).read_text()
-    assert "**Incomplete:** 1 points failed or have not run." in text
-    assert "**1 points** ran with older code" in text
+    out.mkdir()
+    return write_sweep(tmp_path / "sweep.yaml", content), out
 
 
-class Pictures(HTMLParser):
-    def __init__(self, text):
-        super().__init__()
-        self.sources = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        if tag == "img":
-            self.sources.append(dict(attributes)["src"])
-
-
-def test_the_book_shows_the_runs_without_running_them(done, tmp_path):
-    out, _ = done
-    before = {path: path.stat().st_mtime_ns for path in out.glob("points/*")}
-    # A page of an earlier book goes; what is not of the book stays.
-    old = tmp_path / "book/points/00099.ipynb"
-    old.parent.mkdir(parents=True)
-    old.touch()
-    with pytest.raises(SweepError, match="holds other files"):
-        write_book(out, tmp_path / "book")
-    assert old.exists()
-    (tmp_path / "book/.spectral-batch-book").touch()
-    index = write_book(out, tmp_path / "book")
-    assert not old.exists()
-    html = index.parent
-    assert {path: path.stat().st_mtime_ns for path in out.glob("points/*")} == before
-    pages = sorted((html / "points").glob("*.html"))
-    assert len(pages) == 8
-    with open_manifest(out) as manifest:
-        names = [row.id for row in manifest.rows()]
-    for page, name in zip(pages, names, strict=True):
-        text = page.read_text()
-        (mark,) = re.findall(r"ran (\S+)", printed(notebook_path(out, name)))
-        assert mark in text
-        assert name.rpartition("-")[0] in text
-    front = (html / "page/index.html").read_text()
-    sources = [s for s in Pictures(front).sources if s.endswith(".svg")]
-    assert len([s for s in sources if "by-size" in s]) == 1
-    for source in sources:
-        assert (html / "page" / source).resolve().is_file()
-    assert "cdn" not in front
-    assert (html / "_static/mathjax").is_dir()
+@pytest.mark.processes
+@pytest.mark.usefixtures("can_mount")
+def test_a_full_disk(sweep, tmp_path):
+    file, out = sweep
+    # The results of one point fit, those of two do not. What is there is copied out
+    # before the mount ends with its process.
+    copy = tmp_path / "copy"
+    call = mounted("size=120k", out, "run", file, out, "--jobs", "1")
+    keep = 'python -m spectral_book.sweeps "$@"; code=$?; cp -r "$0" "$OUT"; exit $code'
+    at = call.index(sys.executable)
+    keep = keep.replace("python", sys.executable).replace("$OUT", str(copy))
+    call[at:] = ["sh", "-c", keep, str(out), *call[at + 3 :]]
+    code, said = output_of(call)
+    assert code == 1, said
+    assert f"cannot write to {out}: No space left on device; free some space" in said
+    assert "Traceback" not in said
+    (record,) = records(copy).values()
+    assert record["state"] == "done"
+    # With space again, the same command does the rest.
+    shutil.rmtree(out)
+    copy.rename(out)
+    code, said = command("run", file, out)
+    assert code == 0, said
+    assert "3 points: 3 done" in said
+    assert "0/2" in said
 
 
-def test_a_book_takes_the_place_of_nothing_else(done, tmp_path):
-    out = tmp_path / "out"
-    shutil.copytree(done[0], out)
-    (out / "page").mkdir(exist_ok=True)
-    (tmp_path / "points").mkdir()
-    (tmp_path / "points/mine").touch()
-    # Also not of a sweep in a folder that was made for a book.
-    (tmp_path / ".spectral-batch-book").touch()
-    other = shutil.copytree(out, out / "b")
-    before = sorted(tmp_path.rglob("*"))
-    for place in ("", "points", "points/book", "page", "..", "b"):
-        target = str(out / place)
-        assert main(["to-book", str(out), target]) == 2
-        assert main(["run", "none.yaml", str(other), "--to-book", target]) == 2
-    assert sorted(tmp_path.rglob("*")) == before
+@pytest.mark.processes
+@pytest.mark.usefixtures("can_mount")
+def test_a_read_only_folder(sweep):
+    file, out = sweep
+    code, said = output_of(mounted("ro", out, "run", file, out))
+    assert code == 1
+    assert f"cannot write to {out}: Read-only file system; choose a folder" in said
+    assert "Traceback" not in said
 
 
-def test_status_and_the_time_left(done, tmp_path):
-    out = tmp_path / "out"
-    shutil.copytree(done[0], out)
-    connection = sqlite3.connect(out / "manifest.sqlite")
-    # Six of eight points are done, four of them since this call began at 1000.
-    with connection:
-        connection.execute("UPDATE facts SET value = '1000.0' WHERE name = 'started'")
-        connection.execute("UPDATE points SET changed = 1000 + 10 * place")
-        connection.execute("UPDATE points SET changed = 900 WHERE place < 2")
-        connection.execute("UPDATE points SET state = 'pending' WHERE place > 5")
-        connection.execute(
-            "UPDATE points SET state = 'failed', cell = 3, "
-            "error = 'E: m' WHERE place = 5"
-        )
-    connection.close()
-    found = status(out)
-    # Four points in 50 seconds, two to go.
-    assert found.seconds_left == pytest.approx(25)
-    assert found.text().splitlines()[:2] == [
-        "8 points: 5 done, 1 failed, 0 submitted, 2 pending",
-        "time left at this pace: 25 s",
-    ]
-    assert found.text().endswith("cell 3: E: m")
-
-
-def test_nothing_to_show_yet(tmp_path):
-    with open_manifest(tmp_path, write=True):
-        pass
-    for show in (write_page, lambda out: write_book(out, tmp_path / "book")):
-        with pytest.raises(SweepError, match="yet"):
-            show(tmp_path)
-
-
-def test_a_smaller_sweep_keeps_what_was_done(done, tmp_path):
-    out = tmp_path / "out"
-    shutil.copytree(done[0], out)
-    chapter = done[0].parent / "tiny.ipynb"
-    connection = sqlite3.connect(out / "manifest.sqlite")
-    with connection:
-        connection.execute(
-            "INSERT INTO points (id, place, parameters, state) "
-            "VALUES ('never-ran', 9, '{}', 'pending')"
-        )
-    connection.close()
-    sweep = {"chapter": chapter, "grid": {"size": [1]}}
-    summary = execute_sweep(sweep, out, Settings(), progress=False)
-    assert (summary.total, summary.done, summary.ran) == (1, 1, 0)
-    with open_manifest(out) as manifest:
-        names = [row.id for row in manifest.rows()]
-    assert len(names) == 8
-    assert "never-ran" not in names
+@pytest.mark.processes
+def test_a_folder_below_a_file(sweep, tmp_path):
+    file, _ = sweep
+    (tmp_path / "file").touch()
+    code, said = command("run", file, tmp_path / "file" / "out")
+    assert code == 1
+    assert "Not a directory; choose a folder that can be written" in said

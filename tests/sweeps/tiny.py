@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 import yaml
+
+from spectral_book.sweeps.results import read_record, stored_ids
 
 PARAMETERS = """
 size: int = 1  # replicated below 3
@@ -35,20 +40,38 @@ def note(event):
 note("start")
 time.sleep(wait)
 """
-CLAIM = """
-from IPython.display import display
 
-def row(name, verdict, estimate):
-    control = {"name": "none", "estimate": 0.0, "ci_low": 0.0, "ci_high": 0.0}
-    return {"id": name, "chapter": "tiny", "statement": "It grows with $n$.",
-            "verdict": verdict, "estimate": estimate, "ci_low": estimate - 0.1,
-            "ci_high": estimate + 0.1, "n": 5, "control": control}
 
-rows = [row("grows", "replicated" if size < 3 else "not replicated", size * rate),
-        row("stays", "replicated", rate)]
+def claim_rows(size: int, rate: float) -> list[dict[str, Any]]:
+    """Return the claims of a small chapter."""
+
+    def row(name: str, verdict: str, estimate: float) -> dict[str, Any]:
+        control = {"name": "none", "estimate": 0.0, "ci_low": 0.0, "ci_high": 0.0}
+        return {
+            "id": name,
+            "chapter": "tiny",
+            "statement": "It grows with $n$.",
+            "verdict": verdict,
+            "estimate": estimate,
+            "ci_low": estimate - 0.1,
+            "ci_high": estimate + 0.1,
+            "n": 5,
+            "control": control,
+        }
+
+    grows = "replicated" if size < 3 else "not replicated"
+    return [row("grows", grows, size * rate), row("stays", "replicated", rate)]
+
+
+CLAIM = (
+    "from typing import Any\nfrom IPython.display import display\n"
+    + inspect.getsource(claim_rows)
+    + """
+rows = claim_rows(size, rate)
 display({"application/vnd.spectral-ledger+json": rows, "text/plain": ""}, raw=True)
 note("end")
 """
+)
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -91,7 +114,7 @@ def printed(path: Path) -> str:
     return "".join(output.get("text", "") for output in outputs)
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
+def until(condition: Callable[[], object], seconds: float = 300) -> None:
     """Wait for something that another process brings about."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -106,6 +129,7 @@ def start(*arguments: object, **more: Any) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=restore_interrupt,
         **more,
     )
 
@@ -113,8 +137,31 @@ def start(*arguments: object, **more: Any) -> subprocess.Popen[str]:
 def command(*arguments: object, **more: Any) -> tuple[int, str]:
     """Run the command and return its exit status and what it said."""
     process = start(*arguments, **more)
-    said, _ = process.communicate(timeout=100)
+    said, _ = process.communicate(timeout=400)
     return process.returncode, said
+
+
+def restore_interrupt() -> None:
+    """Switch Ctrl-C on again: what runs in the background may start without it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def below(pid: int) -> list[int]:
+    """Return the processes below a process."""
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def records(out: Path) -> dict[str, dict[str, Any]]:
+    """Return the whole records of a folder by their points."""
+    found = [read_record(out, name) for name in stored_ids(out)]
+    return {record["id"]: record for record in found if record}
 
 
 def whole(out: Path, count: int) -> bool:

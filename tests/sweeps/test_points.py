@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import write_notebook, write_sweep, write_tiny
+from tiny import write_notebook, write_tiny
 
-from spectral_book.sweeps.chapter_files import read_chapter
-from spectral_book.sweeps.errors import SweepError
-from spectral_book.sweeps.sweep import load_sweep, make_sweep, points_of, with_known_ids
-from spectral_book.sweeps.validation import check_points
-from spectral_lib.code_hash import code_hash
+from spectral_book.readable import InputError
+from spectral_book.sweeps.check import check_points
+from spectral_book.sweeps.points import load_sweep, points_of, read_chapter
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +20,12 @@ def chapter(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sweep")
     profile = folder / "params/gpu/tiny.yaml"
     profile.parent.mkdir(parents=True)
-    profile.write_text("size: 7\nrate: 1.0e-2\n")
+    profile.write_text("size: 7\nrate: 1e-2\n")
     return read_chapter(write_tiny(folder / "book"))
 
 
-def points(chapter, **content):
-    return points_of(make_sweep({"chapter": "x", **content}), chapter)
+def points(chapter, known=(), **content):
+    return points_of(load_sweep({"chapter": "x", **content}), chapter, known)
 
 
 def test_grid_times_list_on_top_of_fixed_and_profile(chapter):
@@ -55,14 +53,15 @@ def test_no_grid_is_one_point_of_defaults(chapter):
 
 def test_an_id_depends_on_the_parameters_alone(chapter):
     one = points(chapter, grid={"size": [1, 2], "rate": [0.5]})
-    other = points(chapter, list=[{"size": 2}, {"size": 1}])
+    content = {"list": [{"size": 2}, {"size": 1}]}
+    other = points(chapter, **content)
     assert {p.id[-10:] for p in one} == {p.id[-10:] for p in other}
     # An id is the name of files that later calls look for.
     names = ["size=1,rate=0.5-17853d7b2f", "size=2,rate=0.5-be361b0c2e"]
     assert [p.id for p in one] == names
-    again = with_known_ids(other, [p.id for p in one])
+    again = points(chapter, [p.id for p in one], **content)
     assert [p.id for p in again] == [one[1].id, one[0].id]
-    assert with_known_ids(other, ["size=9-0000000000"]) == other
+    assert points(chapter, ["size=9-0000000000"], **content) == other
 
 
 def test_an_id_is_a_safe_file_name(chapter):
@@ -88,41 +87,50 @@ def test_arrays_and_ranges_are_lists(chapter):
         ({"grid": {"size": []}}, "'size' has no values"),
         ({"grid": {"size": [1, 1]}}, "twice: "),
         ({"grid": {"size": [1]}, "fixed": {"size": 2}}, "'size' is in the grid and"),
-        ({"grid": {"rate": [float("nan")]}}, "not finite"),
+        ({"grid": {"size": [1]}, "list": [{"size": 2}]}, "'size' is in the grid and"),
+        ({"grid": {"rate": [float("nan")]}}, "not JSON compliant"),
         ({"grid": {"size": [{1, 2}]}}, "is set; use numbers"),
-        ({"profile": "gqu"}, "there is no params/gqu/tiny.yaml"),
+        ({"profile": "gqu"}, "profile 'gqu': there is no"),
     ],
 )
 def test_what_can_be_wrong_with_a_sweep(chapter, content, words):
-    with pytest.raises(SweepError, match=re.escape(words)):
+    with pytest.raises(InputError, match=re.escape(words)):
         points(chapter, **content)
 
 
-def test_yaml_reads_numbers_and_refuses_a_name_twice(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("chapter: a\ngrid:\n  rate: [1]\n  rate: [2]\n", "'rate' stands here twice"),
+        ("chapter: [", r"sweep\.yaml"),
+        ("grid: {}", "'chapter' is missing"),
+        ("- 1", "must hold a mapping"),
+        ("chapter: !!python/object/apply:os.system [touch x]", "could not determine"),
+    ],
+)
+def test_what_can_be_wrong_with_a_file(tmp_path, text, words):
+    (tmp_path / "sweep.yaml").write_text(text)
+    with pytest.raises(InputError, match=words):
+        load_sweep(tmp_path / "sweep.yaml")
+
+
+def test_a_file_s_chapter_is_relative_to_it(tmp_path):
     file = tmp_path / "sweep.yaml"
     file.write_text("chapter: tiny.ipynb\ngrid: {rate: [1e-3, 1.5e+2], word: [no]}\n")
     sweep = load_sweep(file)
     assert sweep.grid["rate"] == [0.001, 150.0]
     assert sweep.chapter == tmp_path / "tiny.ipynb"
-    file.write_text("chapter: a\ngrid:\n  rate: [1]\n  rate: [2]\n")
-    with pytest.raises(SweepError, match="'rate' stands here twice"):
-        load_sweep(file)
-    file.write_text("chapter: [")
-    with pytest.raises(SweepError, match=r"sweep\.yaml"):
-        load_sweep(file)
-    with pytest.raises(SweepError, match="there is no sweep file"):
+    with pytest.raises(InputError, match="there is no sweep file"):
         load_sweep(tmp_path / "other.yaml")
-    with pytest.raises(SweepError, match="'chapter' is missing"):
-        load_sweep(write_sweep(file, {"grid": {}}))
 
 
 def test_chapters_that_cannot_be_swept(tmp_path):
-    with pytest.raises(SweepError, match="there is no chapter"):
+    with pytest.raises(InputError, match="there is no chapter"):
         read_chapter(tmp_path / "none.ipynb")
     (tmp_path / "broken.ipynb").write_text("{")
-    with pytest.raises(SweepError, match="is not a notebook"):
+    with pytest.raises(InputError, match="is not a notebook"):
         read_chapter(tmp_path / "broken.ipynb")
-    with pytest.raises(SweepError, match="literals and nothing else"):
+    with pytest.raises(InputError, match="literals and nothing else"):
         read_chapter(write_notebook(tmp_path / "a.ipynb", "size = 1 + 1"))
 
 
@@ -136,27 +144,15 @@ def test_a_hash_sees_code_and_claims_but_no_prose(tmp_path):
     second = read_chapter(path).code
     write_tiny(tmp_path, work="pass")
     assert len({first.code, second, read_chapter(path).code}) == 3
-    assert code_hash() == code_hash()
-
-
-def test_imports_are_those_at_the_top_level(tmp_path):
-    cells = (
-        "a = 1",
-        "import os, json as j\n%matplotlib",
-        "def f():\n    import re",
-        "from numpy.linalg import norm\nfrom . import x\nimport json",
-    )
-    chapter = read_chapter(write_notebook(tmp_path / "a.ipynb", *cells))
-    assert chapter.imports() == ("numpy.linalg", "json")
 
 
 def problems(chapter, **content):
-    with pytest.raises(SweepError) as caught:
+    with pytest.raises(InputError) as caught:
         check_points(chapter, points(chapter, **content))
     return str(caught.value)
 
 
-def test_all_bad_points_are_told_at_once(chapter):
+def test_all_bad_points_are_named_at_once(chapter):
     said = problems(
         chapter,
         list=[{"siez": 3}, {"size": 4}, {"size": "4"}, {"rate": "fast", "wait": None}],
@@ -170,6 +166,12 @@ def test_all_bad_points_are_told_at_once(chapter):
     assert "rate = 'fast': Input should be a valid number" in said
     assert "wait = None" in said
     assert len(said.splitlines()) == 4
+
+
+def test_of_many_problems_the_first_are_named(chapter):
+    said = problems(chapter, grid={"size": [f"n{i}" for i in range(22)]})
+    assert said.endswith("and 2 more")
+    assert len(said.splitlines()) == 22
 
 
 CLASS = """
@@ -217,10 +219,10 @@ def test_the_chapter_s_own_class_decides(typed):
 def test_a_gpu_is_looked_for_only_where_points_run(typed, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     asked = points(typed, fixed={"device": "cuda"})
-    with pytest.raises(SweepError, match="no CUDA device"):
+    with pytest.raises(InputError, match="no CUDA device"):
         check_points(typed, asked)
     check_points(typed, asked, elsewhere=True)
-    with pytest.raises(SweepError, match="use 'auto'"):
+    with pytest.raises(InputError, match="use 'auto'"):
         check_points(typed, points(typed, fixed={"device": "cudda"}), elsewhere=True)
 
 
@@ -240,5 +242,14 @@ def test_a_class_that_cannot_be_read(tmp_path):
     cell = "from spectral_book.chapter.parameters import ChapterParameters\n1 / 0\n"
     cell += "class P(ChapterParameters):\n    pass\n"
     chapter = read_chapter(write_notebook(tmp_path / "a.ipynb", "a = 1", cell))
-    with pytest.raises(SweepError, match="cannot be read: ZeroDivisionError"):
+    with pytest.raises(InputError, match="cannot be read: ZeroDivisionError"):
         check_points(chapter, points(chapter))
+
+
+def test_a_profile_and_a_sweep_read_the_same_numbers(chapter, tmp_path):
+    (from_profile,) = points(chapter, profile="gpu")
+    file = tmp_path / "s.yaml"
+    file.write_text("chapter: x\nfixed: {size: 7, rate: 1e-2}\n")
+    (from_sweep,) = points_of(load_sweep(file), chapter)
+    assert from_profile.parameters == from_sweep.parameters
+    assert from_profile.parameters["rate"] == 0.01

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from spectral_book.execution import Failure, without_outputs
-
 
 def span(book, name):
     """Return when a chapter's first cell began and ended."""
@@ -126,19 +124,3 @@ def test_off_shows_what_is_stored(good_book, rebuilt, new_book):
     ]
     assert ledgers[0] == ledgers[1]
     assert len(ledgers[0]) == 3
-
-
-def test_old_outputs_do_not_survive_in_cells_that_never_run(good_book):
-    clean = without_outputs(good_book.notebook("beta"))
-    assert "widgets" not in clean.metadata
-    codes = [cell for cell in clean.cells if cell.cell_type == "code"]
-    assert codes
-    assert all(c.outputs == [] and c.execution_count is None for c in codes)
-
-
-def test_an_error_in_words_comes_without_code():
-    words = "ParameterError: channels = 'abc': Input should be a valid integer."
-    told = Failure(2, "from a import b\n", words, words + "\n").describe("tiny")
-    assert told == f"chapter tiny failed, cell 2: {words}"
-    other = Failure(2, "from a import b\n", words, f"Traceback ...\n{words}")
-    assert "    from a import b" in other.describe("tiny")

@@ -1,0 +1,74 @@
+"""Sentences for what somebody wrote and nothing can be done with."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+Place = Sequence[int | str]
+
+
+class InputError(ValueError):
+    """Something written by hand cannot be used; the text is one message."""
+
+
+class SweepStopped(RuntimeError):
+    """A sweep broke off; what is done stays, and the same command goes on."""
+
+
+def unknown_name(name: str, known: Sequence[str], kind: str = "name") -> str:
+    """Return that a name is not known, and what may have been meant."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}."
+    return f"Unknown {kind} {name!r}: {hint}"
+
+
+def joined(place: Place) -> str:
+    """Return where an error is, such as `grid.size`."""
+    return ".".join(map(str, place))
+
+
+def error_sentences(
+    error: ValidationError,
+    known: Sequence[str] = (),
+    kind: str = "name",
+    where: Callable[[Place], str] = joined,
+) -> str:
+    """Return one sentence for each of pydantic's errors.
+
+    Parameters
+    ----------
+    error
+        What pydantic found.
+    known
+        The names that are allowed.
+    kind
+        What these name, such as `parameter`.
+    where
+        Turns the keys and numbers that lead to a value into text.
+    """
+    return " ".join(_sentence(e, known, kind, where) for e in error.errors())
+
+
+def _sentence(
+    details: ErrorDetails,
+    known: Sequence[str],
+    kind: str,
+    where: Callable[[Place], str],
+) -> str:
+    *above, last = details["loc"] or ("",)
+    place = where(details["loc"])
+    if details["type"] == "extra_forbidden":
+        prefix = f"{where(above)}: " if above else ""
+        return prefix + unknown_name(str(last), known, kind)
+    if details["type"] == "missing":
+        return f"{kind.capitalize()} {place!r} is missing."
+    why = details["msg"].removeprefix("Value error, ").rstrip(".")
+    if not place or why.startswith(f"{place} is "):
+        return f"{why}."
+    if isinstance(details["input"], dict):
+        return f"{place}: {why}."
+    return f"{place} = {details['input']!r}: {why}."

@@ -1,0 +1,483 @@
+"""Execute notebooks, each in a new kernel process, and look at all that came out."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import nbformat
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+from spectral_book.readable import InputError
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_STARTUP_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many notebooks run at the same time, and how many threads each may use."""
+
+    jobs: int
+    threads: int
+
+    def kernel_environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of a kernel: `base` with this budget written in.
+
+        Set before the process starts, since the numerical libraries read these
+        variables once, when they are first imported.
+        """
+        libraries = ("SPECTRAL", "OMP_NUM", "MKL_NUM", "OPENBLAS_NUM")
+        threads = {f"{name}_THREADS": str(self.threads) for name in libraries}
+        return {**base, **threads, "SPECTRAL_BUILD": "1"}
+
+
+def usable_cores() -> int:
+    """Return the number of processor cores this process may run on.
+
+    That is its affinity mask where the system has one (a container or a batch
+    job often gets a part of the machine), else the number of cores.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def resolve_budget(
+    jobs: object, threads: object, environ: Mapping[str, str], cores: int
+) -> Budget:
+    """Return the budget asked for by the configuration and the environment.
+
+    Parameters
+    ----------
+    jobs
+        The configured `spectral_jobs`; 0 means one per core.
+    threads
+        The configured `spectral_threads`; 0 means the cores divided by the jobs.
+    environ
+        `SPECTRAL_JOBS` and `SPECTRAL_THREADS` in it go before the configuration.
+    cores
+        Usable cores.
+
+    Raises
+    ------
+    InputError
+        If a value is not a whole number of at least 0; the message names it.
+    """
+
+    def chosen(setting: str, configured: object) -> int:
+        variable = setting.upper()
+        if variable in environ:
+            return automatic_or_more(variable, environ[variable])
+        return automatic_or_more(setting, configured)
+
+    n_jobs = chosen("spectral_jobs", jobs) or cores
+    n_threads = chosen("spectral_threads", threads) or max(1, cores // n_jobs)
+    return Budget(n_jobs, n_threads)
+
+
+def automatic_or_more(name: str, value: object) -> int:
+    """Return a setting as a whole number, 0 meaning that it is worked out.
+
+    Raises
+    ------
+    InputError
+        If the value is not a whole number of at least 0.
+    """
+    # str(True) is no number, so a YAML "yes" is refused as well.
+    text = str(value).strip()
+    if not (text.isascii() and text.isdigit()):
+        raise InputError(
+            f"{name} must be a whole number, 0 (automatic) or more; got {value!r}"
+        )
+    return int(text)
+
+
+@dataclass(frozen=True)
+class NotebookJob:
+    """A notebook to execute.
+
+    Attributes
+    ----------
+    name
+        What messages call it.
+    path
+        Its file, which is only read.
+    folder
+        Where its kernel works; by default the file's folder.
+    parameters
+        What papermill puts into a cell after the one tagged `parameters`; None for no
+        such cell.
+    """
+
+    name: str
+    path: Path
+    folder: Path | None = None
+    parameters: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Where and how a notebook failed.
+
+    Attributes
+    ----------
+    cell
+        Number of the cell in the notebook's file, the first one being 1; 0 if the
+        notebook failed outside of its cells.
+    source
+        The code of that cell.
+    error
+        One line: the kind of error and its message.
+    traceback
+        The traceback as text, empty if there is none.
+    """
+
+    cell: int
+    source: str
+    error: str
+    traceback: str
+
+    def describe(self, name: str) -> str:
+        """Return a message that names the chapter, the cell and its first lines."""
+        head = f"chapter {name} failed, {self.place()}: {self.error}"
+        if self.traceback.strip() == self.error:
+            return head  # an error in words for the user, whom no code would help
+        lines = [line for line in self.source.splitlines() if line.strip()]
+        shown = [f"    {line}" for line in lines[:3]] + ["    ..."] * (len(lines) > 3)
+        return "\n".join([head, *shown, *([self.traceback] if self.traceback else [])])
+
+    def place(self) -> str:
+        """Return `cell 3`, or that it was outside of the cells."""
+        return f"cell {self.cell}" if self.cell else "outside of its cells"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A notebook that was executed, to its end or to its failure."""
+
+    name: str
+    notebook: NotebookNode
+    seconds: float
+    failure: Failure | None
+
+
+def execute_notebooks(
+    jobs: Sequence[NotebookJob],
+    *,
+    at_once: int,
+    environment: Mapping[str, str],
+    cell_seconds: float = 0,
+    on_finish: Callable[[Execution], None] = lambda execution: None,
+) -> list[Execution]:
+    """Execute notebooks in new kernels, `at_once` at a time, in the given order.
+
+    One that fails does not stop the others.
+
+    Parameters
+    ----------
+    jobs
+        What to execute.
+    at_once
+        How many kernels may run at the same time.
+    environment
+        The environment variables of the kernels.
+    cell_seconds
+        Seconds that one cell may take; 0 for no limit.
+    on_finish
+        Called with each execution as it ends.
+
+    Returns
+    -------
+    list of Execution
+        In the order of `jobs`.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C, when all kernels have been ended.
+    """
+
+    async def run_all() -> list[Execution]:
+        places = asyncio.Semaphore(at_once)
+
+        async def run_one(job: NotebookJob) -> Execution:
+            async with places:
+                execution = await execute(job, environment, cell_seconds)
+            on_finish(execution)
+            return execution
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(run_one(job)) for job in jobs]
+        return [task.result() for task in tasks]
+
+    return asyncio.run(run_all())
+
+
+async def execute(
+    job: NotebookJob,
+    environment: Mapping[str, str],
+    cell_seconds: float = 0,
+    total_seconds: float = 0,
+) -> Execution:
+    """Execute one notebook; whatever goes wrong is its failure.
+
+    A limit of 0 seconds is none. When the task is cancelled, the kernel ends with it.
+    """
+    started = time.monotonic()
+    deadline = started + (total_seconds or float("inf"))
+    notebook = nbformat.v4.new_notebook()
+    client, raised = None, None
+
+    def seconds_left(cell: NotebookNode) -> float | None:
+        left = max(deadline - time.monotonic(), 0.01)
+        limit = min(cell_seconds or float("inf"), left)
+        return None if limit == float("inf") else limit
+
+    try:
+        notebook = _prepared(job)
+        with tempfile.TemporaryDirectory(prefix="kernel-") as name:
+            folder = Path(name)
+            client = _Client(
+                notebook,
+                kernel_manager(folder),
+                resources={"metadata": {"path": str(job.folder or job.path.parent)}},
+                timeout_func=seconds_left,
+                startup_timeout=_STARTUP_SECONDS,
+                # Times in the executed file would make two equal builds differ.
+                record_timing=False,
+            )
+            await client.async_execute(env=_without_user_setup(environment, folder))
+    except Exception as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # nbclient reports a cancelled cell (Ctrl-C) as a dead kernel.
+            raise asyncio.CancelledError from error
+        if isinstance(error, CellTimeoutError):
+            over = time.monotonic() >= deadline
+            what = "notebook" if over else "cell"
+            limit = total_seconds if over else cell_seconds
+            error = CellTimeoutError(f"the {what} took more than {limit:g} s")
+        raised = error
+    failure = stored_failure(notebook)
+    if failure is None and raised is not None:
+        index = None if client is None else client.current_cell
+        failure = _failure(notebook, index, raised)
+    if failure is None:
+        failure = _skipped(notebook)
+    if failure is not None:
+        if client is not None and client.widget_state:
+            client.set_widgets_metadata()
+        _show_failure(notebook, failure)
+    return Execution(job.name, notebook, time.monotonic() - started, failure)
+
+
+def kernel_manager(folder: Path) -> AsyncKernelManager:
+    """Return a manager for one kernel of this interpreter.
+
+    Kernels talk over Unix sockets in a private folder where the system has them:
+    TCP ports can be taken by another process between their choice and their use.
+    """
+    # A socket's path may have about a hundred bytes.
+    is_short = len(os.fsencode(folder)) < 80
+    transport = "ipc" if sys.platform != "win32" and is_short else "tcp"
+    return AsyncKernelManager(
+        kernel_name="python3",
+        kernel_spec_manager=_ThisPython(),
+        transport=transport,
+        connection_file=str(folder / "kernel.json"),
+    )
+
+
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy of a notebook with no result of an earlier run in it.
+
+    nbclient clears a cell when it starts it, so that the cells after a failure
+    would otherwise show what they gave some other time.
+    """
+    clean = copy.deepcopy(notebook)
+    clean.metadata.pop("widgets", None)
+    for cell in clean.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return clean
+
+
+def stored_failure(notebook: NotebookNode) -> Failure | None:
+    """Return the first error among a notebook's stored outputs, if there is one.
+
+    The kernel calls a cell well whose value could not be shown; the error is among
+    the outputs alone. One in a cell tagged `raises-exception` is meant.
+    """
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code" or "raises-exception" in _tags(cell):
+            continue
+        for output in cell.outputs:
+            if output.output_type == "error":
+                traceback = _ANSI.sub("", "\n".join(output.traceback))
+                error = f"{output.ename}: {output.evalue}"
+                return Failure(_number(notebook, index), cell.source, error, traceback)
+    return None
+
+
+class _ThisPython(KernelSpecManager):
+    """Kernel specifications with one entry: this process's interpreter.
+
+    A `python3` kernel that the user has installed elsewhere would come first in
+    Jupyter's search and lack the book's packages.
+    """
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(
+            argv=[
+                sys.executable,
+                *("-m", "ipykernel_launcher", "-f", "{connection_file}"),
+            ],
+            display_name="Python 3",
+            language="python",
+        )
+
+
+class _Client(NotebookClient):
+    """A notebook client that notes the running cell and always ends its kernel."""
+
+    current_cell: int | None = None
+
+    def __init__(
+        self, notebook: NotebookNode, kernel: AsyncKernelManager, **kw: Any
+    ) -> None:
+        super().__init__(notebook, km=kernel, **kw)
+        self.kernel = kernel
+
+    @asynccontextmanager
+    async def async_setup_kernel(self, **kwargs: Any) -> AsyncGenerator[None, None]:
+        """Start a kernel, and end it on every way out, Ctrl-C included.
+
+        nbclient's own version installs handlers for Ctrl-C in the event loop,
+        where a second notebook's handler would replace the first one's.
+        """
+        finished = False
+        try:
+            await self.async_start_new_kernel(**kwargs)
+            await self.async_start_new_kernel_client()
+            yield
+            finished = True
+        finally:
+            try:
+                # A cell past its time may be deep in native code and deaf to
+                # requests, so only a notebook that went well may end by itself.
+                await self.kernel.shutdown_kernel(now=not finished)
+            finally:
+                if self.kc is not None:
+                    self.kc.stop_channels()
+
+    async def async_execute_cell(
+        self, cell: NotebookNode, cell_index: int, *args: Any, **kwargs: Any
+    ) -> NotebookNode:
+        """Execute one cell and remember which one it is."""
+        self.current_cell = cell_index
+        result = await super().async_execute_cell(cell, cell_index, *args, **kwargs)
+        self.current_cell = None
+        return result
+
+
+def _prepared(job: NotebookJob) -> NotebookNode:
+    """Read a job's notebook, without old results and with its parameters."""
+    if job.parameters is None:
+        return without_outputs(nbformat.read(job.path, as_version=4))
+    notebook = without_outputs(load_notebook_node(str(job.path)))
+    return parameterize_notebook(notebook, dict(job.parameters))
+
+
+def _without_user_setup(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return a kernel's environment without what its user set up for other work.
+
+    IPython runs startup files, and matplotlib reads settings, which would change a
+    notebook's results on one machine. `SPECTRAL_IPYTHONDIR` names a folder for
+    IPython, to watch what happens in kernels.
+    """
+    ipython, drawing = folder / "ipython", folder / "matplotlib"
+    ipython.mkdir()
+    drawing.mkdir()
+    # What matplotlib knows of the fonts; it would take long to find them each time.
+    for fonts in Path(mpl.get_cachedir()).glob("fontlist-*.json"):
+        (drawing / fonts.name).symlink_to(fonts)
+    private = {
+        "IPYTHONDIR": environment.get("SPECTRAL_IPYTHONDIR", str(ipython)),
+        "MPLCONFIGDIR": str(drawing),
+        # Another one would print figures as text.
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    }
+    users = {"PYTHONSTARTUP", "MATPLOTLIBRC"}
+    return {k: v for k, v in environment.items() if k not in users} | private
+
+
+def _tags(cell: NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def _number(notebook: NotebookNode, index: int) -> int:
+    """Return the number in the file of a cell; papermill's own has that before it."""
+    cells = notebook.cells[: index + 1]
+    return index + 1 - sum("injected-parameters" in _tags(cell) for cell in cells)
+
+
+def _failure(notebook: NotebookNode, index: int | None, error: Exception) -> Failure:
+    """Return what was raised, and in which cell."""
+    message = f"{type(error).__name__}: {error}"
+    if isinstance(error, CellExecutionError):
+        message = f"{error.ename}: {error.evalue}"
+    elif isinstance(error, DeadKernelError):
+        message = "DeadKernelError: the kernel process died"
+    if index is None:
+        return Failure(0, "", message, "")
+    source = notebook.cells[index].source
+    return Failure(_number(notebook, index), source, message, "")
+
+
+def _skipped(notebook: NotebookNode) -> Failure | None:
+    """Return that a cell did not run, as after `exit()` in the one before."""
+    for index, cell in enumerate(notebook.cells):
+        runs = cell.cell_type == "code" and cell.source.strip()
+        if runs and "skip-execution" not in _tags(cell) and not cell.execution_count:
+            message = "RuntimeError: the cell did not run"
+            return Failure(_number(notebook, index), cell.source, message, "")
+    return None
+
+
+def _show_failure(notebook: NotebookNode, failure: Failure) -> None:
+    """Make sure that the notebook shows the error, in its cell or in a new one."""
+    numbers = [_number(notebook, index) for index in range(len(notebook.cells))]
+    if failure.cell:
+        cell = notebook.cells[numbers.index(failure.cell)]
+    else:
+        cell = nbformat.v4.new_code_cell()
+        notebook.cells.append(cell)
+    # A tag such as remove-output would keep the error off the page.
+    cell.metadata["tags"] = [
+        tag for tag in _tags(cell) if not tag.startswith(("hide", "remove"))
+    ]
+    if not any(output.output_type == "error" for output in cell.outputs):
+        # A timeout or a dead kernel leaves no output of its own.
+        ename, _, evalue = failure.error.partition(": ")
+        output = nbformat.v4.new_output(
+            "error", ename=ename, evalue=evalue, traceback=[failure.error]
+        )
+        cell.outputs.append(output)

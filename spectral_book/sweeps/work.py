@@ -1,0 +1,203 @@
+"""What a worker does: run a point and store what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from distributed import Worker, get_worker
+
+from spectral_book.claims.ledger import claims_of
+from spectral_book.readable import InputError
+from spectral_book.runner import (
+    Budget,
+    Execution,
+    Failure,
+    NotebookJob,
+    automatic_or_more,
+    execute,
+)
+from spectral_book.sweeps.points import Point
+from spectral_book.sweeps.results import (
+    PointRecord,
+    is_running,
+    library_code,
+    now,
+    read_record,
+    store,
+)
+
+_LINES = 12  # of a traceback, in a record
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a sweep runs; what runs is in :class:`~spectral_book.sweeps.points.Sweep`.
+
+    Attributes
+    ----------
+    jobs
+        Points at a time on this machine; 0 for as many as there are cores (or GPUs).
+    threads
+        Threads for each point; 0 for what the environment variable SPECTRAL_THREADS
+        says where the point runs, or else one.
+    scheduler
+        The address of a Dask scheduler to run on.
+    cluster
+        A file that says how a batch system starts workers.
+    cell_seconds, point_seconds
+        Time limits; 0 for none.
+    rerun_stale
+        Whether points done with other code than today's are run again.
+    """
+
+    jobs: int = 0
+    threads: int = 0
+    scheduler: str = ""
+    cluster: Path | None = None
+    cell_seconds: float = 0
+    point_seconds: float = 0
+    rerun_stale: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("jobs", "threads", "cell_seconds", "point_seconds"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} = {getattr(self, name)}; give 0 or more")
+        if self.scheduler and self.cluster:
+            raise InputError("a scheduler and a cluster are given; leave one")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the points run on other machines than this one."""
+        return bool(self.scheduler or self.cluster)
+
+    def threads_here(self) -> int:
+        """Return the threads for a point on the machine that asks.
+
+        Raises
+        ------
+        InputError
+            If SPECTRAL_THREADS is no whole number.
+        """
+        name = "SPECTRAL_THREADS"
+        said = automatic_or_more(name, os.environ.get(name, "1"))
+        return self.threads or said or 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the points of one call have in common.
+
+    Attributes
+    ----------
+    out
+        The output folder, absolute and the same for all machines.
+    chapter, folder
+        The chapter's name, and where its kernels work.
+    source, code
+        The copy of its notebook that runs, and the chapter's hash.
+    token
+        What is valid as long as the call lasts.
+    settings
+        Time limits and threads.
+    gpus
+        The GPUs that this machine's workers share, each using one; empty elsewhere.
+    """
+
+    out: Path
+    chapter: str
+    folder: Path
+    source: Path
+    code: str
+    token: str
+    settings: Settings
+    gpus: Sequence[str] = ()
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a kernel of the worker that asks."""
+        # Dask sets this for its own memory; it makes allocations of torch slow.
+        base = {k: v for k, v in os.environ.items() if k != "MALLOC_TRIM_THRESHOLD_"}
+        if self.gpus:
+            place = int(get_worker().name) % len(self.gpus)
+            base["CUDA_VISIBLE_DEVICES"] = self.gpus[place]
+        return Budget(1, self.settings.threads_here()).kernel_environment(base)
+
+
+def dask_setup(worker: Worker) -> None:
+    """Leave Ctrl-C to the process that has started this one, and ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run_point(work: Work, point: Point) -> PointRecord:
+    """Run a point, store it, and return its record.
+
+    A point that is there already, since a worker ended after it had stored it and
+    before it could say so, is not run again.
+
+    Raises
+    ------
+    SweepStopped
+        If the results cannot be stored.
+    asyncio.CancelledError
+        If the sweep ended meanwhile.
+    """
+    code = f"{work.code}-{library_code()}"
+    stored = read_record(work.out, point.id)
+    if stored and stored["state"] == "done" and stored["code"] == code:
+        return stored
+    started = time.monotonic()
+    execution = asyncio.run(_execute_while_wanted(work, point))
+    record = new_record(work, point, execution.failure)
+    record |= {"code": code, "seconds": round(time.monotonic() - started, 3)}
+    if execution.failure is None:
+        try:
+            record["claims"] = claims_of(work.chapter, execution.notebook)
+        except ValueError as error:
+            failure = Failure(0, "", f"ValueError: {error}", "")
+            record |= new_record(work, point, failure)
+    store(work.out, record, execution.notebook)
+    return record
+
+
+def new_record(work: Work, point: Point, failure: Failure | None) -> PointRecord:
+    """Return the record of a point that has just ended, without its claims."""
+    record: PointRecord = {
+        "id": point.id,
+        "state": "done",
+        "chapter": work.chapter,
+        "parameters": point.parameters,
+        "code": work.code,
+        "seconds": 0.0,
+        "host": socket.gethostname(),
+        "finished": now(),
+        "claims": [],
+    }
+    if failure is not None:
+        ending = "\n".join(failure.traceback.splitlines()[-_LINES:])
+        error = " ".join(failure.error.split())
+        record |= {"state": "failed", "place": failure.place()}
+        record |= {"error": error, "traceback": ending}
+    return record
+
+
+async def _execute_while_wanted(work: Work, point: Point) -> Execution:
+    """Execute a point's notebook, but no longer than its sweep lasts."""
+    settings = work.settings
+    execution = execute(
+        NotebookJob(work.chapter, work.source, work.folder, point.given),
+        work.environment(),
+        settings.cell_seconds,
+        settings.point_seconds,
+    )
+    task = asyncio.create_task(execution)
+    while not task.done():
+        if not is_running(work.out, work.token):
+            task.cancel()
+        await asyncio.wait([task], timeout=1)
+    return task.result()

@@ -1,0 +1,361 @@
+"""Workers of a Dask scheduler, which get lost, and of a batch system, which refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import distributed
+import pytest
+from tiny import (
+    WORK,
+    alive,
+    below,
+    command,
+    events,
+    printed,
+    records,
+    scheduler,
+    start,
+    until,
+    whole,
+    worker,
+    write_notebook,
+    write_sweep,
+    write_tiny,
+)
+
+from spectral_book.readable import InputError, SweepStopped
+from spectral_book.sweeps import workers
+from spectral_book.sweeps.cli import main
+from spectral_book.sweeps.run import run_sweep
+from spectral_book.sweeps.workers import batch_workers, load_cluster, workers_at
+
+processes = pytest.mark.processes
+
+SLURM = {
+    "scheduler": "slurm",
+    "jobs": 10,
+    "cores": 8,
+    "processes": 2,
+    "memory": "16GB",
+    "queue": "gpu",
+    "account": "spectra",
+    "walltime": "04:00:00",
+    "job_extra_directives": ["--gres=gpu:1"],
+    "job_script_prologue": ["module load cuda"],
+}
+
+
+def script(tmp_path, **content):
+    path = write_sweep(tmp_path / "cluster.yaml", {**SLURM, **content})
+    return load_cluster(path).job("tcp://10.0.0.1:8786").job_script().splitlines()
+
+
+def test_slurm(tmp_path):
+    lines = script(tmp_path)
+    for line in (
+        "#SBATCH -p gpu",
+        "#SBATCH -A spectra",
+        "#SBATCH -t 04:00:00",
+        "#SBATCH --cpus-per-task=8",
+        "#SBATCH --mem=15G",
+        "#SBATCH --gres=gpu:1",
+        "export SPECTRAL_THREADS=4",
+        "module load cuda",
+    ):
+        assert line in lines
+    assert lines[-1].startswith(f"{sys.executable} -m distributed.cli.dask_worker ")
+    assert "tcp://10.0.0.1:8786" in lines[-1]
+    assert "--nworkers 2" in lines[-1]
+    # One point at a time in each worker: the last one counts.
+    assert lines[-1].endswith("--nthreads 1")
+
+
+def test_pbs_and_sge(tmp_path):
+    assert "#PBS -l walltime=04:00:00" in script(tmp_path, scheduler="pbs")
+    path = write_sweep(
+        tmp_path / "c.yaml", {"scheduler": "sge", "cores": 1, "memory": "1GB"}
+    )
+    lines = load_cluster(path).job().job_script().splitlines()
+    assert "#$ -N spectral-batch" in lines
+    assert "export SPECTRAL_THREADS=1" in lines
+
+
+def test_the_command_shows_the_script_and_ctrl_c_stays_ours(tmp_path, capsys):
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["job-script", str(write_sweep(tmp_path / "c.yaml", SLURM))]) == 0
+    assert "#SBATCH --gres=gpu:1" in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"wall_time": "1:00"}, "'wall_time'"),
+        ({"scheduler": "slrum"}, "scheduler = 'slrum'; use slurm, pbs"),
+        ({"processes": 9}, "more processes than cores"),
+        ({"jobs": 0}, "jobs = 0"),
+        ({"memory": "much"}, "much"),
+    ],
+)
+def test_what_can_be_wrong_with_a_cluster_file(tmp_path, content, words):
+    with pytest.raises(InputError, match=words):
+        script(tmp_path, **content)
+
+
+@processes
+def test_a_sweep_is_checked_for_the_place_where_it_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    chapter = write_notebook(tmp_path / "a.ipynb", 'device: str = "cuda"')
+    file = str(write_sweep(tmp_path / "sweep.yaml", {"chapter": chapter.name}))
+    path = write_sweep(tmp_path / "c.yaml", SLURM)
+    assert main(["check", file, "--cluster", str(path)]) == 0
+    path = write_sweep(tmp_path / "c.yaml", {**SLURM, "cores": "none"})
+    assert main(["check", file, "--cluster", str(path)]) == 2
+
+
+SBATCH = """#!/bin/sh
+# Stands for Slurm: runs a copy of the job's script here.
+cp "$1" "$0.job"
+sh "$0.job" > "$0.log" 2>&1 &
+echo $! >> "$0.pids"
+echo "Submitted batch job $!"
+"""
+SCANCEL = """#!/bin/sh
+for pid in "$@"; do echo "$pid" >> "$0.pids"; pkill -P "$pid"; kill "$pid"; done
+exit 0
+"""
+
+
+def batch_system(folder, sbatch):
+    """Write the commands of a batch system, and return an environment with them."""
+    folder.mkdir()
+    for name, text in (("sbatch", sbatch), ("scancel", SCANCEL)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+SMALL = {"scheduler": "slurm", "cores": 3, "memory": "1GB", "interface": "lo"}
+REFUSING = """#!/bin/sh
+echo "sbatch: error: invalid partition specified: gpu" >&2
+exit 1
+"""
+ONCE = """#!/bin/sh
+if mkdir "$0.taken"; then echo Submitted batch job 7; exit 0; fi 2> /dev/null
+echo "sbatch: error: too many jobs" >&2
+exit 1
+"""
+
+
+@processes
+@pytest.mark.parametrize(
+    ("sbatch", "words"),
+    [
+        (REFUSING, "sbatch: error: invalid partition"),
+        ("#!/no/such/shell\n", "No such file"),
+        ("#!/bin/sh\necho done\n", "Could not parse job id"),
+    ],
+)
+def test_a_job_that_the_batch_system_refuses_ends_the_sweep(tmp_path, sbatch, words):
+    file = write_sweep(tmp_path / "sweep.yaml", {"chapter": write_tiny(tmp_path).name})
+    cluster = write_sweep(tmp_path / "c.yaml", SMALL)
+    environment = batch_system(tmp_path / "bin", sbatch)
+    out = tmp_path / "out"
+    code, said = command("run", file, out, "--cluster", cluster, env=environment)
+    assert code == 2, said
+    (line,) = [line for line in said.splitlines() if "refused" in line]
+    assert "refused the first job: " in line
+    assert words in line
+    assert "Traceback" not in said, said
+    assert not (out / "points").exists()
+
+
+@processes
+def test_a_later_refusal_is_said_and_the_sweep_goes_on(tmp_path, monkeypatch, capsys):
+    environment = batch_system(tmp_path / "bin", ONCE)
+    monkeypatch.setenv("PATH", environment["PATH"])
+    path = write_sweep(tmp_path / "c.yaml", {**SMALL, "jobs": 2})
+    with batch_workers(load_cluster(path)) as client:
+        client.cluster.scale(jobs=2)
+        until(lambda: len(client.cluster.workers) == 2)
+    said = capsys.readouterr().err
+    assert "sbatch refused a job: sbatch: error: too many jobs" in said
+
+
+@processes
+def test_a_sweep_through_a_batch_system(tmp_path):
+    programs = tmp_path / "bin"
+    environment = batch_system(programs, SBATCH)
+    look = "import os\nassert os.environ['SPECTRAL_THREADS'] == '3'\n"
+    look += "def note(event): pass"
+    sweep = {"chapter": write_tiny(tmp_path, work=look).name}
+    file = write_sweep(tmp_path / "sweep.yaml", {**sweep, "grid": {"size": [1, 2, 3]}})
+    cluster, out = write_sweep(tmp_path / "c.yaml", SMALL), tmp_path / "out"
+    code, said = command("run", file, out, "--cluster", cluster, env=environment)
+    assert code == 0, said
+    assert whole(out, 3)
+    submitted = (programs / "sbatch.pids").read_text().split()
+    cancelled = (programs / "scancel.pids").read_text().split()
+    assert len(submitted) == 1
+    assert set(submitted) <= set(cancelled)
+
+
+GATED = WORK + "\nwhile size and not os.path.exists(word):\n    time.sleep(0.05)"
+
+
+def gated(folder, sizes, **fixed):
+    """Write a sweep whose points wait for a gate, but that of size 0."""
+    chapter = write_tiny(folder, work=GATED)
+    usual = {"log": str(folder / "log"), "word": str(folder / "gate")}
+    content = {
+        "chapter": chapter.name,
+        "fixed": usual | fixed,
+        "grid": {"size": sizes},
+    }
+    return write_sweep(folder / "sweep.yaml", content)
+
+
+def running(log):
+    """Return the kernels that have started a point and not ended it."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    pids = {"start": set(), "end": set()}
+    for line in lines:
+        word, _, pid = line.split()
+        pids[word].add(int(pid))
+    return pids["start"] - pids["end"]
+
+
+@processes
+def test_a_sweep_survives_a_killed_worker(tmp_path):
+    file, log, out = gated(tmp_path, list(range(8))), tmp_path / "log", tmp_path / "out"
+    with (
+        scheduler(tmp_path) as (_, where, address),
+        worker(where, "one") as victim,
+        worker(where, "two"),
+    ):
+        process = start("run", file, out, "--scheduler", address)
+        until(lambda: len(running(log)) == 2)
+        children = below(victim.pid)
+        victim.send_signal(signal.SIGKILL)
+        until(lambda: not any(map(alive, children)))
+        (tmp_path / "gate").touch()
+        said, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, said
+    assert "8 points: 8 done, 0 failed" in said
+    assert whole(out, 8)
+    estimates = {
+        r["parameters"]["size"]: r["claims"][0]["estimate"]
+        for r in records(out).values()
+    }
+    assert estimates == {size: size * 0.5 for size in range(8)}
+    counts = events(log)
+    assert {n for (word, _), n in counts.items() if word == "end"} == {1}
+    # One point was lost with its worker and started a second time.
+    assert sum(n for (word, _), n in counts.items() if word == "start") == 9
+
+
+@processes
+def test_a_lost_scheduler_is_said_and_the_next_call_goes_on(tmp_path):
+    file, log, out = gated(tmp_path, [0, 1, 2]), tmp_path / "log", tmp_path / "out"
+    with scheduler(tmp_path) as (lost, where, address), worker(where, "one"):
+        process = start("run", file, out, "--scheduler", address)
+        until(lambda: len(records(out)) == 1 and running(log))
+        lost.kill()
+        said, _ = process.communicate(timeout=400)
+        assert process.returncode == 1, said
+        assert "the scheduler is gone" in said
+        assert "Traceback" not in said, said
+        until(lambda: not any(map(alive, running(log))))
+    (tmp_path / "gate").touch()
+    code, said = command("run", file, out)
+    assert code == 0, said
+    assert "3 points: 3 done" in said
+    assert whole(out, 3)
+
+
+@processes
+def test_no_scheduler_there(monkeypatch):
+    monkeypatch.setattr(workers, "_CONNECT_SECONDS", 1)
+    with (
+        pytest.raises(SweepStopped, match="no Dask scheduler answers at tcp"),
+        workers_at("tcp://127.0.0.1:9", needs_gpu=False),
+    ):
+        pytest.fail("something answered")
+
+
+@processes
+def test_a_wait_for_workers_is_said_and_none_is_for_a_gpu_that_never_comes(
+    tmp_path, capsys
+):
+    with scheduler(tmp_path) as (_, where, address):
+        with workers_at(address, needs_gpu=True):
+            assert "no Dask worker is there yet" in capsys.readouterr().err
+        with (
+            worker(where, "plain"),
+            distributed.Client(address, set_as_default=False) as client,
+        ):
+            client.wait_for_workers(1, timeout=300)
+            with (
+                pytest.raises(InputError, match="none of the 1 workers offers a GPU"),
+                workers_at(address, needs_gpu=True),
+            ):
+                pytest.fail("the point would wait for ever")
+            assert capsys.readouterr().err == ""
+
+
+@pytest.fixture(scope="module")
+def two_kinds(tmp_path_factory):
+    """A scheduler with two workers, one of which offers a GPU."""
+    folder = tmp_path_factory.mktemp("kinds")
+    with (
+        scheduler(folder) as (_, where, address),
+        worker(where, "plain"),
+        worker(where, "special", "--resources", "GPU=1"),
+    ):
+        with distributed.Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=300)
+        yield address
+
+
+@processes
+def test_gpu_points_run_where_a_gpu_is(two_kinds, tmp_path):
+    look = "import os\nprint(os.environ['WORKER'])"
+    parameters = 'device: str = "cpu"\nsize: int = 0'
+    path = write_notebook(tmp_path / "a.ipynb", parameters, look)
+    sweep = {"chapter": path, "fixed": {"device": "cuda"}, "grid": {"size": range(4)}}
+    out = tmp_path / "out"
+    run_sweep(sweep, out, scheduler=two_kinds, progress=False)
+    assert whole(out, 4)
+    assert {printed(p) for p in out.glob("points/*.ipynb")} == {"special\n"}
+
+
+@processes
+def test_an_interruption_ends_what_this_sweep_runs_on_workers(two_kinds, tmp_path):
+    """A sweep is interrupted while another runs beside it on the other worker."""
+    folders = [tmp_path / "ours", tmp_path / "beside"]
+    for folder in folders:
+        folder.mkdir()
+    ours, beside = (gated(folder, [1, 2]) for folder in folders)
+    logs = [folder / "log" for folder in folders]
+    other = start("run", beside, folders[1] / "out", "--scheduler", two_kinds)
+    until(lambda: running(logs[1]))
+    process = start("run", ours, folders[0] / "out", "--scheduler", two_kinds)
+    (folders[1] / "gate").touch()
+    until(lambda: running(logs[0]))
+    kernels = running(logs[0])
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=400)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said, said
+    until(lambda: not any(map(alive, kernels)))
+    said, _ = other.communicate(timeout=400)
+    assert other.returncode == 0, said
+    assert whole(folders[1] / "out", 2)
+    # The same workers take the next sweep.
+    (folders[0] / "gate").touch()
+    code, said = command("run", ours, folders[0] / "out", "--scheduler", two_kinds)
+    assert code == 0, said
+    assert whole(folders[0] / "out", 2)

@@ -1,0 +1,302 @@
+"""Notebooks in new kernels: all that can go wrong in one is said, and names a cell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+
+import nbformat
+import pytest
+
+from spectral_book import runner
+from spectral_book.runner import (
+    Budget,
+    Failure,
+    NotebookJob,
+    execute,
+    execute_notebooks,
+    resolve_budget,
+    usable_cores,
+    without_outputs,
+)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "threads", "environ", "cores", "expected"),
+    [
+        (0, 0, {}, 8, Budget(8, 1)),
+        (2, 0, {}, 8, Budget(2, 4)),
+        (16, 0, {}, 8, Budget(16, 1)),
+        (3, 5, {}, 8, Budget(3, 5)),
+        (3, 5, {"SPECTRAL_JOBS": "1"}, 8, Budget(1, 5)),
+        (3, 5, {"SPECTRAL_JOBS": "0", "SPECTRAL_THREADS": " 0 "}, 8, Budget(8, 1)),
+    ],
+)
+def test_budget_follows_settings_and_environment(
+    jobs, threads, environ, cores, expected
+):
+    assert resolve_budget(jobs, threads, environ, cores) == expected
+
+
+@pytest.mark.parametrize("value", ["-1", "two", "", "1.5", "²"])
+@pytest.mark.parametrize("name", ["SPECTRAL_JOBS", "SPECTRAL_THREADS"])
+def test_bad_environment_is_named(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+        resolve_budget(0, 0, {name: value}, 2)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "all", None, True])
+def test_bad_setting_is_named(value):
+    with pytest.raises(ValueError, match="spectral_jobs must be a whole number"):
+        resolve_budget(value, 0, {}, 2)
+
+
+def test_kernel_environment_keeps_the_rest():
+    environment = Budget(2, 3).kernel_environment(
+        {"HOME": "/x", "OMP_NUM_THREADS": "9"}
+    )
+    assert environment["HOME"] == "/x"
+    assert environment["SPECTRAL_BUILD"] == "1"
+    for name in ("SPECTRAL_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        assert environment[name] == "3"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="affinity masks are Linux's")
+def test_cores_follow_the_affinity_mask():
+    mask = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(mask)})
+        assert usable_cores() == 1
+    finally:
+        os.sched_setaffinity(0, mask)
+    assert usable_cores() == len(mask)
+
+
+def write(folder, name, *cells, tags=()):
+    """Write a notebook with a title; `tags` are those of its cells of code."""
+    made = [nbformat.v4.new_markdown_cell("# Title")]
+    for place, source in enumerate(cells):
+        cell = nbformat.v4.new_code_cell(source)
+        cell.metadata["tags"] = list(tags[place]) if place < len(tags) else []
+        made.append(cell)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": kernel})
+    folder.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+    return NotebookJob(name, folder / f"{name}.ipynb")
+
+
+def printed(notebook):
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    return "".join(output.get("text", "") for output in outputs)
+
+
+NO_DISPLAY = """
+class Wrong:
+    def _repr_html_(self):
+        raise ValueError("no picture")
+Wrong()
+"""
+MEANT = ["raises-exception"]
+LIMIT = 4
+CELLS = {
+    "fine": (["1 + 1", "", "1 / 0", "skipped"], [[], [], MEANT, ["skip-execution"]]),
+    "raises": (["1", "x = 1\nassert x == 2, 'no'", "3"], [[], ["remove-cell"]]),
+    "exits": (["import sys", "sys.exit(0)", "3"], []),
+    "shows": (["1", NO_DISPLAY, "3"], []),
+    "shows-last": (["1", NO_DISPLAY], []),
+    "dies": (["import os", "os._exit(0)"], []),
+    "sleeps": (["import time\nprint('begun')", "time.sleep(300)"], []),
+}
+FAILURES = {
+    "fine": None,
+    "raises": (3, "AssertionError: no"),
+    "exits": (3, "SystemExit: 0"),
+    "shows": (3, "ValueError: no picture"),
+    "shows-last": (3, "ValueError: no picture"),
+    "dies": (3, "DeadKernelError: the kernel process died"),
+    "sleeps": (3, f"CellTimeoutError: the cell took more than {LIMIT} s"),
+}
+
+
+@pytest.fixture(scope="module")
+def executions(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runner")
+    jobs = [write(folder, n, *cells, tags=t) for n, (cells, t) in CELLS.items()]
+    jobs.append(NotebookJob("absent", folder / "absent.ipynb"))
+    ended = []
+    found = execute_notebooks(
+        jobs,
+        at_once=3,
+        environment=Budget(3, 1).kernel_environment(os.environ),
+        cell_seconds=LIMIT,
+        on_finish=lambda execution: ended.append(execution.name),
+    )
+    assert [execution.name for execution in found] == [*CELLS, "absent"]
+    assert sorted(ended) == sorted([*CELLS, "absent"])
+    return {execution.name: execution for execution in found}
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("name", CELLS)
+def test_a_failure_names_its_cell(executions, name):
+    failure = executions[name].failure
+    found = failure and (failure.cell, failure.error)
+    assert found == FAILURES[name]
+    if failure is not None:
+        assert failure.source == CELLS[name][0][1]
+        cell = executions[name].notebook.cells[failure.cell - 1]
+        assert any(output.output_type == "error" for output in cell.outputs)
+        assert "remove-cell" not in cell.metadata["tags"]
+
+
+@pytest.mark.processes
+def test_a_notebook_that_cannot_be_read_fails_outside_of_its_cells(executions):
+    failure = executions["absent"].failure
+    assert failure.cell == 0
+    assert failure.error.startswith("FileNotFoundError: ")
+    assert "outside of its cells" in failure.describe("absent")
+    assert executions["absent"].notebook.cells[-1].outputs[0].ename
+
+
+def run_one(job, **limits):
+    environment = Budget(1, 1).kernel_environment(os.environ)
+    return asyncio.run(execute(job, environment, **limits))
+
+
+@pytest.mark.processes
+def test_the_limit_of_a_notebook_is_over_all_cells(tmp_path):
+    cells = [f"import time; time.sleep(0.5 + 0 * {i})" for i in range(400)]
+    job = write(tmp_path, "long", *cells)
+    failure = run_one(job, cell_seconds=100, total_seconds=6).failure
+    assert failure.error == "CellTimeoutError: the notebook took more than 6 s"
+    assert 2 <= failure.cell <= 13  # no cell takes that long by itself
+
+
+@pytest.mark.processes
+def test_parameters_are_papermill_s_and_cells_keep_their_numbers(tmp_path):
+    folder = tmp_path / "a {name} with 'braces'"
+    cells = ["size: int = 1", "print('size', size)", "1 / 0"]
+    job = write(folder, "a", *cells, tags=[["parameters"]])
+    given = {"size": 7}
+    job = NotebookJob(job.name, job.path, tmp_path, given)
+    execution = run_one(job)
+    assert "size 7" in printed(execution.notebook)
+    assert execution.notebook.cells[2].metadata.tags == ["injected-parameters"]
+    assert execution.notebook.metadata.papermill["parameters"] == given
+    assert execution.failure.cell == 4
+    assert execution.failure.error == "ZeroDivisionError: division by zero"
+    assert '"size": 7' not in job.path.read_text()
+
+
+LOOK = """
+import json, os
+import matplotlib.pyplot as plt
+print(json.dumps({
+    "startup": "left_by_user" in globals(),
+    "width": plt.rcParams["lines.linewidth"],
+    "backend": plt.get_backend(),
+    "threads": os.environ["OMP_NUM_THREADS"],
+    "private": os.listdir(os.environ["IPYTHONDIR"]),
+}))
+plt.plot([1, 2])
+"""
+
+
+@pytest.mark.processes
+def test_what_a_user_has_set_up_does_not_reach_a_kernel(tmp_path, monkeypatch):
+    startup = tmp_path / ".ipython/profile_default/startup/a.py"
+    settings = tmp_path / ".config/matplotlib/matplotlibrc"
+    for path, text in (
+        (startup, "left_by_user = 1"),
+        (settings, "lines.linewidth: 99"),
+        (tmp_path / "start.py", "left_by_user = 1"),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / ".ipython"))
+    monkeypatch.setenv("MATPLOTLIBRC", str(settings))
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "start.py"))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    execution = run_one(write(tmp_path / "book", "a", LOOK))
+    assert execution.failure is None
+    found = json.loads(printed(execution.notebook))
+    assert not found["startup"]
+    assert found["width"] != 99
+    assert "inline" in found["backend"]
+    assert found["threads"] == "1"
+    kinds = [o.get("data", {}) for o in execution.notebook.cells[1].outputs]
+    assert any("image/png" in data for data in kinds)
+
+
+@pytest.mark.processes
+def test_a_folder_for_ipython_can_be_named(tmp_path, monkeypatch):
+    startup = tmp_path / "profile_default/startup/a.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text("watched = 1")
+    monkeypatch.setenv("SPECTRAL_IPYTHONDIR", str(tmp_path))
+    execution = run_one(write(tmp_path, "a", "print('watched', watched)"))
+    assert printed(execution.notebook) == "watched 1\n"
+
+
+@pytest.mark.processes
+def test_a_cell_that_never_ran_is_a_failure(tmp_path, monkeypatch):
+    async def only_first(self, **kwargs):
+        self.nb.cells[1].execution_count = 1
+
+    monkeypatch.setattr(runner._Client, "async_execute", only_first)
+    failure = run_one(write(tmp_path, "a", "1", "2", "3")).failure
+    assert (failure.cell, failure.source) == (3, "2")
+    assert "did not run" in failure.error
+
+
+def alive(pid):
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+@pytest.mark.processes
+def test_a_kernel_ends_with_its_task(tmp_path):
+    note = tmp_path / "pid"
+    code = f"import os\nopen({str(note)!r}, 'w').write(str(os.getpid()))"
+    job = write(tmp_path, "a", code, "sum(range(10**13))")  # deaf to interrupts
+
+    async def cancelled():
+        environment = Budget(1, 1).kernel_environment(os.environ)
+        task = asyncio.create_task(execute(job, environment))
+        deadline = time.monotonic() + 120
+        while not (note.exists() and note.read_text()):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert not alive(int(note.read_text()))
+
+
+def test_old_outputs_do_not_survive_in_cells_that_never_run():
+    cell = nbformat.v4.new_code_cell("1", execution_count=3)
+    cell.outputs = [nbformat.v4.new_output("stream", text="old")]
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {}})
+    clean = without_outputs(notebook)
+    assert "widgets" not in clean.metadata
+    assert clean.cells[0].outputs == []
+    assert clean.cells[0].execution_count is None
+    assert notebook.cells[0].outputs
+
+
+def test_an_error_in_words_comes_without_code():
+    words = "ParameterError: channels = 'abc': Input should be a valid integer."
+    message = Failure(2, "from a import b\n", words, words + "\n").describe("tiny")
+    assert message == f"chapter tiny failed, cell 2: {words}"
+    other = Failure(2, "from a import b\n", words, f"Traceback ...\n{words}")
+    assert "    from a import b" in other.describe("tiny")
