@@ -40,6 +40,7 @@ from spectral_book.pages.directives import (
     SurprisesDirective,
     VerdictsDirective,
 )
+from spectral_book.pages.draft import announcement, drafted_chapter, last_executed
 from spectral_book.records import differences, read_records, recorded_claims
 from spectral_book.runner import (
     Budget,
@@ -52,6 +53,9 @@ from spectral_book.runner import (
 )
 
 _logger = logging.getLogger(__name__)
+
+Results = tuple[dict[str, NotebookNode], dict[str, str]]
+"""Notebooks to render and messages of those that failed, by document name."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -89,10 +93,13 @@ class BookBuild:
         The notebooks as the pages show them, by document name.
     ledger
         The claims of the chapters that did not fail.
+    draft
+        The one chapter that is executed, if this is a draft (`pages.draft`).
     """
 
     def __init__(self) -> None:
         self.budget = Budget(1, 1)
+        self.draft = ""
         self.problems: list[str] = []
         self.notebooks: dict[str, NotebookNode] = {}
         self.ledger = Ledger(())
@@ -130,6 +137,9 @@ class BookBuild:
             )
         except ValueError as error:
             raise ConfigError(str(error)) from error
+        self.draft = drafted_chapter(Path(app.outdir), os.environ)
+        if self.draft:
+            config.html_theme_options["announcement"] = announcement(self.draft)
 
     def name_outdated(
         self,
@@ -147,17 +157,20 @@ class BookBuild:
         html, build = Path(app.outdir), Path(app.outdir).parent
         remove_all([html / "ledger.json"])
         chapters = _chapters(app, env)
-        if _executes(app):
-            stale = [html / "_images", html / "reports"]
-            stale += [build / "executed", build / "jupyter_execute"]
-            remove_all(stale)
-            self._execute(app, chapters)
+        if not _executes(app):
+            notebooks, failed = _read(chapters)
+        else:
+            remove_all([html / "_images", html / "reports", build / "jupyter_execute"])
+            if self.draft:
+                notebooks, failed = self._execute_one(app, chapters)
+            else:
+                remove_all([build / "executed"])
+                notebooks, failed = self._execute(app, chapters)
             # From here on the chapters are only to be rendered.
             env.mystnb_config = env.mystnb_config.copy(  # type: ignore[attr-defined]
                 execution_mode="off"
             )
-        else:
-            self._read(chapters)
+        self._keep(notebooks, failed)
         # The directives of the front page have the environment to find these.
         env.spectral_chapters = [c.name for c in chapters]  # type: ignore[attr-defined]
         env.spectral_ledger = self.ledger  # type: ignore[attr-defined]
@@ -182,7 +195,8 @@ class BookBuild:
 
     def conclude(self, app: Sphinx, exception: Exception | None) -> None:
         """Write the ledger, or report what went wrong and fail the build."""
-        if not self.problems and exception is None and app.builder.format == "html":
+        complete = not (self.problems or exception or self.draft)
+        if complete and app.builder.format == "html":
             write_atomic(Path(app.outdir) / "ledger.json", self.ledger.to_json())
         if self.problems:
             # The status is set whatever happens to the messages.
@@ -191,8 +205,24 @@ class BookBuild:
                 for problem in self.problems:
                     _logger.error("%s", problem)
 
-    def _execute(self, app: Sphinx, chapters: list[NotebookJob]) -> None:
-        """Execute the chapters and keep their results."""
+    def _execute_one(self, app: Sphinx, chapters: list[NotebookJob]) -> Results:
+        """Execute the chapter of a draft; take the others as last executed.
+
+        Raises
+        ------
+        ExtensionError
+            If the book has no such chapter.
+        """
+        one = [job for job in chapters if job.name == self.draft]
+        if not one:
+            raise ExtensionError(f"the book has no chapter {self.draft!r} to draft")
+        builds = [Path(app.outdir).parent, Path(app.srcdir) / "_build"]
+        others = [last_executed(job, builds) for job in chapters if job not in one]
+        (notebooks, failed), (rest, wrong) = self._execute(app, one), _read(others)
+        return notebooks | rest, failed | wrong
+
+    def _execute(self, app: Sphinx, chapters: list[NotebookJob]) -> Results:
+        """Execute chapters; return their notebooks, and how some failed."""
         budget, build = self.budget, Path(app.outdir).parent
         _logger.info(
             "executing %d chapters, %d at a time, %d thread(s) each",
@@ -219,14 +249,7 @@ class BookBuild:
             for run in runs
             if run.failure is not None
         }
-        self._keep({run.name: run.notebook for run in runs}, failed)
-
-    def _read(self, chapters: list[NotebookJob]) -> None:
-        """Take the results that are stored in the chapters' files."""
-        notebooks = {c.name: nbformat.read(c.path, as_version=4) for c in chapters}
-        failures = {name: stored_failure(nb) for name, nb in notebooks.items()}
-        failed = {n: f.describe(n) for n, f in failures.items() if f is not None}
-        self._keep(notebooks, failed)
+        return {run.name: run.notebook for run in runs}, failed
 
     def _records(self, root: Path) -> Mapping[str, Row]:
         """Return the claims of recorded runs; one that is out of date is a problem."""
@@ -253,6 +276,13 @@ class BookBuild:
                 self.problems.append(str(error))
         self.problems += repeated_ids(claims)
         self.ledger = Ledger(tuple(claims), tuple(failed))
+
+
+def _read(chapters: list[NotebookJob]) -> Results:
+    """Return chapters with the results that their files hold, and how some failed."""
+    notebooks = {job.name: nbformat.read(job.path, as_version=4) for job in chapters}
+    failures = {name: stored_failure(nb) for name, nb in notebooks.items()}
+    return notebooks, {n: f.describe(n) for n, f in failures.items() if f is not None}
 
 
 def _executes(app: Sphinx) -> bool:
