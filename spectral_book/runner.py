@@ -63,18 +63,10 @@ def usable_cores() -> int:
 def resolve_budget(
     jobs: object, threads: object, environ: Mapping[str, str], cores: int
 ) -> Budget:
-    """Return the budget asked for by the configuration and the environment.
+    """Return the budget that the configuration and the environment ask for.
 
-    Parameters
-    ----------
-    jobs
-        The configured `spectral_jobs`; 0 means one per core.
-    threads
-        The configured `spectral_threads`; 0 means the cores divided by the jobs.
-    environ
-        `SPECTRAL_JOBS` and `SPECTRAL_THREADS` in it go before the configuration.
-    cores
-        Usable cores.
+    `SPECTRAL_JOBS` and `SPECTRAL_THREADS` in `environ` go before the configured values.
+    0 jobs are one for each of the usable `cores`, 0 threads the cores divided by jobs.
 
     Raises
     ------
@@ -112,19 +104,10 @@ def automatic_or_more(name: str, value: object) -> int:
 
 @dataclass(frozen=True)
 class NotebookJob:
-    """A notebook to execute.
+    """A notebook to execute: what messages call it, and its file, which is only read.
 
-    Attributes
-    ----------
-    name
-        What messages call it.
-    path
-        Its file, which is only read.
-    folder
-        Where its kernel works; by default the file's folder.
-    parameters
-        What papermill puts into a cell after the one tagged `parameters`; None for no
-        such cell.
+    Its kernel works in `folder`, by default the file's. `parameters` are what papermill
+    puts into a cell after the one tagged `parameters`; None for no such cell.
     """
 
     name: str
@@ -137,17 +120,9 @@ class NotebookJob:
 class Failure:
     """Where and how a notebook failed.
 
-    Attributes
-    ----------
-    cell
-        Number of the cell in the notebook's file, the first one being 1; 0 if the
-        notebook failed outside of its cells.
-    source
-        The code of that cell.
-    error
-        One line: the kind of error and its message.
-    traceback
-        The traceback as text, empty if there is none.
+    `cell` is the cell's number in the notebook's file, the first one being 1, and
+    `source` its code; 0 if the notebook failed outside of its cells. `error` is one
+    line, the kind of error and its message, and `traceback` may be empty.
     """
 
     cell: int
@@ -189,25 +164,9 @@ def execute_notebooks(
 ) -> list[Execution]:
     """Execute notebooks in new kernels, `at_once` at a time, in the given order.
 
-    One that fails does not stop the others.
-
-    Parameters
-    ----------
-    jobs
-        What to execute.
-    at_once
-        How many kernels may run at the same time.
-    environment
-        The environment variables of the kernels.
-    cell_seconds
-        Seconds that one cell may take; 0 for no limit.
-    on_finish
-        Called with each execution as it ends.
-
-    Returns
-    -------
-    list of Execution
-        In the order of `jobs`.
+    One that fails does not stop the others. `environment` is that of the kernels; a
+    cell may take `cell_seconds`, 0 being no limit; `on_finish` is called with each
+    execution as it ends.
 
     Raises
     ------

@@ -1,22 +1,17 @@
 """Check all points of a sweep by the chapter's own types, before any starts.
 
-A chapter declares its types in a class after its parameters. That class alone is made,
-in a process of its own; nothing is trained. For a notebook without one, the annotations
-of its parameters cell are the types.
+A chapter declares its types in a class after its parameters. Of the whole notebook the
+cell of parameters and that class alone are run; nothing is trained. For a notebook
+without one, the annotations of its parameters are the types.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
-import json
-import os
-import re
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from types import CodeType
-from typing import Any, TypeGuard
+import io
+from collections.abc import Sequence
+from typing import Any
 
 from pydantic import ValidationError, create_model
 
@@ -32,120 +27,88 @@ def check_points(
 ) -> None:
     """Check every point and report all that are wrong at once.
 
-    Parameters
-    ----------
-    chapter
-        The notebook with its types.
-    points
-        What is to be run.
-    elsewhere
-        Whether the points run on other machines; then whether a GPU is there is left
-        to them.
+    Whether a GPU is there is left to the machines that run points `elsewhere`.
 
     Raises
     ------
     InputError
-        With one line for each different problem.
+        With one line for each different problem, the most frequent first.
     """
-    codes = [cell for cell in chapter.notebook.cells if cell.cell_type == "code"]
-    tagged = (c for c in codes if "parameters" in c.metadata.get("tags", []))
-    request = {
-        "parameters": next(tagged).source,
-        "cells": [cell.source for cell in codes],
-        "points": [
-            p.parameters | ({"device": "cpu"} if elsewhere and p.needs_gpu else {})
-            for p in points
-        ],
-    }
-    ran = subprocess.run(
-        [sys.executable, "-m", "spectral_book.sweeps.check"],
-        input=json.dumps(request),
-        cwd=chapter.path.parent,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ran.returncode != 0:
-        errors = re.findall(r"^[\w.]+: .*", ran.stderr, re.MULTILINE) or ["no message"]
-        raise InputError(f"the types of {chapter.path} cannot be read: {errors[-1]}")
+    kind = _parameter_class(chapter)
+    known = list(kind.model_fields)
     problems: dict[str, list[str]] = {}
-    for point, message in zip(points, json.loads(ran.stdout), strict=True):
-        if message:
+    for point in points:
+        on_cpu = {"device": "cpu"} if elsewhere and point.needs_gpu else {}
+        try:
+            kind.model_validate(point.parameters | on_cpu)
+        except ValidationError as error:
+            message = error_sentences(error, known, "parameter")
             problems.setdefault(message, []).append(point.id)
-    if problems:
-        raise InputError(_report(problems, len(points)))
-
-
-def _report(problems: Mapping[str, Sequence[str]], total: int) -> str:
-    """Return a message with all problems, the most frequent first."""
+    if not problems:
+        return
     bad = sum(map(len, problems.values()))
-    lines = [f"{bad} of {total} points cannot run; nothing was started"]
+    lines = [f"{bad} of {len(points)} points cannot run; nothing was started"]
     for message, ids in sorted(problems.items(), key=lambda p: -len(p[1]))[:_SHOWN]:
-        where = f"point {ids[0]}"
-        if len(ids) > 1:
-            where = f"{len(ids)} points, the first being {ids[0]}"
+        several = f"{len(ids)} points, the first being {ids[0]}"
+        where = several if len(ids) > 1 else f"point {ids[0]}"
         lines.append(f"  {message} ({where})")
     if len(problems) > _SHOWN:
         lines.append(f"  and {len(problems) - _SHOWN} more")
-    return "\n".join(lines)
+    raise InputError("\n".join(lines))
 
 
-def parameter_class(parameters: str, cells: Sequence[str]) -> Any:
-    """Return the class of a chapter's parameters, made from the source of its cells.
+def _parameter_class(chapter: SweptChapter) -> Any:
+    """Return the class of a chapter's parameters.
 
-    Of all cells only that with the parameters and that with the class are run, the
-    latter up to the class.
+    Raises
+    ------
+    InputError
+        If the cell with the class fails.
     """
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for source in cells:
-        try:
-            statements = ast.parse(source).body
-        except SyntaxError:  # a magic or a shell line
-            continue
-        if source == parameters:
-            exec(_compiled(source), namespace)
-        for place, statement in enumerate(statements):
-            if _is_parameter_class(statement):
-                part = ast.Module(statements[: place + 1], type_ignores=[])
-                exec(_compiled(part), namespace)
-                return namespace[statement.name].completed(namespace)
+    cells = [cell for cell in chapter.notebook.cells if cell.cell_type == "code"]
+    with (
+        contextlib.chdir(chapter.path.parent),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        for cell in cells:
+            if "parameters" in cell.metadata.get("tags", []):
+                _run(ast.parse(cell.source), namespace)
+        for cell in cells:
+            name = _run_up_to_class(cell.source, chapter, namespace)
+            if name:
+                return namespace[name].completed(namespace)
     kinds = namespace.get("__annotations__", {})
     fields: dict[str, Any] = {
-        name: (kinds.get(name, Any), ...)
-        for name in namespace
-        if not name.startswith("__")
+        name: (kinds.get(name, Any), ...) for name in chapter.defaults
     }
     config = ChapterParameters.model_config
     return create_model("Parameters", __config__=config, **fields)
 
 
-def _is_parameter_class(statement: ast.stmt) -> TypeGuard[ast.ClassDef]:
-    return isinstance(statement, ast.ClassDef) and any(
-        ast.unparse(base).endswith("ChapterParameters") for base in statement.bases
-    )
-
-
-def _compiled(code: str | ast.Module) -> CodeType:
-    """Compile code as a notebook does: without the future imports of this module."""
-    return compile(code, "chapter", "exec", dont_inherit=True)
-
-
-def main() -> None:
-    """Read a request from standard input and write one message for each point."""
-    request = json.load(sys.stdin)
-    with contextlib.redirect_stdout(sys.stderr):
-        kind = parameter_class(request["parameters"], request["cells"])
-        messages = []
-        for values in request["points"]:
+def _run_up_to_class(
+    source: str, chapter: SweptChapter, namespace: dict[str, Any]
+) -> str:
+    """Run a cell up to its class of parameters and return that name, if it has one."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:  # a magic or a shell line
+        return ""
+    for place, statement in enumerate(statements):
+        if isinstance(statement, ast.ClassDef) and any(
+            ast.unparse(base).endswith("ChapterParameters") for base in statement.bases
+        ):
             try:
-                kind.model_validate(values)
-                messages.append("")
-            except ValidationError as error:
-                known = list(kind.model_fields)
-                messages.append(error_sentences(error, known, "parameter"))
-    print(json.dumps(messages))
+                _run(ast.Module(statements[: place + 1], type_ignores=[]), namespace)
+            except Exception as error:
+                problem = f"{type(error).__name__}: {error}"
+                raise InputError(
+                    f"the types of {chapter.path} cannot be read: {problem}"
+                ) from error
+            return statement.name
+    return ""
 
 
-if __name__ == "__main__":
-    main()
+def _run(module: ast.Module, namespace: dict[str, Any]) -> None:
+    """Run code as a notebook does: without the future imports of this module."""
+    exec(compile(module, "chapter", "exec", dont_inherit=True), namespace)

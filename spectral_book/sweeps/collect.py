@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -61,13 +61,11 @@ class Status:
                 f"{self.stale} done with an older chapter or library; "
                 "run --rerun-stale repeats them"
             )
-        lines += map(failure_line, self.failures)
+        for record in self.failures:
+            lines.append(
+                f"failed: {record['id']}, {record['place']}: {record['error']}"
+            )
         return "\n".join(lines)
-
-
-def failure_line(record: PointRecord) -> str:
-    """Return where and how a point failed."""
-    return f"failed: {record['id']}, {record['place']}: {record['error']}"
 
 
 def status(out: Path) -> Status:
@@ -122,12 +120,23 @@ def collect(out: Path) -> DataFrame:
         *(f"control_{k}" for k in _CONTROL),
     ]
     columns += [*_TEXTS, "seconds", "host", "stale"]
-    lines = [
-        _line(record, names, claim) | {"stale": record["code"] != code}
-        for record in records
-        for claim in record["claims"]
-    ]
+    lines = []
+    for record in records:
+        values = {name: record["parameters"].get(name) for name in names}
+        for claim in record["claims"]:
+            control = claim.get("control") or {}
+            line = {name: _hashable(value) for name, value in values.items()}
+            line |= {key: claim.get(key) for key in (*_MEASURED, *_TEXTS)}
+            line |= {f"control_{key}": control.get(key) for key in _CONTROL}
+            line |= {"point": record["id"], "claim": claim["id"]}
+            line |= {"seconds": record["seconds"], "host": record["host"]}
+            lines.append(line | {"stale": record["code"] != code})
     return pandas.DataFrame(lines, columns=columns)
+
+
+def _hashable(value: Any) -> Any:
+    """Return a value that can be grouped by."""
+    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def swept(parameters: Iterable[dict[str, Any]]) -> list[str]:
@@ -163,24 +172,3 @@ def write_table(table: DataFrame, path: Path) -> None:
 
 def _current_code(out: Path) -> str:
     return f"{read_request(out)['code']}-{library_code()}"
-
-
-def _line(
-    record: PointRecord, names: Sequence[str], claim: dict[str, Any]
-) -> dict[str, Any]:
-    """Return one row of the table."""
-    control = claim.get("control") or {}
-    return {
-        "point": record["id"],
-        **{name: _cell(record["parameters"].get(name)) for name in names},
-        "claim": claim["id"],
-        **{key: claim.get(key) for key in (*_MEASURED, *_TEXTS)},
-        **{f"control_{key}": control.get(key) for key in _CONTROL},
-        "seconds": record["seconds"],
-        "host": record["host"],
-    }
-
-
-def _cell(value: Any) -> Any:
-    """Return a value that can be grouped by."""
-    return json.dumps(value) if isinstance(value, list | dict) else value

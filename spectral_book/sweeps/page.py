@@ -28,7 +28,6 @@ LOOKS: Mapping[str, tuple[str, str]] = {
     "inconclusive": (COLOURS["reference"], "s"),
     "not comparable": (COLOURS["reference"], "_"),
 }
-_MOST_CLAIMS = 30  # with a figure of their own
 
 
 def write_page(out: Path, target: Path | None = None) -> Path:
@@ -60,12 +59,8 @@ def write_page(out: Path, target: Path | None = None) -> Path:
         use_house_style()
         (target / "figures").mkdir(parents=True, exist_ok=True)
         if names:
-            parts.append("## Share of points at which each claim is replicated")
-            for name in names:
-                parts += [f"By `{name}`:", _table(shares(table, name), ".0%")]
             parts += _changing(target, table, names)
-        counts = table.groupby(["claim", "verdict"], sort=False).size().unstack()
-        parts += ["## All verdicts", _table(counts, ".0f")]
+        parts += ["## All verdicts", _verdicts(table)]
         page = target / "index.md"
         write_atomic(page, "\n\n".join(parts) + "\n")
     return page
@@ -92,18 +87,6 @@ def values_of(table: DataFrame, name: str) -> list[Any]:
 def label(value: Any) -> str:
     """Return a parameter's value as it is shown."""
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def shares(table: DataFrame, name: str) -> DataFrame:
-    """Return the share of points at which each claim is replicated.
-
-    Rows are claims, columns the values of one parameter; the other parameters are
-    taken all together.
-    """
-    is_replicated = table["verdict"].eq("replicated")
-    grouped = is_replicated.groupby([table["claim"], table[name]], sort=False)
-    claims = list(dict.fromkeys(table["claim"]))
-    return grouped.mean().unstack().reindex(claims, columns=values_of(table, name))
 
 
 def draw_estimates(table: DataFrame, claim: str, names: Sequence[str]) -> Figure:
@@ -159,30 +142,23 @@ def _changing(target: Path, table: DataFrame, names: Sequence[str]) -> list[str]
     if not changing:
         return ["No claim's verdict changes over this sweep."]
     parts = ["## Claims whose verdict changes"]
-    for claim in changing[:_MOST_CLAIMS]:
+    for claim in changing:
         mine = table[table["claim"] == claim]
         parts += [f"### {claim}", str(mine["statement"].iloc[0])]
         parts.append("\n".join(f"- {sentence(table, claim, n)}" for n in names))
         alt = f"Estimates of {claim} with their intervals against {', '.join(names)}."
+        parts.append(f"![{alt}](figures/{claim}.svg)")
         figure = draw_estimates(table, claim, names)
-        parts.append(_save(target, f"claim-{claim}", figure, alt))
-    if len(changing) > _MOST_CLAIMS:
-        rest = ", ".join(f"`{claim}`" for claim in changing[_MOST_CLAIMS:])
-        parts.append(f"Without a figure: {rest}.")
+        figure.savefig(target / "figures" / f"{claim}.svg")
+        plt.close(figure)
     return parts
 
 
-def _table(frame: DataFrame, style: str) -> str:
-    """Return a Markdown table with a row for each claim, its numbers in one style."""
-    lines = [["claim", *map(label, frame.columns)], ["---"] * (1 + frame.shape[1])]
-    for claim, row in frame.iterrows():
-        cells = ["" if np.isnan(value) else format(value, style) for value in row]
-        lines.append([f"`{claim}`", *cells])
+def _verdicts(table: DataFrame) -> str:
+    """Return a Markdown table of how often each claim has which verdict."""
+    counts = (
+        table.groupby(["claim", "verdict"], sort=False).size().unstack(fill_value=0)
+    )
+    lines = [["claim", *counts.columns], ["---"] * (1 + len(counts.columns))]
+    lines += [[f"`{claim}`", *map(str, row)] for claim, row in counts.iterrows()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _save(target: Path, name: str, figure: Figure, alt: str) -> str:
-    """Save a figure and return the Markdown that shows it."""
-    figure.savefig(target / "figures" / f"{name}.svg")
-    plt.close(figure)
-    return f"![{alt}](figures/{name}.svg)"

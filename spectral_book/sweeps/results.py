@@ -171,17 +171,18 @@ def locked(out: Path) -> Iterator[None]:
     with storing(out):
         out.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(blocking=False)
+            held = lock.acquire(blocking=False)
         except Timeout:
             raise InputError(
                 f"{out} is in use by another sweep{_holder(out)}; wait for it, or "
                 "choose another folder"
             ) from None
-    try:
-        remove_leftovers(out)
+    with held:
+        with storing(out):
+            # What processes left that were ended while writing.
+            for path in (out / "points").glob(".*"):
+                path.unlink(missing_ok=True)
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -209,19 +210,6 @@ def is_running(out: Path, token: str) -> bool:
         return False
     except OSError:  # a network file system may stumble
         return True
-
-
-def remove_leftovers(out: Path) -> None:
-    """Remove what processes left that were ended while writing.
-
-    Raises
-    ------
-    SweepStopped
-        If a file cannot be removed.
-    """
-    with storing(out):
-        for path in (out / "points").glob(".*"):
-            path.unlink(missing_ok=True)
 
 
 def _checksum(record: Mapping[str, Any], notebook: bytes) -> str:

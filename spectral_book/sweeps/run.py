@@ -99,7 +99,6 @@ def execute_sweep(
                 work = Work(*place, token, settings, gpus)
                 for _ in run_points(client, work, todo):
                     bar.update()
-            results.remove_leftovers(out)
         return status(out)
 
 

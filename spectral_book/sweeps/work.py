@@ -40,21 +40,11 @@ _LINES = 12  # of a traceback, in a record
 class Settings:
     """How a sweep runs; what runs is in :class:`~spectral_book.sweeps.points.Sweep`.
 
-    Attributes
-    ----------
-    jobs
-        Points at a time on this machine; 0 for as many as there are cores (or GPUs).
-    threads
-        Threads for each point; 0 for what the environment variable SPECTRAL_THREADS
-        says where the point runs, or else one.
-    scheduler
-        The address of a Dask scheduler to run on.
-    cluster
-        A file that says how a batch system starts workers.
-    cell_seconds, point_seconds
-        Time limits; 0 for none.
-    rerun_stale
-        Whether points done with other code than today's are run again.
+    `jobs` are the points at a time on this machine, 0 for one a core (or GPU).
+    `threads` are those of a point; 0 for what SPECTRAL_THREADS says where it runs, or
+    else one. `scheduler` is the address of a Dask scheduler, `cluster` a file that says
+    how a batch system starts workers. Limits of 0 seconds are none. With `rerun_stale`,
+    points done with other code than today's run again.
     """
 
     jobs: int = 0
@@ -94,20 +84,9 @@ class Settings:
 class Work:
     """What the points of one call have in common.
 
-    Attributes
-    ----------
-    out
-        The output folder, absolute and the same for all machines.
-    chapter, folder
-        The chapter's name, and where its kernels work.
-    source, code
-        The copy of its notebook that runs, and the chapter's hash.
-    token
-        What is valid as long as the call lasts.
-    settings
-        Time limits and threads.
-    gpus
-        The GPUs that this machine's workers share, each using one; empty elsewhere.
+    `out` is the same folder for all machines; the kernels of `chapter` work in
+    `folder` and run its copy `source`, of the hash `code`. `token` is valid as long as
+    the call lasts. The workers of this machine share `gpus`, each using one.
     """
 
     out: Path

@@ -19,6 +19,8 @@ from spectral_book.readable import InputError, SweepStopped
 from spectral_book.yaml_files import read_yaml
 
 _CONNECT_SECONDS = 10
+# Schedulers of several sweeps may run side by side.
+_ANY_PORT = {"dashboard_address": ":0"}
 
 
 def gpus_here() -> list[str]:
@@ -50,6 +52,7 @@ def local_workers(jobs: int) -> Iterator[Client]:
             memory_limit=0,
             preload=["spectral_book.sweeps.work"],
             dashboard_address=None,
+            scheduler_kwargs=_ANY_PORT,
             silence_logs=logging.CRITICAL,
         ) as cluster,
         _connected(cluster) as client,
@@ -190,7 +193,9 @@ def batch_workers(batch: BatchSystem) -> Iterator[Client]:
             print(f"{command} refused a job: {refusal}", file=sys.stderr)
 
     job = reporting_job(batch.cluster.job_cls, report)
-    with batch.cluster(job_cls=job, **batch.keywords) as cluster:
+    with batch.cluster(
+        job_cls=job, scheduler_options=_ANY_PORT, **batch.keywords
+    ) as cluster:
         cluster.adapt(minimum_jobs=1, maximum_jobs=batch.jobs)
         if refusal := first.result():
             raise InputError(

@@ -11,16 +11,12 @@ from tiny import records
 from spectral_book.readable import InputError
 from spectral_book.sweeps.collect import collect
 from spectral_book.sweeps.html import write_book
-from spectral_book.sweeps.page import draw_estimates, sentence, shares, write_page
+from spectral_book.sweeps.page import draw_estimates, sentence, write_page
 from spectral_book.sweeps.results import notebook_path
 
 
-def test_shares_and_sentences_say_where_a_claim_stops(done):
+def test_sentences_say_where_a_claim_stops(done):
     table = collect(done)
-    wide = shares(table, "size")
-    assert list(wide.columns) == [1, 2, 3, 4]
-    assert wide.loc["grows"].tolist() == [1, 1, 0, 0]
-    assert wide.loc["stays"].tolist() == [1, 1, 1, 1]
     assert (
         sentence(table, "grows", "size")
         == "`size`: replicated at 1, 2; not replicated at 3, 4."
@@ -49,11 +45,11 @@ def test_the_page(done):
     assert page == done / "page/index.md"
     assert "# Sweep of `tiny`" in text
     assert "8 points, 2 claims each." in text
-    assert "| `grows` | 100% | 100% | 0% | 0% |" in text
     assert "- `size`: replicated at 1, 2; not replicated at 3, 4." in text
     assert "### grows" in text
     assert "### stays" not in text
     assert "| `grows` | 4 | 4 |" in text
+    assert "| `stays` | 0 | 8 |" in text
     assert "Incomplete" not in text
     assert "older code" not in text
     (figure,) = (page.parent / "figures").glob("*.svg")
@@ -99,7 +95,7 @@ def test_the_book_shows_the_runs_without_running_them(done, tmp_path):
     shown = [re.search(r"ran (\S+)-\d{10}", page.read_text())[1] for page in pages]
     assert sorted(shown) == sorted(name.rpartition("-")[0] for name in records(done))
     front = (html / "page/index.html").read_text()
-    sources = [s for s in Pictures(front).sources if "claim-grows" in s]
+    sources = [s for s in Pictures(front).sources if "grows" in s]
     assert len(sources) == 1
     assert (html / "page" / sources[0]).resolve().is_file()
     assert "cdn" not in front
