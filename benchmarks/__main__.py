@@ -34,7 +34,6 @@ GROUPS = (
     accuracy.GROUP,
     settings.GROUP,
     scale.REPLICAS,
-    scale.DATA,
     rate.GROUP,
     local_spectrum.GROUP,
     interpolation.GROUP,

@@ -1,4 +1,4 @@
-"""Time and memory against the number of replicas and the number of images.
+"""Time and memory against the number of replicas.
 
 Every number is measured in a process of its own, so that peaks of memory are its own:
 on a CPU the largest resident size above that after a first small training, on a GPU
@@ -23,18 +23,11 @@ import torch
 from benchmarks import works
 from benchmarks.measure import Group, Setting, Timed, by_turns, finish, largest_gap
 from spectral_book.pages.costs import Cost
-from spectral_lib.data.dataset import Dataset
-from spectral_lib.models.mlp import MLP
 from spectral_lib.training.devices import prepare
-from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import TrainSettings, train
-from spectral_lib.training.losses import cross_entropy
 
 LOOP = "one after another"
 STATE = "weights, gradients, two moments"
-FLOATS = "kept as float32"
 COUNTS = (1, 4, 16, 64, 256)
-IMAGES = (1000, 10_000, 50_000)
 
 
 def apart(task: Callable[..., Any], *arguments: Any) -> Any:
@@ -144,69 +137,6 @@ def memory(name: str, ours: float, against: str, other: float) -> Cost:
     )
 
 
-def to_floats(stored: torch.Tensor) -> torch.Tensor:
-    """Bytes as numbers from 0 to 1."""
-    return stored / 255
-
-
-def image_set(setting: Setting, count: int, kind: str) -> Dataset:
-    """Random images [count, 3, 32, 32] on the device, kept as they say."""
-    g = torch.Generator().manual_seed(0)
-    dtype = torch.uint8 if kind == "uint8" else torch.float32
-    stored = torch.empty(count, 3, 32, 32, dtype=dtype, device=setting.device)
-    labels = torch.randint(10, (count,), generator=g).to(setting.device)
-    for part in stored.split(100):  # no more than a part is there twice
-        drawn = torch.randint(256, part.shape, generator=g, dtype=torch.uint8)
-        part.copy_(drawn if kind == "uint8" else to_floats(drawn))
-    return Dataset(stored, labels, to_floats if kind == "uint8" else None)
-
-
-def classifier() -> torch.nn.Module:
-    """A network so small that the data are what counts."""
-    return torch.nn.Sequential(torch.nn.Flatten(), MLP([3072, 32, 10]))
-
-
-def train_on(setting: Setting, data: Dataset) -> torch.Tensor:
-    """An epoch in batches of 100; the loss."""
-    start = initialise(classifier, [1], device=setting.device)
-    return train(start, data, TrainSettings(1, 100, loss=cross_entropy)).loss[-1]
-
-
-def time_of_images(setting: Setting, count: int) -> tuple[Timed, float]:
-    """Seconds a batch from bytes and from floats, and how far losses are apart."""
-    sets = {
-        way: image_set(setting, count, kind)
-        for way, kind in {"ours": "uint8", FLOATS: "float32"}.items()
-    }
-    ways = {way: lambda d=data: train_on(setting, d) for way, data in sets.items()}
-    done = by_turns(ways, setting)
-    gap = largest_gap(done.results["ours"], done.results[FLOATS])
-    batches = count // 100
-    return replace(done, results={}).divided(dict.fromkeys(ways, batches)), gap
-
-
-def memory_of_images(setting: Setting, count: int, kind: str) -> float:
-    """Megabytes of an epoch on so many images, the images included."""
-
-    def once(small: int) -> None:
-        train_on(setting, image_set(setting, 100 if small else count, kind))
-
-    return extra_memory(setting, once)
-
-
-def rows_of_images(setting: Setting) -> Iterator[Cost]:
-    """Time and memory of 1000 to 50 000 images."""
-    for count in (200, 300) if setting.tiny else IMAGES:
-        done, gap = apart(time_of_images, setting, count)
-        name = f"A batch of 100 out of {count} images, kept as bytes"
-        yield done.row(name, FLOATS, per=1e-3, unit="ms", gap=gap)
-        ours, floats = (
-            apart(memory_of_images, setting, count, kind)
-            for kind in ("uint8", "float32")
-        )
-        yield memory(f"Memory with {count} images as bytes", ours, FLOATS, floats)
-
-
 REPLICAS = Group(
     "replicas",
     "Time and memory against the number of replicas",
@@ -214,15 +144,6 @@ REPLICAS = Group(
     "small training, each in a process of its own; time against one replica after "
     "another, memory against what Adam needs in any case.",
     rows_of_replicas,
-)
-DATA = Group(
-    "images",
-    "Time and memory against the number of images",
-    "Images of 3 x 32 x 32 pixels that stay on the device as bytes and become numbers "
-    "batch by batch, against the same kept as float32, in time and in largest memory "
-    "above that of a first small training; with a network so small that the data are "
-    "what counts. Milliseconds a batch of 100.",
-    rows_of_images,
 )
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What the settings of the loop bring: compiled steps, graphs, precision, layout.
+"""What the settings of the loop bring: precision and layout.
 
-A run's first epoch holds what is done once (compiling, capturing); the epochs after it
-give the time of a step. Ways that a device or machine cannot do are left out.
+The epochs after a run's first one give the time of a step. Ways that a device or
+machine cannot do are left out.
 
     python -m benchmarks.settings --rounds 5
 """
@@ -18,14 +18,14 @@ from spectral_book.pages.costs import Cost
 from spectral_lib.training.loop import Probe, every
 
 USUAL, PLAIN = "float32 as it comes", "plain loop, DataLoader"
-Way = Callable[[], tuple[float, float, Tensor]]
-"""Gives seconds a step, seconds spent once and losses [R] of the last epoch."""
+Way = Callable[[], tuple[float, Tensor]]
+"""Gives seconds a step and losses [R] of the last epoch."""
 
 
 def steady(
     work: works.Work, replicas: int, setting: Setting, *, stacked: bool, **how: Any
-) -> tuple[float, float, Tensor]:
-    """Seconds a step after the first epoch, those spent once, and losses."""
+) -> tuple[float, Tensor]:
+    """Seconds a step after the first epoch, and losses."""
     ends: list[float] = []
 
     def note(_: object) -> dict[str, Tensor]:
@@ -38,29 +38,22 @@ def steady(
     loss = works.ours(work, seeds, setting, probes=probes, stacked=stacked, **how)
     epoch = (ends[-1] - ends[1]) / (work.epochs - 1)
     steps = work.steps // work.epochs
-    return epoch / steps, max(0.0, ends[1] - ends[0] - epoch), loss
+    return epoch / steps, loss
 
 
 def cases(setting: Setting) -> Iterator[tuple[works.Work, int, dict[str, dict]]]:
     """Networks, numbers of replicas, and settings by name."""
     many = setting.size(64 if setting.on_gpu else 16, 2)
-    compiled = {"compiled": {"compile": True}}
-    if setting.on_gpu:
-        compiled["as CUDA graphs"] = {"graph": True}
-    if setting.tiny:  # a compiler takes many seconds
-        compiled.pop("compiled")
     epochs = setting.size(4, 2)
-    yield works.perceptron(setting, epochs=epochs), many, compiled
-    yield works.convolution(setting, epochs=epochs), many, compiled
+    yield works.perceptron(setting, epochs=epochs), many, {}
+    yield works.convolution(setting, epochs=epochs), many, {}
     layout = {"channels_last": True}
     ways = {"channels last": layout, "bf16": {"precision": "bf16"}}
     if setting.on_gpu:
         fast = {"precision": "bf16", **layout}
         ways["tf32"] = {"precision": "tf32"}
         ways["bf16, channels last"] = fast
-        ways["bf16, channels last, as CUDA graphs"] = {**fast, "graph": True}
-        ways["bf16, channels last, compiled"] = {**fast, "compile": True}
-    yield works.images(setting, epochs=epochs), 1, {**ways, **compiled}
+    yield works.images(setting, epochs=epochs), 1, ways
 
 
 def rows(setting: Setting) -> Iterator[Cost]:
@@ -76,11 +69,11 @@ def compare(
     """The rows of one network."""
     stacked = replicas > 1
 
-    def plain() -> tuple[float, float, Tensor]:
+    def plain() -> tuple[float, Tensor]:
         took, loss = timed(
             lambda: works.plain(work, range(1, replicas + 1), setting), setting
         )
-        return took / work.steps, 0.0, loss
+        return took / work.steps, loss
 
     calls: dict[str, Way] = {PLAIN: plain}
     for name, how in ways.items():
@@ -88,22 +81,19 @@ def compare(
             work, replicas, setting, stacked=stacked, **how
         )
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    once: dict[str, float] = {}
     losses: dict[str, Tensor] = {}
     for turn in range(setting.rounds + 1):
         for name, call in list(calls.items()):
             try:
-                took, first, losses[name] = call()
+                took, losses[name] = call()
             except (ValueError, RuntimeError) as error:
                 print(f"{work.name}, {name}: left out: {str(error).splitlines()[0]}")
                 del calls[name]
                 continue
-            once.setdefault(name, first)  # later runs find what was compiled
             if turn:
                 seconds[name].append(took)
-    done = Timed({name: seconds[name] for name in calls}, once, losses)
+    done = Timed({name: seconds[name] for name in calls}, {}, losses)
     for name in list(calls)[1:]:
-        prepared = bool({"compile", "graph"} & set(ways[name]))
         for against in (PLAIN, USUAL) if name != USUAL else (PLAIN,):
             yield done.row(
                 f"{replicas} x {work.name}, {name}",
@@ -112,18 +102,16 @@ def compare(
                 per=1e-3 * replicas,
                 unit="ms",
                 gap=largest_gap(losses[name], losses[against]),
-                once=once[name] if prepared else None,
             )
 
 
 GROUP = Group(
     "settings",
-    "Compiled steps, graphs, precision and layout",
+    "Precision and layout",
     "A step after the first epoch, in milliseconds for each replica, with settings of "
     "the training loop: against none of them and against a plain loop over a "
-    "DataLoader. Once: seconds that the first epoch took longer, the first time. The "
-    "same result: relative difference of the losses of the last epoch; larger with "
-    "bf16, which has fewer digits.",
+    "DataLoader. The same result: relative difference of the losses of the last epoch; "
+    "larger with bf16, which has fewer digits.",
     rows,
 )
 

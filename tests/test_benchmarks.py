@@ -165,13 +165,9 @@ def test_flops_are_those_of_three_products_a_layer():
 
 def test_memory_is_a_process_own():
     ballast = torch.ones(60_000_000)  # the parent's memory must not count
-    bytes_, floats = (
-        scale.apart(scale.memory_of_images, TINY, 4000, kind)
-        for kind in ("uint8", "float32")
-    )
+    found = scale.apart(scale.memory_of_replicas, TINY, "mlp", 2)
     assert ballast.sum() > 0
-    assert floats == pytest.approx(4000 * 3072 * 4 / 1e6, rel=0.4)
-    assert 2 < floats / bytes_ < 5
+    assert 0 <= found < 120
 
 
 class NotStackable(torch.nn.Linear):

@@ -1,6 +1,6 @@
 """From pixels to inputs: bytes become numbers, which are resized, scaled and padded."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -26,15 +26,18 @@ class Scaling:
         return images * _column(self.deviation, images) + _column(self.mean, images)
 
 
-@dataclass(frozen=True)
-class Decode:
-    """Bytes [batch, channels, side, side] become scaled inputs in float32.
+def decode(
+    pixels: Tensor,
+    scaling: Scaling,
+    *,
+    white: int = 255,
+    side: int | None = None,
+    margin: int = 0,
+) -> Tensor:
+    """Bytes [examples, channels, side, side] as scaled inputs in float32.
 
-    Attributes
+    Parameters
     ----------
-    mean, deviation
-        [channels, 1, 1], on the device of the bytes: a tensor made of numbers at each
-        batch would have to wait for the device.
     white
         What a pixel of 1 is stored as.
     side
@@ -42,38 +45,10 @@ class Decode:
     margin
         Zeros added around the scaled image.
     """
-
-    mean: Tensor
-    deviation: Tensor
-    white: int = 255
-    side: int | None = None
-    margin: int = 0
-
-    @classmethod
-    def by(
-        cls,
-        scaling: Scaling,
-        *,
-        white: int = 255,
-        side: int | None = None,
-        margin: int = 0,
-    ) -> "Decode":
-        """With the numbers of a scaling, on the CPU."""
-        like = torch.empty(0)
-        mean, deviation = _column(scaling.mean, like), _column(scaling.deviation, like)
-        return cls(mean, deviation, white, side, margin)
-
-    def __call__(self, stored: Tensor) -> Tensor:
-        """Inputs of stored bytes."""
-        inputs = stored.to(torch.float32, copy=True).div_(self.white)
-        inputs = inputs if self.side is None else resize(inputs, self.side)
-        inputs = inputs.sub_(self.mean).div_(self.deviation)
-        return F.pad(inputs, [self.margin] * 4) if self.margin else inputs
-
-    def to(self, device: torch.device | str) -> "Decode":
-        """The same on another device."""
-        mean, deviation = self.mean.to(device), self.deviation.to(device)
-        return replace(self, mean=mean, deviation=deviation)
+    inputs = pixels.to(torch.float32, copy=True).div_(white)
+    inputs = inputs if side is None else resize(inputs, side)
+    inputs = scaling.apply(inputs)
+    return F.pad(inputs, [margin] * 4) if margin else inputs
 
 
 def resize(images: Tensor, side: int) -> Tensor:

@@ -1,8 +1,8 @@
 """Images with labels, as tensors: digits that ship with scikit-learn, or parquet files.
 
 A whole set is one tensor, four bytes a value: CIFAR-10 takes 0.74 GB, SVHN 1.2 GB, a
-part or smaller sides less; kept as bytes, a fourth of that. Batches are rows of it, on
-its device; there are no worker processes.
+part or smaller sides less. Batches are rows of it, on its device; there are no worker
+processes.
 """
 
 import io
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from spectral_lib.data.dataset import Dataset
-from spectral_lib.data.decoding import Decode, Scaling, resize
+from spectral_lib.data.decoding import Scaling, decode, resize
 from spectral_lib.data.sources import SOURCES, Source, find_files, read_file
 from spectral_lib.data.subsets import balanced_rows, take
 
@@ -41,8 +41,7 @@ class Images:
     """Training and test set: inputs [examples, channels, side, side], labels.
 
     ``scaling`` says how inputs were made from pixels in [0, 1]; ``classes`` counts the
-    classes of the whole set, of which a part need not hold all. `flat` and `resized`
-    turn sets kept as bytes into float32.
+    classes of the whole set, of which a part need not hold all.
     """
 
     train: Dataset
@@ -73,14 +72,9 @@ class Images:
         self, device: torch.device | str, dtype: torch.dtype = torch.float32
     ) -> "Images":
         """The same images on a device, in a precision."""
-
-        def move(s: Dataset) -> Dataset:
-            targets = s.targets.to(device)
-            if isinstance(s.transform, Decode) and dtype == torch.float32:
-                return Dataset(s.stored.to(device), targets, s.transform.to(device))
-            return Dataset(s.inputs.to(device, dtype), targets)
-
-        return self._each(move)
+        return self._each(
+            lambda s: Dataset(s.inputs.to(device, dtype), s.targets.to(device))
+        )
 
     def resized(self, side: int) -> "Images":
         """The same images at another side, by bilinear interpolation, antialiased.
@@ -144,7 +138,6 @@ def load_images(
     side: int | None = None,
     scaling: Scaling | None = None,
     device: torch.device | str = "cpu",
-    resident: Literal["float32", "uint8"] = "float32",
 ) -> Images:
     """Load a data set by name.
 
@@ -171,8 +164,6 @@ def load_images(
         public code for the others (see `CIFAR10_SCALING`).
     device
         Where the tensors are made; bytes go there before they become float32.
-    resident
-        What is kept there: inputs, or bytes that become the same inputs batch by batch.
 
     Raises
     ------
@@ -182,8 +173,6 @@ def load_images(
     """
     if name not in get_args(Name):
         raise ValueError(f"data is {name!r}; known are {', '.join(get_args(Name))}.")
-    if resident not in ("float32", "uint8"):
-        raise ValueError(f"resident is {resident!r}; use 'float32' or 'uint8'.")
     if side is not None and side < 1:
         raise ValueError(f"side is {side}; give at least 1 pixel.")
     if name == "digits":
@@ -195,21 +184,14 @@ def load_images(
             _part(images.test, test_size, seed),
             images.scaling,
         ).to(device)
-        if resident == "float32" and side is None:
-            return images
-        # As the other sets are resized: before they are scaled.
-        images = _digits_as_bytes(images, side)
-        return images if resident == "uint8" else images._each(_decoded)
+        return images if side is None else _resized_before_scaling(images, side)
     how = scaling or _SCALINGS[name]
 
     def load(split: str, wanted: int | None) -> Dataset:
         pixels, labels = _read(name, split, root, wanted, seed)
         stored, labels = pixels.to(device), labels.to(device)
         margin = max(0, 32 - pixels.shape[-1]) // 2 if side is None else 0
-        decode = Decode.by(how, side=side, margin=margin).to(device)
-        if resident == "uint8":
-            return Dataset(stored, labels, decode)
-        return Dataset(decode(stored), labels)
+        return Dataset(decode(stored, how, side=side, margin=margin), labels)
 
     classes = SOURCES[name].classes
     return Images(load("train", size), load("test", test_size), how, classes)
@@ -272,16 +254,13 @@ def _rescale(images: Images, scaling: Scaling) -> Images:
     return replace(images._each(change), scaling=scaling)
 
 
-def _digits_as_bytes(images: Images, side: int | None) -> Images:
-    """Digits as what scikit-learn has: whole numbers from 0 to 16."""
+def _resized_before_scaling(images: Images, side: int) -> Images:
+    """Digits at another side, resized as the other sets are: before they are scaled."""
 
     def change(data: Dataset) -> Dataset:
-        pixels = images.scaling.undo(data.inputs) * 16
-        decode = Decode.by(images.scaling, white=16, side=side).to(data.device)
-        return Dataset(pixels.round().to(torch.uint8), data.targets, decode)
+        # What scikit-learn has: whole numbers from 0 to 16.
+        pixels = (images.scaling.undo(data.inputs) * 16).round().to(torch.uint8)
+        inputs = decode(pixels, images.scaling, white=16, side=side)
+        return Dataset(inputs, data.targets)
 
     return images._each(change)
-
-
-def _decoded(data: Dataset) -> Dataset:
-    return Dataset(data.inputs, data.targets)

@@ -1,7 +1,5 @@
 """A part of a data set, with as many examples of one class as of another."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -32,7 +30,7 @@ def balanced_rows(labels: Tensor, size: int, seed: int = 0) -> Tensor:
 
 
 def take(data: Dataset, rows: Tensor) -> Dataset:
-    """The examples of a data set in the given rows, stored as they are there."""
-    stored = data.stored[rows.to(data.stored.device)]
+    """The examples of a data set in the given rows."""
+    inputs = data.inputs[rows.to(data.inputs.device)]
     targets = data.targets[rows.to(data.targets.device)]
-    return replace(data, stored=stored, targets=targets)
+    return Dataset(inputs, targets)

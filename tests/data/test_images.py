@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from spectral_lib.data.decoding import Decode, Scaling
+from spectral_lib.data.decoding import Scaling, decode, resize
 from spectral_lib.data.images import CIFAR10_SCALING, Images, load_digits, load_images
 
 
@@ -127,7 +127,6 @@ def test_resizing_averages():
     assert large.train.inputs.shape == (1297, 1, 32, 32)
     wanted = digits.resized(32).train.inputs  # linear, so scaled before or after
     assert (large.train.inputs - wanted).abs().max() < 1e-5
-    assert large.train.transform is None
     for wrong in (lambda: digits.resized(0), lambda: load_images(side=-1)):
         with pytest.raises(ValueError, match="give at least 1 pixel"):
             wrong()
@@ -160,55 +159,16 @@ def test_part_of_a_parquet_set_keeps_the_order_of_the_file(tmp_path):
     assert [row % 3 for row in rows] == part.train.targets.tolist()
 
 
-@pytest.mark.parametrize("side", [None, 14])
-@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10"])
-def test_bytes_become_the_same_inputs(name, side, tmp_path):
-    shape = (6, 28, 28) if name == "fashion_mnist" else (6, 32, 32, 3)
-    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    for split in ("train", "test"):
-        path = tmp_path / name / f"{split}-00000-of-00001.parquet"
-        column = "image" if name == "fashion_mnist" else "img"
-        write(path, pixels, list(range(6)), column)
-    wanted, found = (
-        load_images(name, str(tmp_path), side=side, resident=kind)
-        for kind in ("float32", "uint8")
-    )
-    assert found.train.stored.dtype == torch.uint8
-    assert wanted.train.stored.dtype == torch.float32
-    assert torch.equal(found.train.inputs, wanted.train.inputs)
-    rows = torch.tensor([[5, 1], [0, 0]])
-    assert torch.equal(found.train.batch(rows)[0], wanted.train.inputs[rows])
-    assert (found.side, found.channels) == (wanted.side, wanted.channels)
-    assert found.mean_norm == wanted.mean_norm
-    assert torch.equal(found.flat().test.inputs, wanted.flat().test.inputs)
-    moved = found.to("cpu")
-    assert moved.train.stored.dtype == torch.uint8
-    double = found.to("cpu", torch.float64).train
-    assert torch.equal(double.stored, wanted.train.inputs.double())
-
-
-def test_digits_as_bytes():
-    wanted, found = (load_images(size=50, resident=r) for r in ("float32", "uint8"))
-    assert found.train.stored.dtype == torch.uint8
-    assert found.train.stored.max() == 16
-    assert torch.equal(found.train.inputs, wanted.train.inputs)
-    for side in (5, 8, 16):
-        wanted, found = (
-            load_images(size=50, resident=r, side=side).train
-            for r in ("float32", "uint8")
-        )
-        assert torch.equal(found.inputs, wanted.inputs)
-    other = load_images(size=50, resident="uint8", side=5, scaling=Scaling())
-    same = load_images(size=50, side=5, scaling=Scaling())
-    assert torch.allclose(other.test.inputs, same.test.inputs, atol=1e-6)
-    with pytest.raises(ValueError, match="'float32' or 'uint8'"):
-        load_images(resident="int8")
+def test_digits_are_rescaled_before_they_are_resized():
+    scaling = Scaling((0.3,), (0.5,))
+    pixels = resize(load_images(size=50, scaling=Scaling()).train.inputs, 5)
+    found = load_images(size=50, side=5, scaling=scaling).train.inputs
+    assert torch.allclose(found, scaling.apply(pixels), atol=1e-6)
 
 
 def test_decoding_leaves_what_is_stored():
     pixels = torch.rand(3, 1, 4, 4) * 255
     kept = pixels.clone()
-    decode = Decode.by(Scaling((0.3,), (0.5,)))
-    found = decode(pixels)
+    found = decode(pixels, Scaling((0.3,), (0.5,)))
     assert torch.equal(pixels, kept)
     assert torch.equal(found, (kept / 255 - 0.3) / 0.5)

@@ -50,12 +50,3 @@ def test_take():
     part = take(data, torch.tensor([3, 1]))
     assert part.inputs.tolist() == [[6, 7], [2, 3]]
     assert part.targets.tolist() == [3, 1]
-
-
-def test_a_part_stays_in_bytes():
-    bytes_ = torch.arange(8, dtype=torch.uint8).view(4, 2)
-    data = Dataset(bytes_, torch.arange(4), lambda stored: stored / 10)
-    part = take(data, torch.tensor([3, 1]))
-    assert part.stored.dtype == torch.uint8
-    assert torch.equal(part.inputs, data.inputs[[3, 1]])
-    assert torch.equal(part.inputs, torch.tensor([[0.6, 0.7], [0.2, 0.3]]))

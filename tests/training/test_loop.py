@@ -7,9 +7,10 @@ from torch import nn
 from spectral_lib.data.dataset import Dataset, compose
 from spectral_lib.models.conv1d import ConvNet1d, ConvSettings
 from spectral_lib.models.mlp import MLP
+from spectral_lib.training.checkpoints import Checkpoint
 from spectral_lib.training.ensemble import Ensemble, initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
-from spectral_lib.training.losses import cross_entropy, mse, nmse, nmse_by_output
+from spectral_lib.training.losses import cross_entropy
 from spectral_lib.training.optimizers import Optimizer, OptimizerSettings
 
 SEEDS = (1, 2, 7)
@@ -126,21 +127,13 @@ def test_cosine_and_clipping_equal_a_plain_loop(stacked, data):
         assert_same(run, r, expected)
 
 
-def test_clipping_counts_weight_decay_and_keeps_short_gradients():
-    weights = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
-    how = OptimizerSettings("sgd", 1.0, weight_decay=1.0, clip=1.0)
-    before = weights.clone()
-    Optimizer(weights, how).step(torch.zeros(2, 2))
-    steps = before - weights
-    assert torch.allclose(steps, torch.tensor([[0.6, 0.8], [0.3, 0.4]]))
+def dropout_net():
+    return nn.Sequential(nn.Linear(20, 9), nn.Dropout(0.5), nn.Linear(9, 20))
 
 
 def test_dropout_is_seeded_by_the_replica_alone(data):
-    def build():
-        return nn.Sequential(nn.Linear(20, 9), nn.Dropout(0.5), nn.Linear(9, 20))
-
     def weights(seeds):
-        ensemble = initialise(build, seeds, dtype=torch.float64, stacked=False)
+        ensemble = initialise(dropout_net, seeds, dtype=torch.float64, stacked=False)
         return train(ensemble, data, TrainSettings(2, BATCH)).ensemble.flatten()
 
     first = weights((1, 2))
@@ -148,6 +141,28 @@ def test_dropout_is_seeded_by_the_replica_alone(data):
     state = torch.random.get_rng_state()
     assert torch.equal(weights((2, 1)).flip(0), first)
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_masks_of_dropout_are_not_the_numbers_of_the_initialisation(data):
+    """They would be if both streams began at the same seed."""
+
+    class Drawing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.rand(20))
+            self.register_buffer("drawn", torch.zeros(20))
+
+        def forward(self, x):
+            if self.training:
+                self.drawn.copy_(torch.rand(20))
+            return x * self.weight
+
+    start = initialise(Drawing, (1, 2), dtype=torch.float64, stacked=False)
+    drawn = train(start, data, TrainSettings(1, ROWS)).ensemble.buffers["drawn"]
+    weights = start.parameters["weight"].detach()
+    assert (drawn > 0).all()
+    assert not torch.isclose(drawn[:, None], weights, atol=1e-6).any()
+    assert not torch.equal(drawn[0], drawn[1])
 
 
 def test_augmentation_may_change_inputs_and_targets(data):
@@ -164,32 +179,6 @@ def test_augmentation_may_change_inputs_and_targets(data):
     assert torch.equal(plain.loss, mirrored.loss)
     other = train(ensemble, data, once)
     assert not torch.equal(plain.loss, other.loss)
-
-
-def test_a_network_of_yours_is_an_ensemble_of_one(data):
-    net = nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8)).double()
-    net(data.inputs)
-    state = {k: v.clone() for k, v in net.state_dict().items()}
-    ensemble = Ensemble.of(net)
-    seen = ensemble.predict(data.inputs)
-    assert net.training
-    assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
-    with torch.no_grad():
-        net[0].weight.zero_()
-    assert torch.equal(seen, ensemble.predict(data.inputs))
-    net.load_state_dict(state)
-    assert torch.allclose(seen[0], net.eval()(data.inputs))
-
-
-def test_cross_entropy_takes_labels_or_probabilities():
-    logits = torch.randn(3, 7, 4, dtype=torch.float64)
-    labels = torch.randint(4, (3, 7))
-    hard = torch.nn.functional.one_hot(labels, 4).double()
-    soft = 0.6 * hard + 0.1
-    by_hand = -(soft * logits.log_softmax(-1)).sum(-1).mean(1)
-    assert torch.allclose(cross_entropy(logits, soft), by_hand)
-    same = cross_entropy(logits, labels), cross_entropy(logits, hard)
-    assert torch.allclose(*same)
 
 
 @pytest.mark.parametrize("stacked", [True, False])
@@ -300,29 +289,119 @@ def test_several_sets_are_visited_in_turn(data):
     assert torch.allclose(both.ensemble.flatten()[0], expected, atol=1e-12)
 
 
-def test_losses_against_sums_written_out():
-    prediction = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
-    target = torch.tensor([[[1.0, 0.0], [0.0, 2.0]]])
-    assert mse(prediction, target).item() == pytest.approx((4 + 9 + 4) / 4)
-    assert nmse(prediction, target).item() == pytest.approx(17 / 5)
-    assert nmse_by_output(prediction, target).item() == pytest.approx(17 / 30)
-
-
 def test_every_holds_start_and_end():
     assert every(7, 3) == {0, 3, 6, 7}
+
+
+def test_augmentation_draws_from_each_replicas_own_generator(data):
+    seen = []
+
+    def augment(x, labels, generators):
+        noise = [torch.rand(x.shape[1:], generator=g) for g in generators]
+        seen.append(torch.stack(noise))
+        return x + 0.1 * seen[-1], labels
+
+    start = initialise(mlp, (1, 1, 2), dtype=torch.float64)
+    train(start, data, TrainSettings(1, 13, augment=augment))
+    assert len(seen) == 2
+    for noise in seen:
+        assert torch.equal(noise[0], noise[1])
+        assert not torch.equal(noise[0], noise[2])
+
+
+def test_groups_equal_the_whole_and_are_runs_of_their_own(data, tmp_path, monkeypatch):
+    sizes, plain = [], Optimizer.__init__
+
+    def init(self, weights, *rest):
+        sizes.append(len(weights))
+        plain(self, weights, *rest)
+
+    monkeypatch.setattr(Optimizer, "__init__", init)
+    optimizer = OptimizerSettings("adam", (1e-3, 2e-3, 3e-3, 4e-3, 5e-3))
+    ensemble = initialise(mlp, (1, 2, 7, 4, 5), dtype=torch.float64)
+
+    def look(found):
+        random = torch.rand(1).expand(len(found))
+        return {"output": found.predict(data.inputs[:3]), "random": random}
+
+    def run(size, **more):
+        how = TrainSettings(3, BATCH, optimizer, replicas_at_once=size)
+        return train(ensemble, data, how, {"look": Probe(look, every(3))}, **more)
+
+    whole, parts = run(None), run(2, checkpoint=Checkpoint(tmp_path / "run.pt"))
+    assert sizes == [5, 2, 2, 1]
+    assert {f"run.{i}.pt" for i in range(3)} == {f.name for f in tmp_path.iterdir()}
+    assert whole.ensemble.seeds == parts.ensemble.seeds
+    pairs = [(whole.loss, parts.loss)]
+    pairs += [(whole.ensemble.flatten(), parts.ensemble.flatten())]
+    seen = parts.records["look"]
+    pairs += [(v, seen[k]) for k, v in whole.records["look"].values.items()]
+    for ours, theirs in pairs:
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-10)
+    assert whole.diverged_at.equal(parts.diverged_at)
+    run(5), run(9)
+    assert sizes[4:] == [5, 5]
+
+
+def test_channels_last_changes_the_layout_and_rounding_alone():
+    layouts = []
+
+    class Conv(nn.Conv2d):
+        def forward(self, x):
+            last = x.is_contiguous(memory_format=torch.channels_last)
+            layouts.append(last and not x.is_contiguous())
+            return super().forward(x)
+
+    def build():
+        layers = Conv(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten()
+        return nn.Sequential(*layers, nn.Linear(5 * 16, 10))
+
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(40, 3, 6, 6, generator=generator, dtype=torch.float64)
+    labels = torch.randint(10, (40,), generator=generator)
+    start = initialise(build, (1, 2), stacked=False, dtype=torch.float64)
+    runs = []
+    for last in (False, True):
+        how = TrainSettings(3, 20, loss=cross_entropy, channels_last=last)
+        runs.append(train(start, Dataset(images, labels), how))
+    assert layouts == [False] * 12 + [True] * 12
+    first, second = runs
+    assert (first.ensemble.flatten() - second.ensemble.flatten()).abs().max() < 1e-6
+    with pytest.raises(ValueError, match=r"inputs are \[3, 6, 6\] and 2 replicas are"):
+        train(initialise(build, (1, 2)), Dataset(images.float(), labels), how)
+
+
+def test_bars_are_quiet_in_ci_and_builds(data, monkeypatch, capsys):
+    def shown(**variables):
+        with monkeypatch.context() as patch:
+            for name in ("CI", "SPECTRAL_BUILD"):
+                patch.delenv(name, raising=False)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            start = initialise(mlp, (1,), dtype=torch.float64)
+            train(start, data, TrainSettings(1, BATCH), label="a bar")
+        return "a bar" in capsys.readouterr().err
+
+    assert shown()
+    assert not shown(CI="true")
+    assert not shown(SPECTRAL_BUILD="1")
+
+
+def made(seeds=(1,), **how):
+    return initialise(mlp, seeds, dtype=torch.float64, **how)
+
+
+THREE = OptimizerSettings("sgd", (1.0, 1.0, 1.0))
+LATE = {"late": Probe(lambda e: {}, frozenset([0, 7]))}
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda d: train(initialise(mlp, (1,)), d, TrainSettings(1, 99)), "smaller"),
-        (lambda d: initialise(mlp, ()), "seeds is empty"),
-        (lambda d: Dataset(d.inputs, d.targets[:3]), "as many"),
-        (lambda d: train(initialise(mlp, (1,)), [], TrainSettings(1, 2)), "no data"),
+        (lambda d: train(made(), d, TrainSettings(1, 99)), "smaller than batch_size"),
+        (lambda d: train(made(), [], TrainSettings(1, 2)), "no data"),
         (
-            lambda d: train(
-                initialise(mlp, (1,), device="meta"), d, TrainSettings(1, 2)
-            ),
+            lambda d: train(made(device="meta"), d, TrainSettings(1, 2)),
             "data are on cpu and the ensemble on meta",
         ),
         (
@@ -330,42 +409,25 @@ def test_every_holds_start_and_end():
             "evaluation mode",
         ),
         (
-            lambda d: train(
-                initialise(mlp, (1,), dtype=torch.float64),
-                d,
-                TrainSettings(3, 2),
-                {"late": Probe(lambda e: {}, frozenset([0, 7]))},
-            ),
+            lambda d: train(made(), d, TrainSettings(3, 2), LATE),
             "'late' is due at epoch 7 of 3",
         ),
-        (lambda d: TrainSettings(-1, 4), "epochs"),
-        (lambda d: TrainSettings(1, 0), "batch_size"),
-        (lambda d: OptimizerSettings("adagrad"), "'sgd' or 'adam'"),
-        (lambda d: OptimizerSettings("sgd", -1.0), "learning_rate"),
-        (lambda d: OptimizerSettings("adam", momentum=0.9), "Adam has its own"),
-        (lambda d: OptimizerSettings("sgd", nesterov=True), "nesterov"),
-        (lambda d: OptimizerSettings(schedule="linear"), "'cosine'"),
-        (lambda d: OptimizerSettings(clip=0.0), "clip"),
         (
-            lambda d: Optimizer(d.inputs, OptimizerSettings(schedule="cosine")),
-            "number of steps",
+            lambda d: train(made(), d, TrainSettings(1, 2, channels_last=True)),
+            r"inputs are \[20\]",
         ),
-        (
-            lambda d: train(
-                initialise(mlp, (1, 2), dtype=torch.float64),
-                d,
-                TrainSettings(1, BATCH, OptimizerSettings("sgd", (1.0, 1.0, 1.0))),
-            ),
-            "3 values for 2 replicas",
+        *(
+            (
+                lambda d, stacked=stacked: train(
+                    made((1, 2), stacked=stacked), d, TrainSettings(1, BATCH, THREE)
+                ),
+                "learning_rate has 3 values for 2 replicas",
+            )
+            for stacked in (True, False)
         ),
-        (
-            lambda d: train(
-                initialise(mlp, (1, 2), dtype=torch.float64, stacked=False),
-                d,
-                TrainSettings(1, BATCH, OptimizerSettings("sgd", (1.0, 1.0, 1.0))),
-            ),
-            "3 values for 2 replicas",
-        ),
+        (lambda d: TrainSettings(-1, 4), "epochs is -1"),
+        (lambda d: TrainSettings(1, 0), "batch_size is 0"),
+        (lambda d: TrainSettings(1, 2, replicas_at_once=0), "replicas_at_once is 0"),
     ],
 )
 def test_bad_input_is_told_before_training(call, words, data):
