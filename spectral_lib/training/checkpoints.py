@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from spectral_lib.training.run_keys import Key, differences, summary, tensor_digest
 
@@ -55,8 +54,8 @@ class Checkpoint:
 class CheckpointFile:
     """The file of one run: loads what fits, refuses what does not, saves when due.
 
-    ``path`` always holds the newest complete state; the one before is kept beside it
-    as ``.previous``.
+    ``path`` holds the newest complete state; the one before is kept beside it as
+    ``.previous``, and is all there is for a moment of each save.
     """
 
     def __init__(self, path: Path, seconds: float, key: Key) -> None:
@@ -67,6 +66,8 @@ class CheckpointFile:
 
     def load(self) -> State | None:
         """The newest state that is intact, or None; damaged files are set aside.
+
+        What was read is printed.
 
         Raises
         ------
@@ -84,19 +85,24 @@ class CheckpointFile:
                 f"checkpoints cannot be written to {self.path.parent} ({problem}); "
                 "give a folder that can be written, or train without checkpoints."
             ) from problem
-        for path in (self.path, self.previous):
-            if not path.exists():
-                continue
+        for path in filter(Path.exists, (self.path, self.previous)):
             try:
                 content = _read(path)
             except _DamagedError as problem:
-                self._set_aside(path, problem)
+                aside = path.with_name(f"{path.name}.damaged")
+                os.replace(path, aside)
+                _warn(f"{path} is damaged ({problem}) and now called {aside.name}.")
                 continue
             if content["key"] != self.key:
-                raise ValueError(self._refusal(path, content["key"]))
-            if path == self.previous:
-                _warn(f"going on from the older checkpoint {path}.")
-            return content["state"]
+                changes = "\n  ".join(differences(content["key"], self.key))
+                raise ValueError(
+                    f"{path} is the checkpoint of another run; it differs in\n  "
+                    f"{changes}\nChange this back to go on with that run, give another "
+                    f"path, or delete the file and {self.previous.name} to start anew."
+                )
+            state = content["state"]
+            print(f"read from {path}, epoch {state['epoch']} of {state['epochs']}")
+            return state
         return None
 
     def due(self) -> bool:
@@ -105,49 +111,21 @@ class CheckpointFile:
 
     def save(self, state: State) -> None:
         """Replace the file by a new state; a failure is a warning, not an error."""
-        content = {"key": self.key, "state": _on_cpu(state)}
+        content: dict[str, Any] = {"key": self.key, "state": state}
         content["digest"] = _digest(content)
         try:
             with self.partial.open("wb") as stream:
                 torch.save(content, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
-            self._keep_previous()
+            if self.path.exists():
+                os.replace(self.path, self.previous)
             os.replace(self.partial, self.path)
         except (OSError, RuntimeError) as problem:  # torch's for a full disk is either
             _warn(f"{self.path} could not be saved; training goes on ({problem}).")
         finally:
             self.partial.unlink(missing_ok=True)
         self.saved = time.perf_counter()
-
-    def _keep_previous(self) -> None:
-        if not self.path.exists():
-            return
-        self.previous.unlink(missing_ok=True)
-        try:
-            os.link(self.path, self.previous)  # so that `path` is never missing
-        except OSError:  # a file system without links
-            os.replace(self.path, self.previous)
-
-    def _set_aside(self, path: Path, problem: Exception) -> None:
-        aside = path.with_name(f"{path.name}.damaged")
-        os.replace(path, aside)
-        older = path == self.path and self.previous.exists()
-        then = f"trying {self.previous.name}" if older else "training starts anew"
-        _warn(
-            f"the checkpoint {path} is damaged ({problem}) and now called "
-            f"{aside.name}; {then}."
-        )
-
-    def _refusal(self, path: Path, old: Key) -> str:
-        return "\n  ".join(
-            [
-                f"{path} is the checkpoint of another run; it differs in",
-                *differences(old, self.key),
-                "Change this back to go on with that run, give another path, or delete "
-                f"the file and {self.previous.name} to start anew.",
-            ]
-        )
 
 
 def checkpoint_files(
@@ -186,30 +164,17 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a checkpoint of a run; give another path.")
     try:
         intact = content["digest"] == _digest(content)
-    except TypeError:  # something that no checkpoint holds
+    except (TypeError, AttributeError):  # something that no checkpoint holds
         intact = False
     if not intact:
         raise _DamagedError("its content does not match its hash")
     return content
 
 
-def _on_cpu(value: Any) -> Any:
-    """The same, with all tensors on the CPU."""
-    if isinstance(value, Mapping):
-        return {name: _on_cpu(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_on_cpu(part) for part in value]
-    return value.detach().cpu() if isinstance(value, Tensor) else value
-
-
 def _digest(content: Mapping[str, Any]) -> str:
     """Hash of everything but the entry of that name."""
-
-    def hashed(tensor: Tensor) -> list[object]:
-        return [str(tensor.dtype), list(tensor.shape), tensor_digest(tensor)]
-
     rest = {name: part for name, part in content.items() if name != "digest"}
-    text = json.dumps(rest, default=hashed, sort_keys=True)
+    text = json.dumps(rest, default=tensor_digest, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

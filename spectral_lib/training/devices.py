@@ -70,9 +70,6 @@ changed. "tf32" lets CUDA round the factors of float32 products to 10 bits. "bf1
 torch's autocast: products in bfloat16, sums over many values in float32.
 """
 
-TF32_CAPABILITY = (8, 0)
-"""First CUDA capability with TF32."""
-
 
 def check_precision(
     precision: Precision, device: torch.device, dtype: torch.dtype
@@ -94,7 +91,7 @@ def check_precision(
                 f"precision is 'tf32', which belongs to CUDA, and the device is "
                 f"{device}; use 'float32' or 'bf16'."
             )
-        if torch.cuda.get_device_capability(device) < TF32_CAPABILITY:
+        if torch.cuda.get_device_capability(device) < (8, 0):
             raise ValueError(
                 f"{torch.cuda.get_device_name(device)} has no TF32; use 'float32'."
             )

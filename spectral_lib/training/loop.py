@@ -89,7 +89,7 @@ def train(
     probes = probes or {}
     _check(ensemble, sets, settings, probes)
     count = len(ensemble)
-    size = (settings.replicas_at_once or count) if ensemble.stacked else 1
+    size = min(settings.replicas_at_once or count, count) if ensemble.stacked else 1
     groups = [(ensemble, replace(settings, replicas_at_once=None))]
     if size < count:
         parts = [slice(start, start + size) for start in range(0, count, size)]
@@ -99,10 +99,6 @@ def train(
         keys = [run_key(*group, sets, probes) for group in groups]
         files = checkpoint_files(checkpoint, label, keys)
     saved = [None if file is None else file.load() for file in files]
-    for file, state in zip(files, saved, strict=True):
-        if file is not None and state is not None:
-            epochs = f"epoch {state['epoch']} of {settings.epochs}"
-            print(f"{label}: read from {file.path}, {epochs}")
 
     batches = settings.epochs * sum(len(s) // settings.batch_size for s in sets)
     quiet = bool(os.environ.get("CI") or os.environ.get("SPECTRAL_BUILD"))
@@ -117,12 +113,11 @@ def train(
                 for group, file, state in zip(groups, files, saved, strict=True)
             ]
     except torch.OutOfMemoryError as problem:
-        smaller = "use a smaller batch or network"
-        if size > 1:
-            smaller = f"set replicas_at_once={min(size, count) // 2}"
+        half = (
+            f"set replicas_at_once={size // 2}" if size > 1 else "use a smaller batch"
+        )
         raise torch.OutOfMemoryError(
-            f"{ensemble.device} has no memory for {min(size, count)} replicas at once; "
-            f"{smaller}."
+            f"{ensemble.device} has no memory for {size} replicas at once; {half}."
         ) from problem
     return join(runs)
 
@@ -256,6 +251,7 @@ def _train_group(
         if epoch > 0 and file is not None and (last or file.due()):
             state = {
                 "epoch": epoch,
+                "epochs": settings.epochs,
                 "seconds": seconds,
                 "weights": weights,
                 "buffers": buffers,

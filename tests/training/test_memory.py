@@ -97,7 +97,7 @@ def test_counting_leaves_no_traces():
     [
         (5, None, "5 replicas at once; set replicas_at_once=2"),
         (5, 3, "3 replicas at once; set replicas_at_once=1"),
-        (1, None, "1 replicas at once; use a smaller batch or network"),
+        (1, None, "1 replicas at once; use a smaller batch"),
     ],
 )
 def test_a_full_memory_is_told_with_a_smaller_number(seeds, groups, words):

@@ -162,7 +162,7 @@ def test_an_edit_starts_anew_and_never_returns_old_numbers(edited, tmp_path):
         )
         assert done.returncode == 0, done.stderr
         *read, number = done.stdout.splitlines()
-        assert all(line.startswith("run: read from ") for line in read)
+        assert all(line.startswith("read from ") for line in read)
         return float(number), bool(read)
 
     first, read = run(SCRIPT)
