@@ -113,11 +113,10 @@ def train(
                 for group, file, state in zip(groups, files, saved, strict=True)
             ]
     except torch.OutOfMemoryError as problem:
-        half = (
-            f"set replicas_at_once={size // 2}" if size > 1 else "use a smaller batch"
-        )
+        smaller = f"replicas_at_once={size // 2}" if size > 1 else "a smaller batch"
         raise torch.OutOfMemoryError(
-            f"{ensemble.device} has no memory for {size} replicas at once; {half}."
+            f"{ensemble.device} has no memory for {size} replicas at once; use "
+            f"{smaller}."
         ) from problem
     return join(runs)
 

@@ -48,7 +48,9 @@ class OptimizerSettings:
     Raises
     ------
     ValueError
-        If a value is out of range or does not belong to the kind.
+        If a rate, momentum or decay is negative, factor is neither odd nor a power of
+        two, drop is not in (0, 1], clip is not positive, or one does not belong to the
+        kind.
 
     Notes
     -----
@@ -68,27 +70,20 @@ class OptimizerSettings:
     clip: float = math.inf
 
     def __post_init__(self) -> None:
-        if self.kind not in ("sgd", "adam"):
-            raise ValueError(f"optimizer is {self.kind!r}; use 'sgd' or 'adam'.")
+        for name, known in (
+            ("kind", ("sgd", "adam")),
+            ("order", ("paper", "code")),
+            ("schedule", ("constant", "cosine")),
+        ):
+            if getattr(self, name) not in known:
+                one, other = map(repr, known)
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; use {one} or {other}."
+                )
         for name in ("learning_rate", "momentum", "weight_decay"):
             for value in _as_list(getattr(self, name)):
                 if not value >= 0:
                     raise ValueError(f"{name} is {value}; it must be >= 0.0.")
-        if self.kind == "adam" and any(_as_list(self.momentum)):
-            raise ValueError("momentum belongs to 'sgd'; Adam has its own betas.")
-        if self.nesterov and not all(_as_list(self.momentum)):
-            raise ValueError("nesterov needs a momentum larger than 0.")
-        self._check_perturbation()
-        if not 0 < self.drop <= 1:
-            raise ValueError(f"drop is {self.drop}; give a number in (0, 1].")
-        if self.schedule not in ("constant", "cosine"):
-            raise ValueError(
-                f"schedule is {self.schedule!r}; use 'constant' or 'cosine'."
-            )
-        if not self.clip > 0:
-            raise ValueError(f"clip is {self.clip}; it must be > 0.")
-
-    def _check_perturbation(self) -> None:
         for k in _as_list(self.factor):
             whole = isinstance(k, int) and not isinstance(k, bool) and k >= 1
             if not whole or (k % 2 == 0 and int(k) & (int(k) - 1)):
@@ -96,10 +91,16 @@ class OptimizerSettings:
                     f"factor is {k!r}; give an odd positive integer, or a power of two "
                     "for the control."
                 )
-        if self.order not in ("paper", "code"):
-            raise ValueError(f"order is {self.order!r}; use 'paper' or 'code'.")
+        if self.kind == "adam" and any(_as_list(self.momentum)):
+            raise ValueError("momentum belongs to 'sgd'; Adam has its own betas.")
         if self.kind == "adam" and set(_as_list(self.factor)) != {1}:
             raise ValueError("factor belongs to 'sgd'; leave it at 1 for Adam.")
+        if self.nesterov and not all(_as_list(self.momentum)):
+            raise ValueError("nesterov needs a momentum larger than 0.")
+        if not 0 < self.drop <= 1:
+            raise ValueError(f"drop is {self.drop}; give a number in (0, 1].")
+        if not self.clip > 0:
+            raise ValueError(f"clip is {self.clip}; it must be > 0.")
 
     def per_replica(self) -> dict[str, Sequence[Any]]:
         """The settings that are sequences with one value a replica."""

@@ -95,8 +95,8 @@ def test_counting_leaves_no_traces():
 @pytest.mark.parametrize(
     ("seeds", "groups", "words"),
     [
-        (5, None, "5 replicas at once; set replicas_at_once=2"),
-        (5, 3, "3 replicas at once; set replicas_at_once=1"),
+        (5, None, "5 replicas at once; use replicas_at_once=2"),
+        (5, 3, "3 replicas at once; use replicas_at_once=1"),
         (1, None, "1 replicas at once; use a smaller batch"),
     ],
 )
