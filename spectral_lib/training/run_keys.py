@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
@@ -161,7 +162,7 @@ def _architecture(module: nn.Module) -> dict[str, object]:
 
 
 def _function(function: FunctionType, where: str) -> dict[str, object]:
-    code, known = function.__code__, function.__globals__
+    code = function.__code__
     parts: dict[str, object] = {
         "name": f"{function.__module__}.{function.__qualname__}",
         "defaults": [function.__defaults__, function.__kwdefaults__],
@@ -175,19 +176,24 @@ def _function(function: FunctionType, where: str) -> dict[str, object]:
         # Columns tell apart two functions on one line, which share their source.
         columns = str([column for _, _, column, _ in code.co_positions()])
         parts["source"] = [_source(code, where), columns]
-        parts |= {name: known[name] for name in _globals(code) if name in known}
+        parts |= _globals(code, function.__globals__)
     return parts
 
 
 def _class(kind: type) -> dict[str, object]:
-    """Name, and methods and plain values of it and its bases that are not installed."""
+    """Name, and methods and plain values of it and its bases that are not installed.
+
+    Methods that a decorator made (`dataclasses`) follow from the rest.
+    """
     parts: dict[str, object] = {"name": f"{kind.__module__}.{kind.__qualname__}"}
     for base in kind.__mro__:
         if _is_installed(base.__module__):
             continue
         for name, part in vars(base).items():
             part = getattr(part, "__func__", getattr(part, "fget", part))
-            if isinstance(part, (FunctionType, *PLAIN)) and name != "__module__":
+            code = getattr(inspect.unwrap(part), "__code__", None)  # type: ignore[arg-type]
+            written = isinstance(code, CodeType) and code.co_filename != "<string>"
+            if written or (isinstance(part, PLAIN) and name != "__module__"):
                 parts[f"{base.__qualname__}.{name}"] = part
     return parts
 
@@ -203,11 +209,23 @@ def _source(thing: ModuleType | CodeType, where: str) -> str:
         ) from problem
 
 
-def _globals(code: CodeType) -> list[str]:
-    """Global names that code uses, also in what is defined inside it."""
-    names = {i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}
-    inner = [part for part in code.co_consts if isinstance(part, CodeType)]
-    return sorted(names.union(*map(_globals, inner)))
+def _globals(code: CodeType, known: Mapping[str, object]) -> dict[str, object]:
+    """Global values that code uses, also in what is defined inside it, by name.
+
+    Of ``chapter.device`` the attribute counts, not all that a chapter holds.
+    """
+    found: dict[str, object] = {}
+    steps = [*dis.get_instructions(code)]
+    for step, after in pairwise(steps):
+        if step.opname == "LOAD_GLOBAL" and step.argval in known:
+            name, value = step.argval, known[step.argval]
+            if after.opname == "LOAD_ATTR":
+                name, value = f"{name}.{after.argval}", getattr(value, after.argval)
+            found[name] = value
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            found |= _globals(part, known)
+    return found
 
 
 def _is_installed(module: str | None) -> bool:

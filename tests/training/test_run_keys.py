@@ -266,16 +266,41 @@ def test_objects_count_by_what_they_hold_and_may_hold_themselves():
     assert text_of(Holder(1).method) != text_of(Holder(2).method)
 
 
-def test_modules_beside_a_notebook_count_by_their_source(tmp_path, monkeypatch):
+@pytest.mark.parametrize("use", ["my_probes.g(e)", "call(my_probes, e)"])
+def test_modules_beside_a_notebook_count_by_their_source(use, tmp_path, monkeypatch):
     def text(source):
+        file = tmp_path / f"my_probes_{len(source)}.py"
+        file.write_text(source)
         module = ModuleType("my_probes")
-        module.__file__ = str(tmp_path / f"my_probes_{len(source)}.py")
-        (tmp_path / f"my_probes_{len(source)}.py").write_text(source)
+        module.__file__ = str(file)
+        exec(compile(source, file, "exec"), module.__dict__)
         monkeypatch.setitem(sys.modules, "my_probes", module)
-        return text_of(typed("def f(e):\n    return my_probes.g(e)", my_probes=module))
+        return text_of(typed(f"def f(e):\n    return {use}", my_probes=module))
 
-    assert text("g = abs\n") == text("g = abs\n")
-    assert text("g = abs\n") != text("g = round\n")
+    source = "def g(e):\n    return e + 1\n"
+    assert text(source) == text(source)
+    assert text(source) != text(source.replace("1", "10"))
+
+
+def test_of_an_attribute_that_is_used_the_rest_of_its_object_does_not_count():
+    cell = """
+@dataclasses.dataclass
+class Chapter:
+    device: str
+    seconds: float
+
+def f(e):
+    return e.to(chapter.device)
+"""
+
+    def text(source, *values):
+        names = {"dataclasses": dataclasses}
+        names["chapter"] = typed(cell, "Chapter", **names)(*values)
+        return text_of(typed(source, **names))
+
+    whole = cell.replace(".device)", ")")
+    assert text(cell, "cpu", 1.0) == text(cell, "cpu", 2.0) != text(cell, "meta", 1.0)
+    assert text(whole, "cpu", 1.0) == text(whole, "cpu", 1.0) != text(whole, "cpu", 2.0)
 
 
 @pytest.mark.parametrize(
