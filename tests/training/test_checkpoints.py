@@ -28,11 +28,12 @@ from small_runs import (
     interrupt,
     run_case,
 )
+from tqdm import tqdm
 
-from spectral_lib.training import checkpoints
+from spectral_lib.training import checkpoints, loop
 from spectral_lib.training.checkpoints import FOLDER, Checkpoint, CheckpointFile
 from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import Probe, train
+from spectral_lib.training.loop import train
 from spectral_lib.training.optimizers import Optimizer
 from spectral_lib.training.runs import Readings
 
@@ -89,7 +90,9 @@ def test_a_finished_run_is_read_and_nothing_is_done_again(
     ]
 
 
-def test_files_hold_data_only_and_both_states_are_whole(copy, capsys):
+def test_files_hold_data_only_and_both_states_are_whole(copy, capsys, monkeypatch):
+    bars = []
+    monkeypatch.setattr(loop, "tqdm", lambda **how: bars.append(tqdm(**how)) or bars[0])
     assert {f.name for f in copy.parent.iterdir()} == {"run.pt", "run.pt.previous"}
     for name, epoch in (("run.pt", 7), ("run.pt.previous", 6)):
         state = torch.load(copy.with_name(name), weights_only=True)["state"]
@@ -99,6 +102,7 @@ def test_files_hold_data_only_and_both_states_are_whole(copy, capsys):
     run_case(ADAM, copy)
     assert f"read from {copy}, epoch 7 of 12\n" == capsys.readouterr().out
     assert not torch.load(copy, weights_only=True)["state"]["moments"]
+    assert bars[0].n == bars[0].total == EPOCHS * STEPS
 
 
 def test_seconds_add_up_over_interruptions(copy):
@@ -120,13 +124,6 @@ def test_saves_wait_for_their_time(tmp_path, monkeypatch):
         assert file.due()
         clock.now = 100
         file.save({})
-
-
-def test_without_a_checkpoint_there_is_no_file(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(FOLDER, raising=False)
-    run_case("diverging, stacked")
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_in_the_environment_serves_all_runs(tmp_path, monkeypatch):
@@ -395,22 +392,6 @@ def test_unwritable_places_are_told_before_training(tmp_path, monkeypatch):
     assert (tmp_path / "mine.pt").read_bytes() == mine
     with pytest.raises(ValueError, match="seconds"):
         Checkpoint("x", seconds=-1)
-
-
-def test_a_folder_lost_in_training_costs_a_warning_not_the_run(tmp_path, undisturbed):
-    ensemble, data, how, probes = arguments(ADAM)
-    folder = tmp_path / "folder"
-    plain = probes["few"].measure
-
-    def remove_and_measure(ensemble):
-        shutil.rmtree(folder, ignore_errors=True)
-        return plain(ensemble)
-
-    probes = {**probes, "few": Probe(remove_and_measure, probes["few"].epochs)}
-    file = at_each_epoch(folder / "run.pt")
-    with pytest.warns(RuntimeWarning, match="could not be saved; training goes on"):
-        run = train(ensemble, data, how, probes, checkpoint=file)
-    assert_equal(run, undisturbed[ADAM])
 
 
 def test_a_full_disk_costs_a_warning_and_keeps_the_old_file(tmp_path):

@@ -170,6 +170,24 @@ def test_a_network_of_yours_is_an_ensemble_of_one():
     assert torch.allclose(output[0], net.eval()(X), atol=1e-6)
 
 
+def test_stacked_replicas_draw_masks_of_their_own():
+    ensemble = initialise(lambda: nn.Sequential(nn.Linear(20, 9), nn.Dropout()), (1, 1))
+    first, second = ensemble(X.expand(2, -1, -1)) == 0
+    assert 0.4 < first.double().mean() < 0.6
+    assert not torch.equal(first, second)
+
+
+def test_parts_of_a_network_keep_their_modes():
+    def build():
+        net = nn.Sequential(nn.BatchNorm1d(20), nn.Dropout())
+        net[0].eval()
+        return net
+
+    ensemble = initialise(build, (1, 2))
+    ensemble.predict(X)
+    assert [part.training for part in ensemble.module] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("stacked", "rows"), [(True, [2] * 20), (False, [7] * 5 + [5])]
 )

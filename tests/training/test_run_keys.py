@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from functools import partial
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,88 +23,73 @@ from spectral_lib.training import run_keys
 from spectral_lib.training.ensemble import initialise
 from spectral_lib.training.loop import Probe, every
 from spectral_lib.training.losses import cross_entropy
+from spectral_lib.training.optimizers import OptimizerSettings
 from spectral_lib.training.run_keys import describe, differences, run_key, summary
 
 
-def key_of(ensemble, data, how, probes):
-    return run_key(ensemble, how, [data], probes)
-
-
 @pytest.fixture
-def original():
-    return arguments("adam, cosine, dropout, stacked")
+def run():
+    ensemble, data, how, probes = arguments("adam, cosine, dropout, stacked")
+    return SimpleNamespace(ensemble=ensemble, how=how, data=data, probes=probes)
 
 
-def changed(what, ensemble, data, how, probes):
-    """Arguments of a run that differs in one thing, and the entries that say so."""
-    measure, seeds = probes["all"].measure, ensemble.seeds
-    match what:
-        case "rate":
-            optimizer = dataclasses.replace(how.optimizer, learning_rate=0.25)
-            how, names = dataclasses.replace(how, optimizer=optimizer), {"optimizer"}
-        case "epochs":
-            how, names = dataclasses.replace(how, epochs=13), {"epochs"}
-        case "loss":
-            how = dataclasses.replace(how, loss=lambda a, b: 2 * cross_entropy(a, b))
-            names = {"loss"}
-        case "augmentation":
-            how = dataclasses.replace(how, augment=crop_and_flip(2))
-            names = {"augment"}
-        case "precision":
-            how, names = dataclasses.replace(how, precision="bf16"), {"precision"}
-        case "dropout":
-            ensemble, names = initialise(lambda: dropout_net(0.4), seeds), {"network"}
-        case "seeds":
-            ensemble = dataclasses.replace(ensemble, seeds=(1, 2, 3))
-            names = {"seeds"}
-        case "weights":
-            ensemble.parameters["4.bias"][1] += 1e-6
-            names = {"weights"}
-        case "dtype":
-            ensemble = initialise(dropout_net, seeds, dtype=torch.float64)
-            names = {"weights"}
-        case "one label":
-            data.targets[3] += 1
-            names = {"data"}
-        case "epochs of a probe":
-            probes["few"] = Probe(measure, every(9, 3))
-            names = {"probe 'few'"}
-        case "data of a probe":
-            probes["all"] = Probe(outputs_on(images(6)), every(EPOCHS))
-            names = {"probe 'all'"}
-        case "no probe":
-            del probes["few"]
-            names = {"probe 'few'"}
-    return (ensemble, data, how, probes), names
+def key_of(run):
+    return run_key(run.ensemble, run.how, [run.data], run.probes)
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
-        *("rate", "epochs", "loss", "augmentation", "precision", "dropout", "seeds"),
-        *("weights", "dtype", "one label", "epochs of a probe", "data of a probe"),
-        "no probe",
-    ],
-)
-def test_each_change_of_what_was_handed_in_is_named(what, original):
-    before = key_of(*original)
+def setting(**fields):
+    return lambda run: setattr(run, "how", dataclasses.replace(run.how, **fields))
+
+
+def network(build=dropout_net, **how):
+    def change(run):
+        run.ensemble = initialise(build, run.ensemble.seeds, **how)
+
+    return change
+
+
+def seeds(run):
+    run.ensemble = dataclasses.replace(run.ensemble, seeds=(1, 2, 3))
+
+
+def probe(name, measure, epochs):
+    return lambda run: run.probes.update({name: Probe(measure, epochs)})
+
+
+SAME = outputs_on(images(1))
+CHANGES = [
+    ("optimizer", setting(optimizer=OptimizerSettings("adam", schedule="cosine"))),
+    ("epochs", setting(epochs=13)),
+    ("batch_size", setting(batch_size=9)),
+    ("loss", setting(loss=lambda a, b: 2 * cross_entropy(a, b))),
+    ("augment", setting(augment=crop_and_flip(2))),
+    ("precision", setting(precision="bf16")),
+    ("network", network(lambda: dropout_net(0.4))),
+    ("weights", network(dtype=torch.float64)),
+    ("weights", lambda run: run.ensemble.parameters["4.bias"][1].add_(1e-6)),
+    ("stacked", network(stacked=False)),
+    ("seeds", seeds),
+    ("data", lambda run: run.data.targets[3].add_(1)),
+    ("probe 'few'", probe("few", SAME, every(9, 3))),
+    ("probe 'all'", probe("all", outputs_on(images(6)), every(EPOCHS))),
+    ("probe 'few'", lambda run: run.probes.pop("few")),
+]
+
+
+@pytest.mark.parametrize(("entry", "change"), CHANGES)
+def test_each_change_of_what_was_handed_in_is_named(entry, change, run):
+    before = key_of(run)
     with torch.no_grad():
-        other, names = changed(what, *original)
-    after = key_of(*other)
-    assert {n for n in before | after if before.get(n) != after.get(n)} == names
+        change(run)
+    after = key_of(run)
     (line,) = differences(before, after)
-    assert line.startswith(f"{names.pop()}: ")
+    assert line.startswith(f"{entry}: ")
     assert " then, " in line
     assert summary(before) != summary(after)
 
 
-def test_equal_runs_have_equal_keys(original):
-    again = arguments("adam, cosine, dropout, stacked")
-    assert key_of(*original) == key_of(*again)
-
-
-def test_threads_versions_and_default_types_count(original, monkeypatch):
-    before = key_of(*original)
+def test_threads_versions_and_default_types_count(run, monkeypatch):
+    before = key_of(run)
     for where, name, value, entry in (
         (torch, "get_num_threads", lambda: 7, "threads"),
         (torch, "__version__", "9.9", "torch"),
@@ -113,17 +98,17 @@ def test_threads_versions_and_default_types_count(original, monkeypatch):
     ):
         with monkeypatch.context() as patch:
             patch.setattr(where, name, value)
-            after = key_of(*original)
+            after = key_of(run)
         assert [n for n in before if before[n] != after[n]] == [entry]
 
 
-def test_code_edited_after_its_import_makes_another_run(original, monkeypatch):
+def test_code_edited_after_its_import_makes_another_run(run, monkeypatch):
     """This process still runs the old code, which a fresh one must not be given."""
-    before = key_of(*original)
+    before = key_of(run)
     monkeypatch.setattr(run_keys, "code_hash", lambda: "edited")
-    here = key_of(*original)
+    here = key_of(run)
     monkeypatch.setattr(run_keys, "IMPORTED", "edited")
-    fresh = key_of(*original)
+    fresh = key_of(run)
     assert len({before["code"], here["code"], fresh["code"]}) == 3
 
 
@@ -225,6 +210,13 @@ def test_functions_of_a_notebook_count_by_source_names_and_defaults():
     assert len(set(texts)) == len(texts)
 
 
+@pytest.mark.parametrize("star", ["", "*, "])
+def test_values_of_defaults_count(star):
+    body = f"def inner({star}v=value):\n        return v\n    return inner"
+    made = typed(f"def f(value):\n    {body}")
+    assert text_of(made(1)) == text_of(made(1)) != text_of(made(2))
+
+
 def test_two_functions_on_one_line_are_two():
     first, second = typed("f = [lambda x: x, lambda x: x + x]")
     assert text_of(first) != text_of(second)
@@ -311,11 +303,10 @@ def f(e):
         (eval("lambda e: e", {"__name__": "__main__"}), "source cannot be read"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_by_name(value, words, original):
-    ensemble, data, how, _ = original
+def test_what_cannot_be_compared_is_refused_by_name(value, words, run):
     made = typed("def f(value):\n    return lambda e: {'a': value(e)}")
-    probes = {"odd": Probe(made(value), frozenset([1]))}
+    run.probes = {"odd": Probe(made(value), frozenset([1]))}
     with pytest.raises(ValueError, match=words) as told:
-        key_of(ensemble, data, how, probes)
+        key_of(run)
     assert "probe 'odd'" in str(told.value)
     assert "value: " in str(told.value)
