@@ -163,20 +163,22 @@ def _architecture(module: nn.Module) -> dict[str, object]:
 
 def _function(function: FunctionType, where: str) -> dict[str, object]:
     code = function.__code__
+    closure: dict[str, object] = {}
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            closure[name] = cell.cell_contents
+        except ValueError:  # a name that has no value yet
+            closure[name] = None
     parts: dict[str, object] = {
         "name": f"{function.__module__}.{function.__qualname__}",
         "defaults": [function.__defaults__, function.__kwdefaults__],
+        "closure": closure,
     }
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            parts[name] = cell.cell_contents
-        except ValueError:  # a name that has no value yet
-            parts[name] = None
     if not _is_installed(function.__module__):
         # Columns tell apart two functions on one line, which share their source.
         columns = str([column for _, _, column, _ in code.co_positions()])
         parts["source"] = [_source(code, where), columns]
-        parts |= _globals(code, function.__globals__)
+        parts["globals"] = _globals(code, function.__globals__)
     return parts
 
 

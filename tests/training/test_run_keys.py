@@ -210,10 +210,11 @@ def test_functions_of_a_notebook_count_by_source_names_and_defaults():
     assert len(set(texts)) == len(texts)
 
 
-@pytest.mark.parametrize("star", ["", "*, "])
-def test_values_of_defaults_count(star):
-    body = f"def inner({star}v=value):\n        return v\n    return inner"
-    made = typed(f"def f(value):\n    {body}")
+@pytest.mark.parametrize("given", ["v=source", "*, v=source", "", "v=source, name=1"])
+def test_values_of_defaults_and_closures_count_whatever_their_names(given):
+    result = "v" if given else "source"
+    body = f"def inner({given}):\n        return {result}\n    return inner"
+    made = typed(f"def f(source):\n    {body}")
     assert text_of(made(1)) == text_of(made(1)) != text_of(made(2))
 
 
@@ -309,4 +310,4 @@ def test_what_cannot_be_compared_is_refused_by_name(value, words, run):
     with pytest.raises(ValueError, match=words) as told:
         key_of(run)
     assert "probe 'odd'" in str(told.value)
-    assert "value: " in str(told.value)
+    assert "'value'" in str(told.value)

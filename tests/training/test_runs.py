@@ -42,6 +42,7 @@ def test_readings_stay_on_their_device_up_to_a_limit(monkeypatch):
     assert readings.taken["b"][0][1]["x"].device.type == "meta"
     with pytest.raises(NotImplementedError):  # to the CPU, where meta cannot go
         readings.add("a", 1, on_meta(1))
+    assert readings.on_device == 100
 
 
 def test_readings_are_copies_and_go_on_from_records():
