@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from spectral_lib.training import runs
-from spectral_lib.training.runs import Readings, diverged_at
+from spectral_lib.training.ensemble import initialise
+from spectral_lib.training.runs import Readings, Run, diverged_at, join
 
 
 class Watched(torch.Tensor):
@@ -64,3 +65,10 @@ def test_the_first_epoch_that_is_not_finite():
     loss = torch.tensor([[1.0, inf, 1.0], [1.0, 2.0, nan], [1.0, nan, nan]])
     assert diverged_at(loss).tolist() == [-1, 1, 2]
     assert diverged_at(torch.zeros(0, 2)).tolist() == [-1, -1]
+
+
+def test_seconds_of_groups_add_up():
+    one = initialise(lambda: torch.nn.Linear(1, 1), [1])
+    run = Run(one, {}, torch.zeros(0, 1), torch.tensor([-1]), 2.0)
+    assert join([run, run]).seconds == 4.0
+    assert len(join([run, run]).ensemble) == 2
