@@ -77,8 +77,7 @@ def _precision(name: str, info: ValidationInfo) -> str:
     if name != "float32" and "device" in info.data:
         import torch
 
-        from spectral_lib.training.devices import resolve_device
-        from spectral_lib.training.precision import check_precision
+        from spectral_lib.training.devices import check_precision, resolve_device
 
         device = resolve_device(info.data["device"])
         check_precision(name, device, torch.float32)  # type: ignore[arg-type]
@@ -99,7 +98,7 @@ Even = Annotated[int, AfterValidator(_even)]
 RisingEven = Annotated[list[Even], Field(min_length=2), AfterValidator(_rising)]
 Device = Annotated[str, AfterValidator(_device)]
 Precision = Annotated[Literal["float32", "tf32", "bf16"], AfterValidator(_precision)]
-"""Of a chapter's networks in training (`training.precision`); not its equations."""
+"""Of a chapter's networks in training (`training.devices`); not its equations."""
 
 
 MACHINE = ("data_root", "device")

@@ -15,7 +15,7 @@ def accuracy_on(data: Dataset, chunk: int = ROWS_IN_PASS) -> Measure:
     """
 
     def measure(ensemble: Ensemble) -> dict[str, Tensor]:
-        found = ensemble.predict_set(data, chunk).argmax(-1)
+        found = ensemble.predict(data.inputs, chunk).argmax(-1)
         right = (found == data.targets).double().mean(1)
         return {"accuracy": 100 * right, "class": found}
 

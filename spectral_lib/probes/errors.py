@@ -41,7 +41,7 @@ def error_of_sets(
     def measure(ensemble: Ensemble) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         for name, data in sets.items():
-            prediction = ensemble.predict_set(data, chunk)
+            prediction = ensemble.predict(data.inputs, chunk)
             target = data.targets.expand_as(prediction)
             found[name] = metric(prediction, target)
             if margin:
@@ -63,7 +63,7 @@ def alignment_with(data: Dataset, chunk: int = ROWS_IN_PASS) -> Measure:
     """
 
     def measure(ensemble: Ensemble) -> dict[str, Tensor]:
-        output = ensemble.predict_set(data, chunk).flatten(1)
+        output = ensemble.predict(data.inputs, chunk).flatten(1)
         target = data.targets.flatten()
         size = output.norm(dim=1) / target.norm()
         cosine = output @ target / (output.norm(dim=1) * target.norm())

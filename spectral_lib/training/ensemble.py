@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from spectral_lib.data.dataset import Dataset
+from spectral_lib.training.devices import Precision
 
 State = dict[str, Tensor]
 
 ROWS_IN_PASS = 1 << 14
-"""Rows of a data set that a pass sees by default."""
+"""Rows that a pass of a probe over a whole data set takes by default."""
 
 LARGE = 1 << 16
 """Weights of a replica above which a CPU's caches hold one at a time, and not many."""
@@ -79,6 +79,13 @@ class Ensemble:
             isinstance(part, convolutions) for part in self.module.modules()
         )
 
+    @property
+    def passes(self) -> list[slice]:
+        """Replicas that pass through the network together, as slices of all."""
+        if not self.in_turn:
+            return [slice(0, len(self))]
+        return [slice(r, r + 1) for r in range(len(self))]
+
     def __call__(self, x: Tensor) -> Tensor:
         """Apply replica r to x[r]; x is [R, batch, ...] and so is the result."""
         if len(self) == 1:
@@ -87,6 +94,16 @@ class Ensemble:
         if self.in_turn:
             return torch.cat([self.replica(r)(x[r : r + 1]) for r in range(len(self))])
         return vmap(self._apply, randomness="different")(self._state(), x)
+
+    def outputs_at(
+        self, weights: Tensor, x: Tensor, precision: Precision = "float32"
+    ) -> Tensor:
+        """Outputs at weights [R, P] in a precision, in float32 in the end for bf16."""
+        moved = self.unflatten(weights)
+        if precision != "bf16":
+            return moved(x)
+        with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False):
+            return moved(x).float()
 
     @torch.no_grad()
     def predict(self, x: Tensor, chunk: int | None = None) -> Tensor:
@@ -102,23 +119,8 @@ class Ensemble:
         """
         parts = x.split(self.rows_in_pass(chunk)) if chunk is not None else (x,)
         with evaluating(self.module):
-            seen = [self(part.expand(len(self), *part.shape)) for part in parts]
-        return torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
-
-    def predict_set(self, data: Dataset, chunk: int = ROWS_IN_PASS) -> Tensor:
-        """Apply every replica to all inputs of a data set, in evaluation mode.
-
-        Returns [R, examples, ...]. Passes see at most ``chunk`` rows, as in `predict`;
-        inputs kept as bytes are decoded for each pass, never all at once.
-
-        Raises
-        ------
-        ValueError
-            If ``chunk`` is not positive.
-        """
-        rows = self.rows_in_pass(chunk)
-        seen = [self.predict(part) for part in data.parts(rows)]
-        return torch.cat(seen, dim=1) if len(seen) > 1 else seen[0]
+            outputs = [self(part.expand(len(self), *part.shape)) for part in parts]
+        return torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
 
     def rows_in_pass(self, chunk: int) -> int:
         """Rows for each replica so that a pass sees at most ``chunk``, or one.

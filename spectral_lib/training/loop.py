@@ -1,9 +1,14 @@
-"""One loop that trains an ensemble of replicas and calls probes on the way."""
+"""One loop that trains an ensemble of replicas and calls probes on the way.
+
+`train` divides the ensemble into groups of replicas that train at once; `_train_group`
+is the loop: data order, step, loss, probes, record and checkpoint as they happen.
+"""
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,20 +20,14 @@ from spectral_lib.training.checkpoints import (
     Checkpoint,
     CheckpointFile,
     checkpoint_files,
-    in_portions,
-    portions_begun,
 )
-from spectral_lib.training.devices import wait_for
-from spectral_lib.training.ensemble import Ensemble
-from spectral_lib.training.fingerprints import Fingerprint, fingerprint, machine
-from spectral_lib.training.memory import portions
+from spectral_lib.training.devices import check_precision, float32_products
+from spectral_lib.training.ensemble import Ensemble, evaluating
+from spectral_lib.training.memory import check_memory
 from spectral_lib.training.optimizers import Optimizer
-from spectral_lib.training.precision import check_precision, float32_products
-from spectral_lib.training.probing import Measure, Probe, every, measure
-from spectral_lib.training.progress import Progress, Readings, Record, record
-from spectral_lib.training.runs import Run, diverged_at, join
-from spectral_lib.training.settings import TrainSettings
-from spectral_lib.training.steps import check_step, compiling, freeing, gradient_of
+from spectral_lib.training.run_keys import run_key
+from spectral_lib.training.runs import Readings, Record, Run, diverged_at, join
+from spectral_lib.training.settings import Measure, Probe, TrainSettings, every
 
 __all__ = [
     "Dataset",
@@ -41,8 +40,13 @@ __all__ = [
     "train",
 ]
 
-Part = tuple[Ensemble, TrainSettings]
-"""Replicas that train at once, with their settings."""
+NETWORK_DRAWS = 1_000_000_007
+"""Added to a seed for what a network draws: the masks of dropout must not repeat the
+numbers that initialised its weights."""
+
+PROBE_DRAWS = 2_000_000_011
+"""Added to an epoch for what probes draw: anew at each epoch, and alike in a run that
+goes on and for all replicas."""
 
 
 def train(
@@ -62,51 +66,59 @@ def train(
     Nothing in between waits for a GPU: losses and readings stay there until the end or
     the next save.
 
-    A stacked ensemble that does not fit into memory is trained in portions, which is
-    printed (`memory.portions`).
-
     With a checkpoint, a run that was killed goes on from the last epoch saved, and on a
     CPU ends bitwise as if it had not been; a run that was finished is read from its
-    file and nothing is trained. The environment variable SPECTRAL_CHECKPOINTS, a
-    folder, does so for every call without a checkpoint. Replicas that train one after
-    another are runs of their own with a file each, and so are portions: a run goes on
-    in those it was begun in. Probes must be pure functions: what one keeps to itself is
-    not in the file.
+    file and nothing is trained. Both are printed. The environment variable
+    SPECTRAL_CHECKPOINTS, a folder, does so for every call without a checkpoint.
+    Replicas that train one after another are runs of their own with a file each, and so
+    are groups (`TrainSettings.replicas_at_once`). Probes must be pure functions: what
+    one keeps to itself is not in the file.
 
     Raises
     ------
     ValueError
         If there are no data, a data set is smaller than a batch or on another device,
         hyperparameters do not fit R, a probe is due after the end, or the network is in
-        evaluation mode; if precision, compiler, graphs or layout are not to be had
-        here, or not even one replica fits into memory; if a checkpoint cannot be
-        written or belongs to another run.
+        evaluation mode; if precision or layout are not to be had here, or the replicas
+        do not fit into memory; if a checkpoint cannot be written or belongs to another
+        run.
+    torch.OutOfMemoryError
+        If a GPU's memory was full all the same; it names a number of replicas.
     """
     sets = [data] if isinstance(data, Dataset) else list(data)
     probes = probes or {}
     _check(ensemble, sets, settings, probes)
-    runs = _one_by_one(ensemble, settings)
-    files: Sequence[CheckpointFile] = ()
+    count = len(ensemble)
+    size = min(settings.replicas_at_once or count, count) if ensemble.stacked else 1
+    groups = [(ensemble, replace(settings, replicas_at_once=None))]
+    if size < count:
+        parts = [slice(start, start + size) for start in range(0, count, size)]
+        groups = [(ensemble.portion(part), settings.portion(part)) for part in parts]
+    files: Sequence[CheckpointFile | None] = [None] * len(groups)
     if checkpoint is not None or os.environ.get(FOLDER):
-        shared = machine(ensemble.device) | fingerprint(data=sets, probes=probes)
-        files = checkpoint_files(checkpoint, label, _prints(runs, shared))
-    count = _count(ensemble, sets, settings, files)
-    if count > 1:
-        runs = _portions(ensemble, settings, count)
-        files = files and in_portions(files[0], _prints(runs, shared))
-    for file, (part, _) in zip(files, runs, strict=bool(files)):
-        # The weights and at most two moments.
-        file.prepare(3 * sum(p.nbytes for p in part.parameters.values()))
-    steps = sum(len(s) // settings.batch_size for s in sets) * settings.epochs
+        keys = [run_key(*group, sets, probes) for group in groups]
+        files = checkpoint_files(checkpoint, label, keys)
+    saved = [None if file is None else file.load() for file in files]
+
+    batches = settings.epochs * sum(len(s) // settings.batch_size for s in sets)
     quiet = bool(os.environ.get("CI") or os.environ.get("SPECTRAL_BUILD"))
-    total = steps * len(runs)
-    kept: Sequence[CheckpointFile | None] = files or [None] * len(runs)
-    with tqdm(total=total, desc=label, disable=quiet, leave=False) as bar:
-        parts = [
-            _seeded(part, sets, how, probes, bar, file)
-            for (part, how), file in zip(runs, kept, strict=True)
-        ]
-    return parts[0] if len(parts) == 1 else join(parts)
+    bar = tqdm(total=batches * len(groups), desc=label, disable=quiet, leave=False)
+    gpus = [ensemble.device] if ensemble.device.type == "cuda" else []
+    try:
+        if settings.replicas_at_once is None and None in saved:
+            check_memory(*groups[0], sets)
+        with bar, torch.random.fork_rng(gpus), float32_products(settings.precision):
+            runs = [
+                _train_group(*group, sets, probes, bar, file, state)
+                for group, file, state in zip(groups, files, saved, strict=True)
+            ]
+    except torch.OutOfMemoryError as problem:
+        smaller = f"replicas_at_once={size // 2}" if size > 1 else "a smaller batch"
+        raise torch.OutOfMemoryError(
+            f"{ensemble.device} has no memory for {size} replicas at once; use "
+            f"{smaller}."
+        ) from problem
+    return join(runs)
 
 
 def _check(
@@ -118,19 +130,31 @@ def _check(
     """Raise a ValueError for what cannot be trained, before anything is."""
     if not sets:
         raise ValueError("there are no data sets; give at least one.")
+    stacked = ensemble.stacked and len(ensemble) > 1
     for s in sets:
         if len(s) < settings.batch_size:
             raise ValueError(
                 f"a data set of {len(s)} examples is smaller than "
                 f"batch_size {settings.batch_size}; use a smaller batch."
             )
-        for values in (s.stored, s.targets):
+        for values in (s.inputs, s.targets):
             if values.device != ensemble.device:
                 raise ValueError(
                     f"data are on {values.device} and the ensemble on "
                     f"{ensemble.device}; move one to the other."
                 )
-    settings.optimizer.check_replicas(len(ensemble))
+        if settings.channels_last and (len(s.shape) != 3 or stacked):
+            raise ValueError(
+                f"channels_last is for images and replicas that are not stacked; "
+                f"inputs are {list(s.shape)} and {len(ensemble)} replicas "
+                f"{'are' if stacked else 'are not'} stacked; leave it out."
+            )
+    for name, given in settings.optimizer.per_replica().items():
+        if len(given) != len(ensemble):
+            raise ValueError(
+                f"{name} has {len(given)} values for {len(ensemble)} replicas; give "
+                "one number or one value a replica."
+            )
     for name, probe in probes.items():
         late = [epoch for epoch in probe.epochs if not 0 <= epoch <= settings.epochs]
         if late:
@@ -144,150 +168,123 @@ def _check(
             "measured; call ensemble.module.train() first."
         )
     check_precision(settings.precision, ensemble.device, ensemble.dtype)
-    for s in sets:
-        check_step(settings, ensemble, s.shape)
 
 
-def _count(
+def _train_group(
     ensemble: Ensemble,
-    sets: Sequence[Dataset],
     settings: TrainSettings,
-    files: Sequence[CheckpointFile],
-) -> int:
-    """Portions of a stacked ensemble: as the run was begun, or as memory demands."""
-    if not ensemble.stacked:
-        return 1
-    begun = portions_begun(files[0], len(ensemble)) if files else 0
-    if begun:
-        parts = files if begun == 1 else in_portions(files[0], [{}] * begun)
-        if all(file.epoch() == settings.epochs for file in parts):
-            return begun  # finished: they are read, and need no memory
-    return portions(ensemble, sets, settings, begun)
-
-
-def _one_by_one(ensemble: Ensemble, settings: TrainSettings) -> list[Part]:
-    """All replicas at once if they are stacked, or each for itself.
-
-    How much memory there is belongs to no run: it may have more when it goes on.
-    """
-    settings = replace(settings, memory=None)
-    if ensemble.stacked or len(ensemble) == 1:
-        return [(ensemble, settings)]
-    return [
-        (
-            ensemble.replica(r),
-            replace(settings, optimizer=settings.optimizer.replica(r)),
-        )
-        for r in range(len(ensemble))
-    ]
-
-
-def _portions(ensemble: Ensemble, settings: TrainSettings, count: int) -> list[Part]:
-    """Portions of a stacked ensemble, as equal as can be."""
-    settings = replace(settings, memory=None)
-    ends = [len(ensemble) * i // count for i in range(count + 1)]
-    return [
-        (
-            ensemble.portion(which),
-            replace(settings, optimizer=settings.optimizer.portion(which)),
-        )
-        for which in map(slice, ends, ends[1:])
-    ]
-
-
-def _prints(runs: Sequence[Part], shared: Fingerprint) -> list[Fingerprint]:
-    return [fingerprint(ensemble=part, settings=how) | shared for part, how in runs]
-
-
-def _seeded(
-    ensemble: Ensemble,
     sets: Sequence[Dataset],
-    settings: TrainSettings,
     probes: Mapping[str, Probe],
     bar: tqdm,
     file: CheckpointFile | None,
+    saved: Mapping[str, Any] | None,
 ) -> Run:
-    """Train with the global random state set, for networks that draw (dropout)."""
-    devices = [ensemble.device] if ensemble.device.type == "cuda" else []
+    """Train replicas at once, from the start or from the state of a checkpoint."""
     device = ensemble.device
-    with torch.random.fork_rng(devices=devices), freeing(settings, device):
-        # Not the seed itself: masks must not repeat what initialised the weights.
-        torch.manual_seed(ensemble.seeds[0] + 1_000_000_007)
-        return _train(ensemble, sets, settings, probes, bar, file)
-
-
-def _train(
-    ensemble: Ensemble,
-    sets: Sequence[Dataset],
-    settings: TrainSettings,
-    probes: Mapping[str, Probe],
-    bar: tqdm,
-    file: CheckpointFile | None,
-) -> Run:
-    started = time.perf_counter()
-    buffers = {k: v.clone() for k, v in ensemble.buffers.items()}
-    template = {k: v.detach() for k, v in ensemble.parameters.items()}
-    ensemble = replace(ensemble, parameters=template, buffers=buffers)
-    weights = ensemble.flatten().requires_grad_()
-    steps = sum(len(s) // settings.batch_size for s in sets)
+    weights = ensemble.flatten().detach()
+    buffers = {name: value.clone() for name, value in ensemble.buffers.items()}
+    ensemble = replace(ensemble.unflatten(weights), buffers=buffers)
+    passes = [(which, ensemble.portion(which)) for which in ensemble.passes]
+    steps = sum(len(s) // settings.batch_size for s in sets)  # of an epoch
     optimizer = Optimizer(weights, settings.optimizer, steps * settings.epochs)
     orders = [torch.Generator().manual_seed(seed) for seed in ensemble.seeds]
-    readings = Readings({name: [] for name in probes})
-    done = Progress(weights.detach(), buffers, optimizer, orders, readings)
+    torch.manual_seed(ensemble.seeds[0] + NETWORK_DRAWS)
+    losses, readings, first, seconds = list[Tensor](), Readings(probes), 0, 0.0
 
-    gradient_at = gradient_of(ensemble, weights, settings)
-    device = ensemble.device
+    if saved is not None:
+        first, seconds = saved["epoch"] + 1, saved["seconds"]
+        weights.copy_(saved["weights"])
+        for name, value in saved["buffers"].items():
+            buffers[name].copy_(value)
+        optimizer.steps = saved["steps"]
+        for name, value in saved["moments"].items():
+            optimizer.moments[name].copy_(value)
+        for order, value in zip(orders, saved["orders"], strict=True):
+            order.set_state(value)
+        torch.random.set_rng_state(saved["random"])
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(saved["cuda random"], device)
+        losses = list(saved["losses"].to(device))
+        readings.restore(saved["records"])
+        bar.update(steps * saved["epoch"])
+    started = time.perf_counter() - seconds
 
-    if file is not None and (saved := file.load()) is not None:
-        done.restore(saved)
-        bar.update(steps * done.epoch)
-    else:
-        measure(ensemble.unflatten(weights.detach()), probes, 0, done.readings)
-    before = done.seconds
-    for epoch in range(done.epoch + 1, settings.epochs + 1):
-        total = torch.zeros(len(ensemble), device=device)
-        optimizer.start_epoch(epoch)
-        with float32_products(settings.precision, device), compiling(settings):
-            for data in sets:
-                for rows in _batches(len(data), settings.batch_size, orders, device):
-                    inputs, targets = data.batch(rows)
-                    if settings.augment is not None:
-                        inputs, targets = settings.augment(inputs, targets, orders)
-                    loss, gradient = gradient_at(inputs, targets)
-                    optimizer.step(gradient)
-                    total += loss
-        done.losses.append(total / steps)
-        bar.update(steps)
-        measure(ensemble.unflatten(weights.detach()), probes, epoch, done.readings)
-        done.epoch = epoch
+    for epoch in range(first, settings.epochs + 1):
+        if epoch > 0:
+            total = torch.zeros(len(ensemble), device=device)
+            for inputs, targets in _batches(sets, settings, orders):
+                found, gradients = list[Tensor](), list[Tensor]()
+                # What one pass keeps for its gradient is given back before the next.
+                for which, part in passes:
+                    x, leaf = inputs[which], weights[which].requires_grad_()
+                    if settings.channels_last:
+                        x = x[0].contiguous(memory_format=torch.channels_last)[None]
+                    prediction = part.outputs_at(leaf, x, settings.precision)
+                    loss = settings.loss(prediction, targets[which])
+                    # Replicas share no weights: the sum's gradient is each one's own.
+                    (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+                    found.append(loss.detach())
+                    gradients.append(gradient)
+                optimizer.step(torch.cat(gradients) if passes[1:] else gradient, epoch)
+                total += torch.cat(found)
+            losses.append(total / steps)
+            bar.update(steps)
+
+        due = [name for name, probe in probes.items() if epoch in probe.epochs]
+        if due:
+            gpus = [device] if device.type == "cuda" else []
+            undisturbed, exact = (
+                torch.random.fork_rng(gpus),
+                float32_products("float32"),
+            )
+            with torch.no_grad(), undisturbed, exact, evaluating(ensemble.module):
+                torch.manual_seed(PROBE_DRAWS + epoch)
+                for name in due:
+                    readings.add(name, epoch, probes[name].measure(ensemble))
+
         last = epoch == settings.epochs
-        if last or (file is not None and file.due()):
-            wait_for(device)
-            done.seconds = before + time.perf_counter() - started
-            if file is not None:
-                file.save(done.state(finished=last))
+        if last and device.type == "cuda":
+            torch.cuda.synchronize(device)
+        if epoch > 0:
+            seconds = time.perf_counter() - started
+        if epoch > 0 and file is not None and (last or file.due()):
+            state = {
+                "epoch": epoch,
+                "epochs": settings.epochs,
+                "seconds": seconds,
+                "weights": weights,
+                "buffers": buffers,
+                "steps": optimizer.steps,
+                "moments": {} if last else optimizer.moments,
+                "orders": [order.get_state() for order in orders],
+                "random": torch.random.get_rng_state(),
+                "losses": torch.stack(losses),
+                "records": {k: vars(r) for k, r in readings.records().items()},
+            }
+            if device.type == "cuda":
+                state["cuda random"] = torch.cuda.get_rng_state(device)
+            file.save(state)
 
-    losses = done.losses
     history = torch.stack(losses).cpu() if losses else torch.zeros(0, len(ensemble))
-    return Run(
-        ensemble.unflatten(weights.detach()),
-        {name: record(taken) for name, taken in done.readings.taken.items()},
-        history,
-        diverged_at(history),
-        done.seconds if losses else time.perf_counter() - started,
-    )
+    records = readings.records()
+    return Run(ensemble, records, history, diverged_at(history), seconds)
 
 
 def _batches(
-    examples: int,
-    batch_size: int,
+    sets: Sequence[Dataset],
+    settings: TrainSettings,
     orders: Sequence[torch.Generator],
-    device: torch.device,
-) -> Iterable[Tensor]:
-    """Rows [R, batch_size] of one epoch's batches, a fresh order for each replica.
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs and targets [R, batch, ...] of an epoch, in a fresh order a replica.
 
     The order is drawn on the CPU and sent once an epoch.
     """
-    order = torch.stack([torch.randperm(examples, generator=g) for g in orders])
-    steps = examples // batch_size
-    return send(order, device)[:, : steps * batch_size].split(batch_size, dim=1)
+    for data in sets:
+        order = torch.stack([torch.randperm(len(data), generator=g) for g in orders])
+        used = len(data) // settings.batch_size * settings.batch_size
+        rows_of = send(order, data.device)[:, :used].split(settings.batch_size, dim=1)
+        for rows in rows_of:
+            inputs, targets = data.batch(rows)
+            if settings.augment is not None:
+                inputs, targets = settings.augment(inputs, targets, orders)
+            yield inputs, targets

@@ -8,7 +8,7 @@ Section 4.1).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -48,7 +48,9 @@ class OptimizerSettings:
     Raises
     ------
     ValueError
-        If a value is out of range or does not belong to the kind.
+        If a rate, momentum or decay is negative, factor is neither odd nor a power of
+        two, drop is not in (0, 1], clip is not positive, or one does not belong to the
+        kind.
 
     Notes
     -----
@@ -68,27 +70,20 @@ class OptimizerSettings:
     clip: float = math.inf
 
     def __post_init__(self) -> None:
-        if self.kind not in ("sgd", "adam"):
-            raise ValueError(f"optimizer is {self.kind!r}; use 'sgd' or 'adam'.")
+        for name, known in (
+            ("kind", ("sgd", "adam")),
+            ("order", ("paper", "code")),
+            ("schedule", ("constant", "cosine")),
+        ):
+            if getattr(self, name) not in known:
+                one, other = map(repr, known)
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; use {one} or {other}."
+                )
         for name in ("learning_rate", "momentum", "weight_decay"):
             for value in _as_list(getattr(self, name)):
                 if not value >= 0:
                     raise ValueError(f"{name} is {value}; it must be >= 0.0.")
-        if self.kind == "adam" and any(_as_list(self.momentum)):
-            raise ValueError("momentum belongs to 'sgd'; Adam has its own betas.")
-        if self.nesterov and not all(_as_list(self.momentum)):
-            raise ValueError("nesterov needs a momentum larger than 0.")
-        self._check_perturbation()
-        if not 0 < self.drop <= 1:
-            raise ValueError(f"drop is {self.drop}; give a number in (0, 1].")
-        if self.schedule not in ("constant", "cosine"):
-            raise ValueError(
-                f"schedule is {self.schedule!r}; use 'constant' or 'cosine'."
-            )
-        if not self.clip > 0:
-            raise ValueError(f"clip is {self.clip}; it must be > 0.")
-
-    def _check_perturbation(self) -> None:
         for k in _as_list(self.factor):
             whole = isinstance(k, int) and not isinstance(k, bool) and k >= 1
             if not whole or (k % 2 == 0 and int(k) & (int(k) - 1)):
@@ -96,36 +91,28 @@ class OptimizerSettings:
                     f"factor is {k!r}; give an odd positive integer, or a power of two "
                     "for the control."
                 )
-        if self.order not in ("paper", "code"):
-            raise ValueError(f"order is {self.order!r}; use 'paper' or 'code'.")
+        if self.kind == "adam" and any(_as_list(self.momentum)):
+            raise ValueError("momentum belongs to 'sgd'; Adam has its own betas.")
         if self.kind == "adam" and set(_as_list(self.factor)) != {1}:
             raise ValueError("factor belongs to 'sgd'; leave it at 1 for Adam.")
+        if self.nesterov and not all(_as_list(self.momentum)):
+            raise ValueError("nesterov needs a momentum larger than 0.")
+        if not 0 < self.drop <= 1:
+            raise ValueError(f"drop is {self.drop}; give a number in (0, 1].")
+        if not self.clip > 0:
+            raise ValueError(f"clip is {self.clip}; it must be > 0.")
 
-    def check_replicas(self, size: int) -> None:
-        """Raise ValueError unless each sequence has one value for each replica."""
-        for name in PER_REPLICA:
-            value = getattr(self, name)
-            if isinstance(value, Sequence) and len(value) != size:
-                raise ValueError(
-                    f"{name} has {len(value)} values for {size} replicas; "
-                    "give one number or one value a replica."
-                )
-
-    def replica(self, r: int) -> "OptimizerSettings":
-        """Settings of replica r alone."""
-        return self._each(lambda values: values[r])
+    def per_replica(self) -> dict[str, Sequence[Any]]:
+        """The settings that are sequences with one value a replica."""
+        found = {name: getattr(self, name) for name in PER_REPLICA}
+        return {k: v for k, v in found.items() if isinstance(v, Sequence)}
 
     def portion(self, which: slice) -> "OptimizerSettings":
-        """Settings of some replicas."""
-        return self._each(lambda values: values[which])
-
-    def _each(self, choose: Callable[[Sequence[float]], object]) -> "OptimizerSettings":
-        """Settings with something else in place of one value a replica."""
-        chosen: dict[str, Any] = {
-            name: choose(value)
-            for name in PER_REPLICA
-            if isinstance(value := getattr(self, name), Sequence)
-        }
+        """Settings of some replicas; of a single one, numbers."""
+        chosen: dict[str, Any] = {}
+        for name, values in self.per_replica().items():
+            part = values[which]
+            chosen[name] = part if len(part) > 1 else part[0]
         return replace(self, **chosen)
 
 
@@ -144,61 +131,32 @@ class Optimizer:
     settings
         Hyperparameters, one number or one a replica.
     total
-        Steps of the whole run; needed by the schedule "cosine".
+        Steps of the whole run, along which the schedule "cosine" falls.
 
-    Raises
-    ------
-    ValueError
-        If a sequence in the settings does not have R values, or the schedule needs the
-        number of steps.
+    Attributes
+    ----------
+    steps, moments
+        What the next step depends on besides the weights.
     """
 
     def __init__(
-        self, weights: Tensor, settings: OptimizerSettings, total: int | None = None
+        self, weights: Tensor, settings: OptimizerSettings, total: int
     ) -> None:
-        if settings.schedule == "cosine" and total is None:
-            raise ValueError("schedule 'cosine' needs the total number of steps.")
-        settings.check_replicas(len(weights))
-        self.weights = weights
-        self.total = total
-        self.nesterov = settings.nesterov
-        self.settings = settings
+        self.weights, self.settings, self.total = weights, settings, total
         self.learning_rate = _column(settings.learning_rate, weights)
         self.momentum = _column(settings.momentum, weights)
         self.weight_decay = _column(settings.weight_decay, weights)
         self.factor = _column(settings.factor, weights)
         self.steps = 0
-        self.drops = self.scale = 1.0
-        self.mean = torch.zeros_like(weights)
-        self.square = torch.zeros_like(weights)
-
-    def start_epoch(self, epoch: int) -> None:
-        """Set the learning rate of an epoch, counted from 1."""
-        passed = sum(milestone < epoch for milestone in self.settings.milestones)
-        self.drops = self.settings.drop**passed
-
-    def state(self) -> dict[str, Tensor | int]:
-        """What the next step depends on besides the weights; shares the memory."""
-        sgd = self.settings.kind == "sgd"
-        moving = any(_as_list(self.settings.momentum))
-        moments = {"mean": self.mean} if moving or not sgd else {}
-        if not sgd:
-            moments["square"] = self.square
-        return {"steps": self.steps, **moments}
+        adam = settings.kind == "adam"
+        names = ["mean"] if adam or any(_as_list(settings.momentum)) else []
+        names += ["square"] if adam else []
+        self.moments = {name: torch.zeros_like(weights) for name in names}
 
     @torch.no_grad()
-    def restore(self, state: Mapping[str, Tensor | int]) -> None:
-        """Go on from what `state` gave."""
-        for name, value in state.items():
-            if isinstance(value, Tensor):
-                getattr(self, name).copy_(value)
-            else:
-                setattr(self, name, value)
-
-    @torch.no_grad()
-    def step(self, gradient: Tensor) -> None:
-        """Apply one update with the gradient [R, P]."""
-        self.scale = self.drops * self._fall()
+    def step(self, gradient: Tensor, epoch: int) -> None:
+        """Apply one update of an epoch, counted from 1, with the gradient [R, P]."""
+        scale = self._scale(epoch)
         self.steps += 1
         if isinstance(self.weight_decay, Tensor) or self.weight_decay:
             gradient = gradient + self.weight_decay * self.weights
@@ -206,36 +164,33 @@ class Optimizer:
             clip = self.settings.clip
             norm = gradient.norm(dim=1, keepdim=True)
             gradient = gradient * (clip / norm.clamp(min=clip))
-        # Not a bound method kept on the object: such a cycle would keep the weights and
-        # moments of finished runs in memory.
-        adam = self.settings.kind == "adam"
-        self.weights -= self._adam(gradient) if adam else self._sgd(gradient)
+        update = self._adam if self.settings.kind == "adam" else self._sgd
+        self.weights -= update(gradient, scale * self.learning_rate)
 
-    def _fall(self) -> float:
-        """Share of the learning rate that the schedule leaves to this step."""
-        if self.settings.schedule == "constant" or not self.total:
-            return 1.0
-        return 0.5 * (1 + math.cos(math.pi * self.steps / self.total))
+    def _scale(self, epoch: int) -> float:
+        """Share of the learning rate that milestones and schedule leave to a step."""
+        passed = sum(milestone < epoch for milestone in self.settings.milestones)
+        left = self.settings.drop**passed
+        if self.settings.schedule == "cosine":
+            left *= 0.5 * (1 + math.cos(math.pi * self.steps / self.total))
+        return left
 
-    def _sgd(self, gradient: Tensor) -> Tensor:
-        if isinstance(self.momentum, Tensor) or self.momentum:
-            self.mean.mul_(self.momentum).add_(gradient)
-            heavy_ball = self.mean
-            gradient = (
-                gradient + self.momentum * heavy_ball if self.nesterov else heavy_ball
-            )
-        rate, k = self.scale * self.learning_rate, self.factor
-        if not isinstance(k, Tensor) and k == 1:
+    def _sgd(self, gradient: Tensor, rate: Tensor | float) -> Tensor:
+        if self.moments:
+            mean = self.moments["mean"].mul_(self.momentum).add_(gradient)
+            nesterov = self.settings.nesterov
+            gradient = gradient + self.momentum * mean if nesterov else mean
+        if not isinstance(self.factor, Tensor) and self.factor == 1:
             return rate * gradient
-        return perturbed_product(rate, gradient, k, self.settings.order)
+        return perturbed_product(rate, gradient, self.factor, self.settings.order)
 
-    def _adam(self, gradient: Tensor) -> Tensor:
+    def _adam(self, gradient: Tensor, rate: Tensor | float) -> Tensor:
         beta1, beta2, epsilon = 0.9, 0.999, 1e-8
-        self.mean.lerp_(gradient, 1 - beta1)
-        self.square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        scale = self.square.sqrt().div_((1 - beta2**self.steps) ** 0.5).add_(epsilon)
-        rate = self.scale * self.learning_rate
-        return self.mean / scale * (rate / (1 - beta1**self.steps))
+        mean, square = self.moments["mean"], self.moments["square"]
+        mean.lerp_(gradient, 1 - beta1)
+        square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        scale = square.sqrt().div_((1 - beta2**self.steps) ** 0.5).add_(epsilon)
+        return mean / scale * (rate / (1 - beta1**self.steps))
 
 
 def perturbed_product(

@@ -1,19 +1,41 @@
-"""How an ensemble is trained: what the loop is told besides network and data."""
+"""What a training is given besides network and data: settings and probes."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
 
 from spectral_lib.data.dataset import Augment
+from spectral_lib.training.devices import Precision
+from spectral_lib.training.ensemble import Ensemble
 from spectral_lib.training.losses import Loss, mse
 from spectral_lib.training.optimizers import OptimizerSettings
-from spectral_lib.training.precision import Precision
+
+Measure = Callable[[Ensemble], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A measurement and the epochs at which to take it (0 is before training).
+
+    ``measure`` maps an ensemble to named tensors [R, ...]. It runs without gradients,
+    in evaluation mode, in float32, and cannot change the run. torch's random state is
+    seeded by the epoch alone: what a probe draws is new at each epoch, and the same for
+    replicas that train one after another.
+    """
+
+    measure: Measure
+    epochs: frozenset[int]
+
+
+def every(epochs: int, step: int = 1) -> frozenset[int]:
+    """Epochs 0, step, 2 step, ... and the last one."""
+    return frozenset(range(0, epochs + 1, step)) | {epochs}
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How long, in which portions and with which optimizer an ensemble is trained.
-
-    The last five say how a device computes it; left alone, training is what it always
-    was.
+    """How long, how and with which optimizer an ensemble is trained.
 
     Attributes
     ----------
@@ -25,31 +47,21 @@ class TrainSettings:
         Changes inputs and targets [R, batch, ...] at random, drawing for each replica
         from its own generator, the one that also orders its data.
     precision
-        Of the network's arithmetic (`precision.Precision`); probes always measure in
+        Of the network's arithmetic (`devices.Precision`); probes always measure in
         float32.
-    compile
-        Compile forward pass, loss and gradient with `torch.compile`, on CUDA with
-        its graphs. It takes seconds for each new architecture, and sums are rounded
-        in another order; networks that draw (dropout) draw other numbers. A process
-        compiles 256 architectures and refuses more; compiled code and, on CUDA, the
-        recordings of each run stay until it ends or calls ``torch.compiler.reset()``,
-        after which all is compiled anew.
-    graph
-        On CUDA, capture forward pass, loss and gradient once and replay them: no
-        compiler, the same kernels, no time spent on launching them one by one. A
-        graph for each shape of batch keeps its memory until the run ends.
     channels_last
         Lay out batches of images [batch, channels, side, side] with channels last,
         which convolutions on CUDA are made for. Not for stacked replicas.
-    memory
-        Bytes that training may take; None for the environment variable
-        SPECTRAL_MEMORY, or what is free. A stacked ensemble whose steps need more is
-        trained in portions (`memory.portions`); what probes take is not counted.
+    replicas_at_once
+        Replicas of a stacked ensemble that train at once, one group after another;
+        None for all. Each replica sees the same data in the same order and ends as in
+        one group, but for rounding; only networks that draw (dropout) draw other
+        numbers. `memory.replicas_that_fit` proposes a number.
 
     Raises
     ------
     ValueError
-        If a number is out of range or two settings exclude each other.
+        If epochs is negative, or batch_size or replicas_at_once less than 1.
     """
 
     epochs: int
@@ -58,20 +70,21 @@ class TrainSettings:
     loss: Loss = mse
     augment: Augment | None = None
     precision: Precision = "float32"
-    compile: bool = False
-    graph: bool = False
     channels_last: bool = False
-    memory: int | None = None
+    replicas_at_once: int | None = None
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
             raise ValueError(f"epochs is {self.epochs}; it must be >= 0.")
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}; it must be >= 1.")
-        if self.compile and self.graph:
+        if self.replicas_at_once is not None and self.replicas_at_once < 1:
             raise ValueError(
-                "compile and graph are both set; on CUDA compile makes graphs of its "
-                "own, so choose one."
+                f"replicas_at_once is {self.replicas_at_once}; give 1 or more, or None "
+                "for all."
             )
-        if self.memory is not None and self.memory < 1:
-            raise ValueError(f"memory is {self.memory}; give bytes, 1 or more.")
+
+    def portion(self, which: slice) -> "TrainSettings":
+        """Settings of some replicas, which train at once."""
+        optimizer = self.optimizer.portion(which)
+        return replace(self, optimizer=optimizer, replicas_at_once=None)

@@ -1,4 +1,4 @@
-"""A draft executes one chapter, says so on every page, and is never taken for a book."""
+"""A draft executes one chapter, says so on every page, and is never the book itself."""
 
 import pytest
 from minibook import claim, claim_cell

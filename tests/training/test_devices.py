@@ -1,9 +1,22 @@
-"""Devices and threads are what was asked for, or an error says why not."""
+"""Devices, threads and arithmetic are what was asked for, or an error says why not."""
 
 import pytest
 import torch
+from torch import nn
 
-from spectral_lib.training.devices import prepare, resolve_device, thread_budget
+from spectral_lib.data.images import load_images
+from spectral_lib.models.mlp import MLP
+from spectral_lib.training.checkpoints import Checkpoint
+from spectral_lib.training.devices import (
+    float32_products,
+    prepare,
+    resolve_device,
+    thread_budget,
+)
+from spectral_lib.training.ensemble import initialise
+from spectral_lib.training.loop import Dataset, Probe, TrainSettings, every, train
+from spectral_lib.training.losses import cross_entropy, mse
+from spectral_lib.training.optimizers import Optimizer
 
 
 def test_unknown_and_missing_devices_are_refused(monkeypatch):
@@ -27,3 +40,130 @@ def test_threads_come_from_the_budget(monkeypatch):
         monkeypatch.setenv("SPECTRAL_THREADS", bad)
         with pytest.raises(ValueError, match="SPECTRAL_THREADS"):
             thread_budget()
+
+
+# --- precision ----------------------------------------------------------------------
+
+X = torch.randn(48, 20, generator=torch.Generator().manual_seed(0))
+DATA = Dataset(X, X.roll(1, 1))
+
+
+def mlp():
+    return MLP([20, 30, 20])
+
+
+def conv():
+    layers = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()
+    return nn.Sequential(*layers, nn.Linear(4 * 36, 10))
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_bfloat16_is_close_and_keeps_weights_in_float32(stacked, monkeypatch):
+    types = {"loss": set(), "gradient": set(), "probe": set()}
+    step = Optimizer.step
+
+    def seen_step(self, gradient, epoch):
+        types["gradient"].add(gradient.dtype)
+        step(self, gradient, epoch)
+
+    def loss(prediction, target):
+        types["loss"].add(prediction.dtype)
+        return mse(prediction, target)
+
+    def look(ensemble):
+        output = ensemble.predict(X)
+        types["probe"].add(output.dtype)
+        return {"output": output}
+
+    ensemble = initialise(mlp, (1, 2), stacked=stacked)
+    probes = {"look": Probe(look, every(10))}
+    runs = {}
+    for precision in ("float32", "bf16"):
+        with monkeypatch.context() as patch:
+            if precision == "bf16":
+                patch.setattr(Optimizer, "step", seen_step)
+            how = TrainSettings(10, 12, loss=loss, precision=precision)
+            runs[precision] = train(ensemble, DATA, how, probes)
+    exact, rough = runs["float32"], runs["bf16"]
+    assert all(kinds == {torch.float32} for kinds in types.values())
+    assert rough.loss.dtype == torch.float32
+    assert {p.dtype for p in rough.ensemble.parameters.values()} == {torch.float32}
+    apart = (rough.loss / exact.loss - 1).abs()
+    assert 0 < apart.max() < 0.01
+    outputs = exact.records["look"]["output"], rough.records["look"]["output"]
+    assert torch.equal(outputs[0][0], outputs[1][0])  # before training
+    assert 0 < (outputs[0][-1] - outputs[1][-1]).abs().max() < 0.02
+
+
+def test_convolutions_with_statistics_in_bfloat16():
+    images = load_images(size=60).train
+    start = initialise(conv, (1,), stacked=False)
+    runs = [
+        train(start, images, TrainSettings(3, 20, loss=cross_entropy, precision=p))
+        for p in ("float32", "bf16")
+    ]
+    assert 0 < (runs[1].loss / runs[0].loss - 1).abs().max() < 0.02
+    kinds = {b.dtype for b in runs[1].ensemble.buffers.values()}
+    assert kinds == {torch.float32, torch.int64}
+
+
+def test_flags_of_cuda_are_what_is_declared_and_put_back():
+    def flags():
+        cudnn = torch.backends.cudnn.allow_tf32
+        return torch.get_float32_matmul_precision(), cudnn
+
+    before = flags()
+    try:
+        for start in (("highest", False), ("medium", True)):
+            torch.set_float32_matmul_precision(start[0])
+            torch.backends.cudnn.allow_tf32 = start[1]
+            with float32_products("tf32"):
+                assert flags() == ("high", True)
+                with float32_products("float32"):  # a probe
+                    assert flags() == ("highest", False)
+                assert flags() == ("high", True)
+            assert flags() == start
+            with float32_products("bf16"):
+                assert flags() == ("highest", False)
+            assert flags() == start
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def test_float32_is_not_what_a_process_allows(tmp_path, monkeypatch):
+    """Nor do flags that a run sets for itself make it another one."""
+    products, step = [], Optimizer.step
+
+    def seen(*args):
+        products.append(torch.get_float32_matmul_precision())
+        step(*args)
+
+    monkeypatch.setattr(Optimizer, "step", seen)
+    start, how = initialise(mlp, (1, 2)), TrainSettings(2, 12)
+    before = torch.get_float32_matmul_precision()
+    file = Checkpoint(tmp_path / "run.pt")
+    try:
+        torch.set_float32_matmul_precision("medium")
+        train(start, DATA, how, checkpoint=file)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert set(products) == {"highest"}
+    products.clear()
+    train(start, DATA, how, checkpoint=file)
+    assert not products  # read from the file
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype", "words"),
+    [
+        ("fp16", torch.float32, "use one of 'float32', 'tf32', 'bf16'"),
+        ("tf32", torch.float32, "'tf32', which belongs to CUDA"),
+        ("bf16", torch.float64, "initialise the ensemble in float32"),
+    ],
+)
+def test_what_is_not_to_be_had_is_told(precision, dtype, words):
+    ensemble = initialise(mlp, (1,), dtype=dtype)
+    with pytest.raises(ValueError, match=words):
+        train(ensemble, DATA, TrainSettings(1, 12, precision=precision))

@@ -1,5 +1,7 @@
 """The loop against a plain one written with torch.optim, and what probes may not do."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -7,9 +9,10 @@ from torch import nn
 from spectral_lib.data.dataset import Dataset, compose
 from spectral_lib.models.conv1d import ConvNet1d, ConvSettings
 from spectral_lib.models.mlp import MLP
+from spectral_lib.training.checkpoints import Checkpoint
 from spectral_lib.training.ensemble import Ensemble, initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
-from spectral_lib.training.losses import cross_entropy, mse, nmse, nmse_by_output
+from spectral_lib.training.losses import cross_entropy
 from spectral_lib.training.optimizers import Optimizer, OptimizerSettings
 
 SEEDS = (1, 2, 7)
@@ -57,24 +60,11 @@ def plain_loop(build, data, optimizer, loss, seed, cosine=False, clip=None):
 
 
 OPTIMIZERS = {
-    "sgd": (
-        OptimizerSettings("sgd", RATES),
-        lambda rate: lambda p: torch.optim.SGD(p, rate),
-    ),
-    "momentum": (
-        OptimizerSettings("sgd", RATES, momentum=0.9, weight_decay=0.01),
-        lambda rate: (
-            lambda p: torch.optim.SGD(p, rate, momentum=0.9, weight_decay=0.01)
-        ),
-    ),
-    "nesterov": (
-        OptimizerSettings("sgd", RATES, momentum=0.8, nesterov=True),
-        lambda rate: lambda p: torch.optim.SGD(p, rate, momentum=0.8, nesterov=True),
-    ),
-    "adam": (
-        OptimizerSettings("adam", RATES, weight_decay=0.02),
-        lambda rate: lambda p: torch.optim.Adam(p, rate, weight_decay=0.02),
-    ),
+    "sgd": (torch.optim.SGD, {}),
+    "momentum": (torch.optim.SGD, {"momentum": 0.9, "weight_decay": 0.01}),
+    "nesterov": (torch.optim.SGD, {"momentum": 0.8, "nesterov": True}),
+    "adam": (torch.optim.Adam, {"weight_decay": 0.02}),
+    "cosine and clip": (torch.optim.SGD, {"momentum": 0.9}),
 }
 
 
@@ -92,55 +82,28 @@ OPTIMIZERS = {
     ids=["mlp stacked", "mlp", "conv stacked", "conv", "fft stacked", "channels last"],
 )
 def test_ensemble_equals_the_plain_loop(name, build, stacked, data):
-    settings, optimizer = OPTIMIZERS[name]
+    kind, shared = OPTIMIZERS[name]
+    ours, plain = {}, {}
+    if name == "cosine and clip":
+        ours, plain = {"schedule": "cosine", "clip": 0.3}, {"cosine": True, "clip": 0.3}
+    how = OptimizerSettings(kind.__name__.lower(), RATES, **shared, **ours)
     ensemble = initialise(build, SEEDS, dtype=torch.float64, stacked=stacked)
-    run = train(ensemble, data, TrainSettings(EPOCHS, BATCH, settings))
-    for r, (seed, rate) in enumerate(zip(SEEDS, RATES, strict=True)):
-        expected = plain_loop(build, data, optimizer(rate), nn.MSELoss(), seed)
-        assert_same(run, r, expected)
-
-
-def assert_same(run, r, expected):
-    for key, value in expected.items():
-        ours = run.ensemble.parameters[key][r]
-        assert (ours - value).abs().max() < 1e-10, key
-
-
-@pytest.mark.parametrize("stacked", [True, False])
-def test_cosine_and_clipping_equal_a_plain_loop(stacked, data):
-    clip = 0.3
-    shared = {"momentum": 0.9, "weight_decay": 0.0}
-    how = OptimizerSettings("sgd", RATES, **shared, schedule="cosine", clip=clip)
-    ensemble = initialise(mlp, SEEDS, dtype=torch.float64, stacked=stacked)
     run = train(ensemble, data, TrainSettings(EPOCHS, BATCH, how))
     for r, (seed, rate) in enumerate(zip(SEEDS, RATES, strict=True)):
-        expected = plain_loop(
-            mlp,
-            data,
-            lambda p, rate=rate: torch.optim.SGD(p, rate, **shared),
-            nn.MSELoss(),
-            seed,
-            cosine=True,
-            clip=clip,
-        )
-        assert_same(run, r, expected)
+        stepper = partial(kind, lr=rate, **shared)
+        expected = plain_loop(build, data, stepper, nn.MSELoss(), seed, **plain)
+        for key, value in expected.items():
+            apart = (run.ensemble.parameters[key][r] - value).abs().max()
+            assert apart < 1e-10, key
 
 
-def test_clipping_counts_weight_decay_and_keeps_short_gradients():
-    weights = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
-    how = OptimizerSettings("sgd", 1.0, weight_decay=1.0, clip=1.0)
-    before = weights.clone()
-    Optimizer(weights, how).step(torch.zeros(2, 2))
-    steps = before - weights
-    assert torch.allclose(steps, torch.tensor([[0.6, 0.8], [0.3, 0.4]]))
+def dropout_net():
+    return nn.Sequential(nn.Linear(20, 9), nn.Dropout(0.5), nn.Linear(9, 20))
 
 
 def test_dropout_is_seeded_by_the_replica_alone(data):
-    def build():
-        return nn.Sequential(nn.Linear(20, 9), nn.Dropout(0.5), nn.Linear(9, 20))
-
     def weights(seeds):
-        ensemble = initialise(build, seeds, dtype=torch.float64, stacked=False)
+        ensemble = initialise(dropout_net, seeds, dtype=torch.float64, stacked=False)
         return train(ensemble, data, TrainSettings(2, BATCH)).ensemble.flatten()
 
     first = weights((1, 2))
@@ -148,6 +111,28 @@ def test_dropout_is_seeded_by_the_replica_alone(data):
     state = torch.random.get_rng_state()
     assert torch.equal(weights((2, 1)).flip(0), first)
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_masks_of_dropout_are_not_the_numbers_of_the_initialisation(data):
+    """They would be if both streams began at the same seed."""
+
+    class Drawing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.rand(20))
+            self.register_buffer("drawn", torch.zeros(20))
+
+        def forward(self, x):
+            if self.training:
+                self.drawn.copy_(torch.rand(20))
+            return x * self.weight
+
+    start = initialise(Drawing, (1, 2), dtype=torch.float64, stacked=False)
+    drawn = train(start, data, TrainSettings(1, ROWS)).ensemble.buffers["drawn"]
+    weights = start.parameters["weight"].detach()
+    assert (drawn > 0).all()
+    assert not torch.isclose(drawn[:, None], weights, atol=1e-6).any()
+    assert not torch.equal(drawn[0], drawn[1])
 
 
 def test_augmentation_may_change_inputs_and_targets(data):
@@ -164,32 +149,6 @@ def test_augmentation_may_change_inputs_and_targets(data):
     assert torch.equal(plain.loss, mirrored.loss)
     other = train(ensemble, data, once)
     assert not torch.equal(plain.loss, other.loss)
-
-
-def test_a_network_of_yours_is_an_ensemble_of_one(data):
-    net = nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8)).double()
-    net(data.inputs)
-    state = {k: v.clone() for k, v in net.state_dict().items()}
-    ensemble = Ensemble.of(net)
-    seen = ensemble.predict(data.inputs)
-    assert net.training
-    assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
-    with torch.no_grad():
-        net[0].weight.zero_()
-    assert torch.equal(seen, ensemble.predict(data.inputs))
-    net.load_state_dict(state)
-    assert torch.allclose(seen[0], net.eval()(data.inputs))
-
-
-def test_cross_entropy_takes_labels_or_probabilities():
-    logits = torch.randn(3, 7, 4, dtype=torch.float64)
-    labels = torch.randint(4, (3, 7))
-    hard = torch.nn.functional.one_hot(labels, 4).double()
-    soft = 0.6 * hard + 0.1
-    by_hand = -(soft * logits.log_softmax(-1)).sum(-1).mean(1)
-    assert torch.allclose(cross_entropy(logits, soft), by_hand)
-    same = cross_entropy(logits, labels), cross_entropy(logits, hard)
-    assert torch.allclose(*same)
 
 
 @pytest.mark.parametrize("stacked", [True, False])
@@ -244,22 +203,17 @@ def test_batch_norm_statistics_survive_a_probe(data):
     assert not torch.equal(means[0], means[1])
 
 
-def test_training_does_not_touch_what_it_was_given(data):
-    ensemble = initialise(mlp, SEEDS, dtype=torch.float64)
-    before = ensemble.flatten()
-    run = train(ensemble, data, TrainSettings(2, BATCH))
-    assert torch.equal(before, ensemble.flatten())
-    assert not torch.equal(before, run.ensemble.flatten())
-    assert not run.ensemble.flatten().requires_grad
-
-
-def test_equal_runs_are_bitwise_equal_and_seeds_differ(data):
+def test_equal_runs_are_equal_seeds_differ_and_what_was_given_stays(data):
     settings = TrainSettings(3, BATCH)
     ensembles = [initialise(mlp, (1, 2, 1), dtype=torch.float64) for _ in range(2)]
+    before = ensembles[0].flatten()
     first, second = (train(e, data, settings).ensemble.flatten() for e in ensembles)
     assert torch.equal(first, second)
     assert torch.equal(first[0], first[2])
     assert not torch.equal(first[0], first[1])
+    assert torch.equal(before, ensembles[0].flatten())
+    assert not torch.equal(before, first)
+    assert not first.requires_grad
 
 
 @pytest.mark.parametrize("stacked", [True, False])
@@ -300,29 +254,128 @@ def test_several_sets_are_visited_in_turn(data):
     assert torch.allclose(both.ensemble.flatten()[0], expected, atol=1e-12)
 
 
-def test_losses_against_sums_written_out():
-    prediction = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
-    target = torch.tensor([[[1.0, 0.0], [0.0, 2.0]]])
-    assert mse(prediction, target).item() == pytest.approx((4 + 9 + 4) / 4)
-    assert nmse(prediction, target).item() == pytest.approx(17 / 5)
-    assert nmse_by_output(prediction, target).item() == pytest.approx(17 / 30)
+def test_the_loss_of_an_epoch_is_the_mean_over_its_batches(data):
+    still = OptimizerSettings("sgd", 0.0)
+    ensemble = initialise(mlp, SEEDS, dtype=torch.float64)
+    run = train(ensemble, [data, data], TrainSettings(2, ROWS // 2, still))
+    errors = (ensemble.predict(data.inputs) - data.targets).square()
+    wanted = errors.flatten(1).mean(1).float().expand(2, -1)
+    torch.testing.assert_close(run.loss, wanted)
 
 
 def test_every_holds_start_and_end():
     assert every(7, 3) == {0, 3, 6, 7}
 
 
+def test_augmentation_draws_from_each_replicas_own_generator(data):
+    seen = []
+
+    def augment(x, labels, generators):
+        noise = [torch.rand(x.shape[1:], generator=g) for g in generators]
+        seen.append(torch.stack(noise))
+        return x + 0.1 * seen[-1], labels
+
+    start = initialise(mlp, (1, 1, 2), dtype=torch.float64)
+    train(start, data, TrainSettings(1, 13, augment=augment))
+    assert len(seen) == 2
+    for noise in seen:
+        assert torch.equal(noise[0], noise[1])
+        assert not torch.equal(noise[0], noise[2])
+
+
+def test_groups_equal_the_whole_and_are_runs_of_their_own(data, tmp_path, monkeypatch):
+    sizes, plain = [], Optimizer.__init__
+
+    def init(self, weights, *rest):
+        sizes.append(len(weights))
+        plain(self, weights, *rest)
+
+    monkeypatch.setattr(Optimizer, "__init__", init)
+    optimizer = OptimizerSettings("adam", (1e-3, 2e-3, 3e-3, 4e-3, 5e-3))
+    ensemble = initialise(mlp, (1, 2, 7, 4, 5), dtype=torch.float64)
+
+    def look(found):
+        random = torch.rand(1).expand(len(found))
+        return {"output": found.predict(data.inputs[:3]), "random": random}
+
+    def run(size, **more):
+        how = TrainSettings(3, BATCH, optimizer, replicas_at_once=size)
+        return train(ensemble, data, how, {"look": Probe(look, every(3))}, **more)
+
+    whole, parts = run(None), run(2, checkpoint=Checkpoint(tmp_path / "run.pt"))
+    assert sizes == [5, 2, 2, 1]
+    assert {f"run.{i}.pt" for i in range(3)} == {f.name for f in tmp_path.iterdir()}
+    assert whole.ensemble.seeds == parts.ensemble.seeds
+    pairs = [(whole.loss, parts.loss)]
+    pairs += [(whole.ensemble.flatten(), parts.ensemble.flatten())]
+    seen = parts.records["look"]
+    pairs += [(v, seen[k]) for k, v in whole.records["look"].values.items()]
+    for ours, theirs in pairs:
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-10)
+    assert whole.diverged_at.equal(parts.diverged_at)
+    run(5), run(9)
+    assert sizes[4:] == [5, 5]
+
+
+def test_channels_last_changes_the_layout_and_rounding_alone():
+    layouts = []
+
+    class Conv(nn.Conv2d):
+        def forward(self, x):
+            last = x.is_contiguous(memory_format=torch.channels_last)
+            layouts.append(last and not x.is_contiguous())
+            return super().forward(x)
+
+    def build():
+        layers = Conv(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten()
+        return nn.Sequential(*layers, nn.Linear(5 * 16, 10))
+
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(40, 3, 6, 6, generator=generator, dtype=torch.float64)
+    labels = torch.randint(10, (40,), generator=generator)
+    start = initialise(build, (1, 2), stacked=False, dtype=torch.float64)
+    runs = []
+    for last in (False, True):
+        how = TrainSettings(3, 20, loss=cross_entropy, channels_last=last)
+        runs.append(train(start, Dataset(images, labels), how))
+    assert layouts == [False] * 12 + [True] * 12
+    first, second = runs
+    assert (first.ensemble.flatten() - second.ensemble.flatten()).abs().max() < 1e-6
+    with pytest.raises(ValueError, match=r"inputs are \[3, 6, 6\] and 2 replicas are"):
+        train(initialise(build, (1, 2)), Dataset(images.float(), labels), how)
+
+
+def test_bars_are_quiet_in_ci_and_builds(data, monkeypatch, capsys):
+    def shown(**variables):
+        with monkeypatch.context() as patch:
+            for name in ("CI", "SPECTRAL_BUILD"):
+                patch.delenv(name, raising=False)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            start = initialise(mlp, (1,), dtype=torch.float64)
+            train(start, data, TrainSettings(1, BATCH), label="a bar")
+        return "a bar" in capsys.readouterr().err
+
+    assert shown()
+    assert not shown(CI="true")
+    assert not shown(SPECTRAL_BUILD="1")
+
+
+def made(seeds=(1,), **how):
+    return initialise(mlp, seeds, dtype=torch.float64, **how)
+
+
+THREE = OptimizerSettings("sgd", (1.0, 1.0, 1.0))
+LATE = {"late": Probe(lambda e: {}, frozenset([0, 4]))}
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda d: train(initialise(mlp, (1,)), d, TrainSettings(1, 99)), "smaller"),
-        (lambda d: initialise(mlp, ()), "seeds is empty"),
-        (lambda d: Dataset(d.inputs, d.targets[:3]), "as many"),
-        (lambda d: train(initialise(mlp, (1,)), [], TrainSettings(1, 2)), "no data"),
+        (lambda d: train(made(), d, TrainSettings(1, 99)), "smaller than batch_size"),
+        (lambda d: train(made(), [], TrainSettings(1, 2)), "no data"),
         (
-            lambda d: train(
-                initialise(mlp, (1,), device="meta"), d, TrainSettings(1, 2)
-            ),
+            lambda d: train(made(device="meta"), d, TrainSettings(1, 2)),
             "data are on cpu and the ensemble on meta",
         ),
         (
@@ -330,42 +383,25 @@ def test_every_holds_start_and_end():
             "evaluation mode",
         ),
         (
-            lambda d: train(
-                initialise(mlp, (1,), dtype=torch.float64),
-                d,
-                TrainSettings(3, 2),
-                {"late": Probe(lambda e: {}, frozenset([0, 7]))},
-            ),
-            "'late' is due at epoch 7 of 3",
-        ),
-        (lambda d: TrainSettings(-1, 4), "epochs"),
-        (lambda d: TrainSettings(1, 0), "batch_size"),
-        (lambda d: OptimizerSettings("adagrad"), "'sgd' or 'adam'"),
-        (lambda d: OptimizerSettings("sgd", -1.0), "learning_rate"),
-        (lambda d: OptimizerSettings("adam", momentum=0.9), "Adam has its own"),
-        (lambda d: OptimizerSettings("sgd", nesterov=True), "nesterov"),
-        (lambda d: OptimizerSettings(schedule="linear"), "'cosine'"),
-        (lambda d: OptimizerSettings(clip=0.0), "clip"),
-        (
-            lambda d: Optimizer(d.inputs, OptimizerSettings(schedule="cosine")),
-            "number of steps",
+            lambda d: train(made(), d, TrainSettings(3, 2), LATE),
+            "'late' is due at epoch 4 of 3",
         ),
         (
-            lambda d: train(
-                initialise(mlp, (1, 2), dtype=torch.float64),
-                d,
-                TrainSettings(1, BATCH, OptimizerSettings("sgd", (1.0, 1.0, 1.0))),
-            ),
-            "3 values for 2 replicas",
+            lambda d: train(made(), d, TrainSettings(1, 2, channels_last=True)),
+            r"inputs are \[20\]",
         ),
-        (
-            lambda d: train(
-                initialise(mlp, (1, 2), dtype=torch.float64, stacked=False),
-                d,
-                TrainSettings(1, BATCH, OptimizerSettings("sgd", (1.0, 1.0, 1.0))),
-            ),
-            "3 values for 2 replicas",
+        *(
+            (
+                lambda d, stacked=stacked: train(
+                    made((1, 2), stacked=stacked), d, TrainSettings(1, BATCH, THREE)
+                ),
+                "learning_rate has 3 values for 2 replicas",
+            )
+            for stacked in (True, False)
         ),
+        (lambda d: TrainSettings(-1, 4), "epochs is -1"),
+        (lambda d: TrainSettings(1, 0), "batch_size is 0"),
+        (lambda d: TrainSettings(1, 2, replicas_at_once=0), "replicas_at_once is 0"),
     ],
 )
 def test_bad_input_is_told_before_training(call, words, data):

@@ -7,11 +7,7 @@ copies to the CPU, raises an error. So do most operations on tensors of two devi
 import pytest
 import torch
 
-from spectral_lib.data.augmentations import (
-    crop_and_flip,
-    cutout,
-    mixup,
-)
+from spectral_lib.data.augmentations import crop_and_flip, cutout, mixup
 from spectral_lib.data.dataset import Dataset, compose
 from spectral_lib.data.decoding import Scaling
 from spectral_lib.data.label_waves import Wave, smooth_labels
@@ -72,18 +68,16 @@ def steps_to_the_end(monkeypatch):
     """Train where there are no numbers, and count the steps until one is asked for."""
     done, step = [], Optimizer.step
 
-    def counted(optimizer, gradient):
+    def counted(optimizer, gradient, epoch):
         done.append(gradient.device.type)
-        step(optimizer, gradient)
+        step(optimizer, gradient, epoch)
 
     monkeypatch.setattr(Optimizer, "step", counted)
 
     def run(build, data, optimizer, loss, augment=None, probes=None, **how):
         stacked = how.pop("stacked", True)
         start = initialise(build, (1, 2), device="meta", stacked=stacked)
-        settings = TrainSettings(
-            EPOCHS, BATCH, optimizer, loss, augment, memory=10**12, **how
-        )
+        settings = TrainSettings(EPOCHS, BATCH, optimizer, loss, augment, **how)
         probes = {k: Probe(m, {0, 1, EPOCHS}) for k, m in (probes or {}).items()}
         with pytest.raises(NotImplementedError, match="copy out of meta") as stopped:
             train(start, data, settings, probes)

@@ -1,14 +1,15 @@
-"""Stacked convolutions: in turn on a CPU, in one pass elsewhere, the same numbers."""
+"""Replicas as an axis: built alike alone and together, in turn and in one pass."""
 
 import pytest
 import torch
+from torch import nn
 
 from spectral_lib.data.augmentations import crop_and_flip
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.conv1d import ConvNet1d, ConvSettings
 from spectral_lib.models.mlp import MLP
 from spectral_lib.models.resnet import ResNet, ResNetSettings
-from spectral_lib.training.ensemble import LARGE, initialise
+from spectral_lib.training.ensemble import LARGE, Ensemble, initialise
 from spectral_lib.training.loop import Probe, TrainSettings, train
 from spectral_lib.training.losses import cross_entropy, mse
 from spectral_lib.training.optimizers import OptimizerSettings
@@ -24,13 +25,19 @@ Y = torch.randn(48, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 IMAGES = Dataset(Y, (Y.mean((1, 2, 3)) > 0).long())
 
 
-def conv(form):
+def mlp(width=9):
+    return MLP([20, width, 20])
+
+
+def conv(form="direct"):
     return lambda: ConvNet1d(ConvSettings(kernel_size=5, layers=3, channels=4), form)
 
 
 def resnet():
     return ResNet(ResNetSettings(1, (3, 4), 1, classes=2))
 
+
+# --- in turn and in one pass ----------------------------------------------------------
 
 KINDS = {
     "direct": (conv("direct"), LINES, mse, None),
@@ -86,12 +93,14 @@ def test_only_convolutions_on_a_cpu_and_single_replicas_go_in_turn():
     def many(build, **how):
         return initialise(build, SEEDS, **how)
 
-    assert not many(lambda: MLP([20, 9, 20])).in_turn
-    assert many(lambda: MLP([20, 9, 20])).replica(0).in_turn
-    assert many(lambda: MLP([20, 9, 20]), stacked=False).in_turn
-    assert many(conv("direct")).in_turn
+    assert not many(mlp).in_turn
+    assert many(mlp).replica(0).in_turn
+    assert many(mlp, stacked=False).in_turn
+    assert many(conv()).in_turn
     assert many(resnet).in_turn
-    assert not many(conv("direct"), device="meta").in_turn
+    assert not many(conv(), device="meta").in_turn
+    assert many(mlp).passes == [slice(0, 3)]
+    assert many(conv()).passes == [slice(0, 1), slice(1, 2), slice(2, 3)]
 
 
 def test_large_networks_train_apart_on_a_cpu_unless_it_is_said():
@@ -125,7 +134,78 @@ def test_what_a_replica_keeps_for_its_gradient_is_given_back_before_the_next():
         nonlocal alive, most
         alive = most = 0
         with torch.autograd.graph.saved_tensors_hooks(Kept, lambda kept: kept.tensor):
-            train(initialise(conv("direct"), seeds), LINES, TrainSettings(1, 16))
+            train(initialise(conv(), seeds), LINES, TrainSettings(1, 16))
         return most
 
     assert peak([1, 2, 3, 4]) == peak([1]) > 0
+
+
+# --- building and predicting ----------------------------------------------------------
+
+
+def test_replicas_are_built_as_alone_and_the_random_state_is_left():
+    state = torch.random.get_rng_state()
+    ensemble = initialise(mlp, SEEDS)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for r, seed in enumerate(SEEDS):
+        torch.manual_seed(seed)
+        for name, value in mlp().named_parameters():
+            assert torch.equal(ensemble.parameters[name][r], value)
+    with pytest.raises(ValueError, match="seeds is empty"):
+        initialise(mlp, ())
+
+
+def test_a_network_of_yours_is_an_ensemble_of_one():
+    net = nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8))
+    net(X)
+    state = {k: v.clone() for k, v in net.state_dict().items()}
+    ensemble = Ensemble.of(net)
+    output = ensemble.predict(X)
+    assert net.training
+    assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
+    with torch.no_grad():
+        net[0].weight.zero_()
+    assert torch.equal(output, ensemble.predict(X))
+    net.load_state_dict(state)
+    assert torch.allclose(output[0], net.eval()(X), atol=1e-6)
+
+
+def test_stacked_replicas_draw_masks_of_their_own():
+    ensemble = initialise(lambda: nn.Sequential(nn.Linear(20, 9), nn.Dropout()), (1, 1))
+    first, second = ensemble(X.expand(2, -1, -1)) == 0
+    assert 0.4 < first.double().mean() < 0.6
+    assert not torch.equal(first, second)
+
+
+def test_parts_of_a_network_keep_their_modes():
+    def build():
+        net = nn.Sequential(nn.BatchNorm1d(20), nn.Dropout())
+        net[0].eval()
+        return net
+
+    ensemble = initialise(build, (1, 2))
+    ensemble.predict(X)
+    assert [part.training for part in ensemble.module] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("stacked", "rows"), [(True, [2] * 20), (False, [7] * 5 + [5])]
+)
+def test_passes_take_no_more_rows_than_was_said(stacked, rows):
+    passes = []
+
+    class Net(nn.Linear):
+        def forward(self, x):
+            passes.append(len(x))
+            return super().forward(x)
+
+    ensemble = initialise(lambda: Net(20, 3), SEEDS, stacked=stacked)
+    whole = ensemble.predict(X)
+    passes.clear()
+    parts = ensemble.predict(X, 7)
+    assert passes == (rows if stacked else [n for n in rows for _ in SEEDS])
+    torch.testing.assert_close(parts, whole)
+    assert ensemble.module.training
+    assert ensemble.rows_in_pass(2) == (1 if stacked else 2)
+    with pytest.raises(ValueError, match="chunk is 0"):
+        ensemble.predict(X, 0)

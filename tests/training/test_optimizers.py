@@ -1,4 +1,4 @@
-"""SGD whose rounding is perturbed, against torch.optim and against itself."""
+"""Optimizers over replicas, and SGD whose rounding is perturbed, against torch."""
 
 import pytest
 import torch
@@ -21,10 +21,10 @@ def run(settings, dtype=torch.float32, steps=20, rows=1):
     generator = torch.Generator().manual_seed(5)
     weights = torch.randn(1, 500, generator=generator, dtype=torch.float64)
     weights = weights.to(dtype).repeat(rows, 1)
-    optimizer = Optimizer(weights, settings)
+    optimizer = Optimizer(weights, settings, steps)
     for _ in range(steps):
         gradient = torch.randn(1, 500, generator=generator, dtype=torch.float64)
-        optimizer.step(gradient.to(dtype).repeat(rows, 1))
+        optimizer.step(gradient.to(dtype).repeat(rows, 1), 1)
     return weights
 
 
@@ -99,28 +99,52 @@ def test_float64_keeps_the_learning_rate_exact():
     assert perturbed_product(0.2, g, 3).item() == pytest.approx(0.2, rel=1e-15)
 
 
-@pytest.mark.parametrize("factor", [0, -3, 6, 1.5, True, (1, 10)])
-def test_impossible_factor(factor):
-    with pytest.raises(ValueError, match="odd positive integer"):
-        OptimizerSettings("sgd", factor=factor)
+def test_numbers_are_rounded_as_they_were_when_sent():
+    gradient = torch.randn(3, 50)
+    for rate, k in ((0.1, 3), (1e-3, 7), (torch.tensor([[0.1], [0.2], [0.3]]), 2)):
+        eta, factor = (torch.as_tensor(v, dtype=torch.float32) for v in (rate, k))
+        found = perturbed_product(rate, gradient, k)
+        assert torch.equal(found, (eta / factor) * (factor * gradient))
 
 
-def test_factor_and_order_are_checked():
-    with pytest.raises(ValueError, match="belongs to 'sgd'"):
-        OptimizerSettings("adam", factor=3)
-    with pytest.raises(ValueError, match="order is 'other'"):
-        OptimizerSettings("sgd", order="other")
-    with pytest.raises(ValueError, match="drop is 0"):
-        OptimizerSettings("sgd", drop=0)
-    with pytest.raises(ValueError, match="factor has 2 values for 3 replicas"):
-        Optimizer(torch.zeros(3, 4), OptimizerSettings("sgd", factor=(1, 3)))
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"kind": "adagrad"}, "'sgd' or 'adam'"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0"),
+        ({"weight_decay": (0.0, float("nan"))}, "weight_decay is nan"),
+        ({"momentum": 0.9}, "Adam has its own"),
+        ({"kind": "sgd", "nesterov": True}, "nesterov"),
+        ({"schedule": "linear"}, "'cosine'"),
+        ({"clip": 0.0}, "clip"),
+        ({"drop": 0}, "drop is 0"),
+        ({"drop": 1.5}, "drop is 1.5"),
+        ({"factor": 3}, "belongs to 'sgd'"),
+        ({"kind": "sgd", "order": "other"}, "order is 'other'"),
+        *(
+            ({"kind": "sgd", "factor": k}, "odd positive integer")
+            for k in (0, -3, 6, 1.5, True, (1, 10))
+        ),
+    ],
+)
+def test_impossible_settings(given, words):
+    with pytest.raises(ValueError, match=words):
+        OptimizerSettings(**given)
 
 
-def test_replica_takes_its_own_factor_and_keeps_the_milestones():
-    settings = OptimizerSettings("sgd", (0.1, 0.2), factor=(1, 3), milestones=(4, 6))
-    second = settings.replica(1)
-    assert (second.learning_rate, second.factor) == (0.2, 3)
-    assert second.milestones == (4, 6)
+def test_a_portion_takes_its_own_values_and_keeps_the_rest():
+    settings = OptimizerSettings(
+        "sgd", (0.1, 0.2, 0.3), 0.9, factor=(1, 3, 5), milestones=(4, 6)
+    )
+    assert settings.per_replica() == {
+        "learning_rate": (0.1, 0.2, 0.3),
+        "factor": (1, 3, 5),
+    }
+    two, one = settings.portion(slice(1, 3)), settings.portion(slice(1, 2))
+    assert (two.learning_rate, two.factor) == ((0.2, 0.3), (3, 5))
+    assert (one.learning_rate, one.factor) == (0.2, 3)
+    assert two.milestones == one.milestones == (4, 6)
+    assert two.momentum == one.momentum == 0.9
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam"])
@@ -128,14 +152,31 @@ def test_learning_rate_drops_after_milestones(kind):
     def after(epoch):
         weights = torch.zeros(1, 1, dtype=torch.float64)
         settings = OptimizerSettings(kind, 0.1, milestones=(2, 3), drop=0.5)
-        optimizer = Optimizer(weights, settings)
-        optimizer.start_epoch(epoch)
-        optimizer.step(torch.ones_like(weights))
+        Optimizer(weights, settings, 1).step(torch.ones_like(weights), epoch)
         return -weights.item()
 
     assert [after(e) for e in (1, 2, 3, 4)] == pytest.approx(
         [0.1, 0.1, 0.05, 0.025], rel=1e-6
     )
+
+
+def test_clipping_counts_weight_decay_and_keeps_short_gradients():
+    weights = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
+    how = OptimizerSettings("sgd", 1.0, weight_decay=1.0, clip=1.0)
+    before = weights.clone()
+    Optimizer(weights, how, 1).step(torch.zeros(2, 2), 1)
+    steps = before - weights
+    assert torch.allclose(steps, torch.tensor([[0.6, 0.8], [0.3, 0.4]]))
+
+
+def test_moments_are_kept_only_where_they_are_needed():
+    def moments(*settings, **more):
+        how = OptimizerSettings(*settings, **more)
+        return list(Optimizer(torch.zeros(2, 3), how, 1).moments)
+
+    assert moments("sgd", 0.1) == moments("sgd", 0.1, (0.0, 0.0)) == []
+    assert moments("sgd", 0.1, (0.0, 0.9)) == ["mean"]
+    assert moments("adam") == ["mean", "square"]
 
 
 @pytest.fixture(scope="module")
@@ -158,20 +199,3 @@ def test_trained_replicas_differ_by_rounding_alone(toy, stacked):
     assert (changed[1:, :, 0] > 0.05).all()
     assert (changed[:, :, 1:] == 0).all()
     assert (changed[0] == 0).all()
-
-
-def test_augmentation_draws_from_each_replicas_own_generator(toy):
-    seen = []
-
-    def augment(x, labels, generators):
-        noise = [torch.rand(x.shape[1:], generator=g) for g in generators]
-        seen.append(torch.stack(noise))
-        return x + 0.1 * seen[-1], labels
-
-    start = initialise(lambda: MLP([6, 4, 3]), (1, 1, 2))
-    how = OptimizerSettings("sgd", 0.1)
-    train(start, toy, TrainSettings(1, 48, how, cross_entropy, augment))
-    assert len(seen) == 2
-    for noise in seen:
-        assert torch.equal(noise[0], noise[1])
-        assert not torch.equal(noise[0], noise[2])
