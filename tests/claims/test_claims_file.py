@@ -60,7 +60,11 @@ def test_what_differs_is_said_once_for_all_profiles_or_all_claims(loaded):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("ratio", "ratios", "claim 'first', statistic: .*did you mean 'ratio'"),
+        (
+            "ratio",
+            "ratios",
+            "claim 'first', statistic = 'ratios': .*did you mean 'ratio'",
+        ),
         ("ratio", "zzz", "known are value"),
         ("threshold", "treshold", "treshold"),
         ("claims:", 'claims:\n  - "no mapping"', "claim 0"),
