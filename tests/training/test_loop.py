@@ -317,6 +317,13 @@ def test_groups_equal_the_whole_and_are_runs_of_their_own(data, tmp_path, monkey
     assert sizes[4:] == [5, 5]
 
 
+def test_a_group_counts_as_an_ensemble_of_its_own():
+    how = TrainSettings(1, 2, OptimizerSettings("sgd", (1.0, 2.0)), replicas_at_once=1)
+    assert how.portion(slice(1, 2)) == TrainSettings(
+        1, 2, OptimizerSettings("sgd", 2.0)
+    )
+
+
 def test_channels_last_changes_the_layout_and_rounding_alone():
     layouts = []
 
