@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 HTML := book/_build/html
 DRAFT := book/_build/draft/_build/html
+TRAININGS := book/_build/trainings
 NOTEBOOKS := $(wildcard book/*.ipynb)
 PYTEST := $(BIN)/pytest tests -n 2 --dist loadfile
 SLOW := browser or processes or book
@@ -43,10 +44,15 @@ check: install  ## style and types
 quick: check  ## style, types and the tests that take seconds; under two minutes
 	$(PYTEST) -m "not ($(SLOW))"
 
-test: quick book  ## all that must pass: quick, the book, its pages in a browser, nbval
+# nbval compares the notebooks' tables in kernels of its own. It takes the trainings from
+# the build before it, which began with none: same code, data, settings and notebook.
+test: quick  ## all that must pass: quick, the book, its pages in a browser, nbval
+	rm -rf $(TRAININGS)
+	SPECTRAL_CHECKPOINTS="$(CURDIR)/$(TRAININGS)" $(MAKE) book
 	SPECTRAL_BUILT_BOOK="$(CURDIR)/$(HTML)" $(PYTEST) -m "$(SLOW)"
-	$(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
-	  -p no:cacheprovider -n 2 --dist loadfile $(NOTEBOOKS)
+	SPECTRAL_CHECKPOINTS="$(CURDIR)/$(TRAININGS)" $(BIN)/pytest --nbval-lax \
+	  --nbval-current-env --nbval-cell-timeout 600 -p no:cacheprovider -n 2 \
+	  --dist loadfile $(NOTEBOOKS)
 
 # For instance: make gpu CHAPTER=derivative_operator DATA_ROOT=/data
 gpu paper: $(VENV)/batch.installed  ## run CHAPTER=... at this profile and record its results

@@ -9,12 +9,8 @@ from spectral_book.claims.numbers import (
     coarse,
     interval,
     needed,
-    number,
     p_value,
-    scientific,
 )
-
-__all__ = ["interval", "number", "scientific"]
 
 SIGNS = {
     "replicated": "✓",

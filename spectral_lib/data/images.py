@@ -68,9 +68,13 @@ class Images:
         """The same images as rows [examples, pixels]."""
         return self._each(lambda s: Dataset(s.inputs.flatten(1), s.targets))
 
-    def to(self, device: torch.device | str) -> "Images":
-        """The same images on a device."""
-        return self._each(lambda s: Dataset(s.inputs.to(device), s.targets.to(device)))
+    def to(
+        self, device: torch.device | str, dtype: torch.dtype = torch.float32
+    ) -> "Images":
+        """The same images on a device, their pixels in another precision."""
+        return self._each(
+            lambda s: Dataset(s.inputs.to(device, dtype), s.targets.to(device))
+        )
 
     def _each(self, change: Callable[[Dataset], Dataset]) -> "Images":
         return replace(self, train=change(self.train), test=change(self.test))

@@ -150,3 +150,9 @@ def test_part_of_a_parquet_set_keeps_the_order_of_the_file(tmp_path):
     rows = (part.train.inputs[:, 0, 0, 0] * 255).round().int().tolist()
     assert rows == sorted(rows)
     assert [row % 3 for row in rows] == part.train.targets.tolist()
+
+
+def test_images_take_another_precision_and_labels_stay_whole():
+    images = load_digits().to("cpu", torch.float64)
+    assert images.train.inputs.dtype == images.test.inputs.dtype == torch.float64
+    assert images.train.targets.dtype == torch.int64
