@@ -66,11 +66,12 @@ def state_of(ensemble: Ensemble) -> dict[str, object]:
     optimizer = Optimizer(weights, OptimizerSettings("adam"), 1)
     optimizer.step(torch.randn_like(weights), 1)
     orders = [torch.Generator().get_state() for _ in ensemble.seeds]
-    moments, buffers = optimizer.moments, ensemble.buffers
     return {
+        "epoch": 1,
+        "epochs": 2,
         "weights": weights,
-        "buffers": buffers,
-        "moments": moments,
+        "buffers": ensemble.buffers,
+        "moments": optimizer.moments,
         "orders": orders,
     }
 
