@@ -12,13 +12,14 @@ SLOW := browser or processes or book
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help install book page quick check test gpu paper lab notebooks benchmarks \
-  hooks clean
+  pins hooks clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z ]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 # An environment holds what its commands need: "batch" to build and sweep, "test" to test.
 $(VENV)/%.installed: pyproject.toml constraints.txt
+	@$(PYTHON) scripts/check_machine.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$*]'
 	touch $@
@@ -69,6 +70,9 @@ notebooks: install  ## run the notebooks' defaults and keep the checked tables a
 DEVICE ?= cpu
 benchmarks: $(VENV)/benchmarks.installed  ## measure what things cost, for the page of that name
 	$(BIN)/python -m benchmarks --device $(DEVICE) --json results/costs/$(DEVICE).json
+
+pins: $(VENV)/dev.installed  ## ask whether every Python and platform can have the pins
+	$(BIN)/python scripts/check_pins.py
 
 hooks: $(VENV)/dev.installed  ## check style, types and notebooks before each commit
 	$(BIN)/pre-commit install

@@ -1,0 +1,138 @@
+"""What is said of the package in more than one file is the same in all of them."""
+
+import importlib
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import spectral_book
+import spectral_lib
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import check_machine
+import check_pins
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+CODEMETA = json.loads((ROOT / "codemeta.json").read_text("utf-8"))
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+def read(name):
+    return (ROOT / name).read_text("utf-8")
+
+
+def test_name_version_licence_and_date_are_the_same_everywhere():
+    version, date = PROJECT["version"], str(CITATION["date-released"])
+    assert CODEMETA["identifier"] == PROJECT["name"]
+    assert CODEMETA["name"] == CITATION["title"]
+    assert CODEMETA["description"] == PROJECT["description"]
+    assert version == CITATION["version"] == CODEMETA["version"]
+    assert version == spectral_lib.__version__ == spectral_book.__version__
+    assert PROJECT["license"] == CITATION["license"]
+    assert CODEMETA["license"].endswith("/" + PROJECT["license"])
+    assert date == CODEMETA["datePublished"]
+    assert f"## {version} ({date})" in read("CHANGELOG.md").splitlines()
+    assert PROJECT["authors"] == CITATION["authors"]
+    assert [author["name"] for author in CODEMETA["author"]] == [
+        author["name"] for author in PROJECT["authors"]
+    ]
+    assert PROJECT["keywords"] == CITATION["keywords"] == CODEMETA["keywords"]
+
+
+def test_the_pythons_named_are_those_that_the_pins_hold_for():
+    start = "Programming Language :: Python :: "
+    named = [c.removeprefix(start) for c in PROJECT["classifiers"] if start in c]
+    (_, oldest), (_, newest) = check_machine.OLDEST, check_machine.NEWEST
+    assert named == [f"3.{minor}" for minor in range(oldest, newest + 1)]
+    assert PROJECT["requires-python"] == f">={named[0]}"
+    assert f"Python {named[0]} to {named[-1]}" in read("README.md")
+    assert {python.rpartition(".")[0] for python in check_pins.PYTHONS[:2]} == {"3.11"}
+    assert check_pins.PYTHONS[2:] == named[1:]
+
+
+def test_every_package_that_is_asked_for_has_one_pin():
+    text = read("constraints.txt")
+    pins = check_pins.read_pins(text)
+    assert check_pins.as_text(pins) == text
+    asked = [line for lines in EXTRAS.values() for line in lines]
+    asked += PROJECT["dependencies"]
+    names = {check_pins.normalised(re.match(r"[\w.-]+", line)[0]) for line in asked}
+    assert names - pins.keys() == {PROJECT["name"]}
+
+
+def test_conda_binder_and_devcontainer_install_what_make_does_with_the_same_pins():
+    conda = yaml.safe_load(read("environment.yml"))["dependencies"]
+    pip = next(part["pip"] for part in conda if isinstance(part, dict))
+    extra = re.search(r"^install: \$\(VENV\)/(\w+)\.installed", read("Makefile"), re.M)[
+        1
+    ]
+    assert pip == ["--constraint constraints.txt", f"--editable .[{extra}]"]
+    binder = read(".binder/requirements.txt").splitlines()
+    assert "--constraint ../constraints.txt" in binder
+    pythons = [part for part in conda if "python=" in str(part)]
+    pythons += [read(".binder/runtime.txt").strip()]
+    container = json.loads(read(".devcontainer/devcontainer.json"))
+    assert container["updateContentCommand"].startswith("make install")
+    pythons += [container["image"]]
+    for text in pythons:
+        minor = int(re.search(r"python[=:-]3\.(\d+)", text)[1])
+        assert check_machine.OLDEST <= (3, minor) <= check_machine.NEWEST
+
+
+def test_installs_that_are_advised_work_from_a_checkout():
+    paths = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("book/*.md")]
+    for folder in ("spectral_lib", "benchmarks"):
+        paths += (ROOT / folder).rglob("*.py")
+    lines = [line for path in paths for line in path.read_text("utf-8").splitlines()]
+    advised = [line for line in lines if "pip install" in line]
+    assert advised
+    for line in advised:
+        assert PROJECT["name"] not in line, line  # no index has it
+        extras = re.search(r"'\.\[([a-z,]+)\]'", line)
+        assert not extras or set(extras[1].split(",")) <= EXTRAS.keys(), line
+
+
+def test_both_packages_say_that_they_are_typed():
+    for package in (spectral_lib, spectral_book):
+        assert (Path(package.__file__).parent / "py.typed").is_file()
+
+
+def test_on_windows_the_book_says_where_it_runs(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(ImportError, match="Linux and macOS; on Windows, inside WSL2"):
+        importlib.reload(spectral_book)
+
+
+LINUX = {"system": "Linux", "machine": "x86_64", "glibc": "2.36"}
+MAC = {"system": "Darwin", "machine": "arm64", "macos": "14.0"}
+
+
+@pytest.mark.parametrize(
+    ("machine", "sentence"),
+    [
+        (LINUX | {"python": "3.11.0"}, ""),
+        (LINUX | {"python": "3.14.8", "glibc": "2.28"}, ""),
+        (LINUX | {"python": "3.15.0rc1"}, "Python 3.11 to 3.14; this is 3.15.0rc1"),
+        (LINUX | {"python": "3.10.13"}, "make install PYTHON=python3.12"),
+        (LINUX | {"glibc": "2.27"}, "glibc 2.28 or newer; this system has glibc 2.27"),
+        (LINUX | {"glibc": ""}, "this system has another C library"),
+        (LINUX | {"machine": "aarch64"}, ""),
+        (LINUX | {"machine": "riscv64"}, "x86-64 or arm64; this is riscv64"),
+        (MAC, ""),
+        (MAC | {"macos": "13.6"}, "macOS 14 or newer; this is 13.6"),
+        (MAC | {"machine": "x86_64"}, "Apple silicon"),
+        ({"system": "Windows", "machine": "AMD64"}, "inside WSL2"),
+    ],
+)
+def test_make_says_what_stands_in_the_way_of_the_pins(machine, sentence):
+    found = check_machine.obstacle(**{"python": "3.12.1"} | machine)
+    assert sentence in found
+    assert bool(sentence) == bool(found)
