@@ -1,26 +1,31 @@
-"""Images with labels, as tensors: digits that ship with scikit-learn, or parquet files.
+"""Images with labels, as tensors: digits that ship with scikit-learn, or files.
 
 A whole set is one tensor, four bytes a value: CIFAR-10 takes 0.74 GB, SVHN 1.2 GB, a
 part or smaller sides less. Batches are rows of it, on its device; there are no worker
 processes.
 """
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.data.decoding import Scaling, decode, resize
-from spectral_lib.data.sources import SOURCES, Source, find_files, read_file
+from spectral_lib.data.image_files import (
+    Cell,
+    decode_pictures,
+    infer_source,
+    read_file,
+)
+from spectral_lib.data.sources import FOLDER, SOURCES, DataError, Source, find_files
 from spectral_lib.data.subsets import balanced_rows, take
 
-Name = Literal["digits", "fashion_mnist", "cifar10", "cifar100", "svhn"]
+__all__ = ["CIFAR10_SCALING", "Images", "Name", "load_digits", "load_images"]
+
+Name = Literal["digits", "fashion_mnist", "cifar10", "cifar100", "svhn", "folder"]
 
 CIFAR10_SCALING = Scaling((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 """Mean and deviation of CIFAR-10's training images, as Fridovich-Keil et al. 2021 use.
@@ -131,22 +136,26 @@ def load_images(
     name
         "digits" needs nothing else; the others are read from parquet files and padded
         to 32 pixels with the value 0: the mean colour if they are scaled by it, black
-        with ``Scaling()``.
+        with ``Scaling()``. "folder" is a set of your own (`infer_source` says how it is
+        read), which is not padded.
     root
         Folder that holds ``name/train-*.parquet`` and ``name/test-*.parquet``, or "hub"
         for the Hugging Face hub; if empty, what the environment variable SPECTRAL_DATA
-        says. Nothing is downloaded without the word "hub".
+        says. Nothing is downloaded without the word "hub". For "folder", that folder
+        itself; `find_files` says how files are named.
     seed
         Of the split of the digits, and of the choice of a part.
     size, test_size
         Take only so many training or test images, with classes as equal as can be, in
         the order of the files; only these are decoded.
     side
-        Resize to so many pixels, antialiased, instead of padding.
+        Resize to so many pixels, antialiased, instead of padding. Images of a folder
+        may have any sizes then: the largest square in the middle of each is resized.
     scaling
         In place of the usual mean and deviation a channel; ``Scaling()`` for [0, 1].
-        The usual ones are those of all pixels of the digits, and rounded numbers of
-        public code for the others (see `CIFAR10_SCALING`).
+        The usual ones are those of all pixels of the digits, of each channel of the
+        training images taken from a folder, and rounded numbers of public code for the
+        others (see `CIFAR10_SCALING`).
     device
         Where the tensors are made; bytes go there before they become float32.
 
@@ -154,7 +163,8 @@ def load_images(
     ------
     ValueError
         If the name is unknown, a number is impossible, files or the package to read
-        them are missing, or a file is cut off, altered or in another schema.
+        them are missing, a file is cut off, altered or in another schema, or the
+        training set does not hold every class.
     """
     if name not in get_args(Name):
         raise ValueError(f"data is {name!r}; known are {', '.join(get_args(Name))}.")
@@ -164,66 +174,73 @@ def load_images(
         images = _changed(load_digits(seed=seed), side, scaling)
         return replace(
             images,
-            train=_part(images.train, size, seed),
-            test=_part(images.test, test_size, seed),
+            train=_part(images.train, "train", size, seed),
+            test=_part(images.test, "test", test_size, seed),
         ).to(device)
-    how = scaling or _SCALINGS[name]
+    own = name == FOLDER
+    source = (
+        infer_source(find_files(name, "train", root), side) if own else SOURCES[name]
+    )
 
-    def load(split: str, wanted: int | None) -> Dataset:
-        pixels, labels = _read(name, split, root, wanted, seed)
-        return Dataset(decode(pixels.to(device), how, side), labels.to(device))
+    def load(split: str, wanted: int | None) -> tuple[Tensor, Tensor]:
+        cells, labels = _read(name, source, split, root, wanted, seed)
+        pixels = decode_pictures(cells, source, convert=own, fit=own and bool(side))
+        return pixels.to(device), labels.to(device)
 
-    classes = SOURCES[name].classes
-    return Images(load("train", size), load("test", test_size), how, classes)
+    train, test = load("train", size), load("test", test_size)
+    how = scaling or _SCALINGS.get(name) or _scaling_of(train[0], source)
+    # Images of a folder have their side by now: they are not resized again, nor padded.
+    side = source.side if own else side
+    train_set, test_set = (Dataset(decode(x, how, side), y) for x, y in (train, test))
+    return Images(train_set, test_set, how, source.classes)
 
 
 def _read(
-    name: str, split: str, root: str, size: int | None, seed: int
-) -> tuple[Tensor, Tensor]:
-    """Pixels [examples, channels, side, side] as bytes, and labels."""
-    source = SOURCES[name]
+    name: str, source: Source, split: str, root: str, size: int | None, seed: int
+) -> tuple[list[Cell], Tensor]:
+    """Encoded images of a split, or of a part of it, and their labels."""
     paths = find_files(name, split, root)
     files = [read_file(path, source) for path in paths]
-    encoded = [
-        (path, row, cell)
-        for path, (cells, _) in zip(paths, files, strict=True)
-        for row, cell in enumerate(cells)
-    ]
+    cells = [cell for part, _ in files for cell in part]
     labels = torch.cat([part for _, part in files])
-    if not encoded:
-        raise ValueError(f"{paths[0]} holds no images; give at least one.")
+    if not cells:
+        raise DataError(f"{paths[0]} holds no images; give at least one.")
+    held = labels.unique().tolist()
+    if split == "train" and len(held) != source.classes:
+        raise DataError(
+            f"{paths[0]}: the training set holds {len(held)} classes, from {held[0]} to "
+            f"{held[-1]}, and {name} has {source.classes}; give them all, or number "
+            f"those of a set of your own from 0 on, without a gap ('{FOLDER}')."
+        )
     if size is not None:
-        rows = balanced_rows(labels, size, seed)
-        encoded, labels = [encoded[row] for row in rows.tolist()], labels[rows]
-    return _decode(encoded, source), labels
+        rows = _rows(labels, split, size, seed)
+        cells, labels = [cells[row] for row in rows.tolist()], labels[rows]
+    return cells, labels
 
 
-def _decode(encoded: Sequence[tuple[Path, int, bytes]], source: Source) -> Tensor:
-    from PIL import Image
-
-    mode = {1: "L", 3: "RGB"}[source.channels]
-    shape = (len(encoded), source.side, source.side, source.channels)
-    pixels = np.empty(shape, np.uint8)
-    for n, (path, row, cell) in enumerate(encoded):
-        where = f"{path}, column {source.image!r}, row {row}"
-        try:
-            with Image.open(io.BytesIO(cell)) as picture:
-                picture.load()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ValueError(
-                f"{where}: is not a whole image ({error}); replace the file."
-            ) from error
-        if picture.mode != mode or picture.size != (source.side, source.side):
-            raise ValueError(
-                f"{where}: is {picture.mode} of {picture.size} pixels; give {mode} of "
-                f"{(source.side, source.side)}."
-            )
-        pixels[n] = np.asarray(picture).reshape(shape[1:])
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+def _rows(labels: Tensor, split: str, size: int, seed: int) -> Tensor:
+    if not 1 <= size <= len(labels):
+        asked = "size" if split == "train" else "test_size"
+        raise DataError(
+            f"{asked} (in chapters {split}_images) is {size}; give 1 to {len(labels)} "
+            f"images, as many as the {split} set holds."
+        )
+    return balanced_rows(labels, size, seed)
 
 
-def _part(data: Dataset, size: int | None, seed: int) -> Dataset:
-    return data if size is None else take(data, balanced_rows(data.targets, size, seed))
+def _scaling_of(pixels: Tensor, source: Source) -> Scaling:
+    """Mean and deviation of each channel of bytes [examples, channels, side, side]."""
+    deviation, mean = torch.std_mean(pixels / 255, (0, 2, 3), correction=0)
+    if not (deviation > 0).all():
+        raise DataError(
+            f"{source.repository}: a channel has one value in all images; give images "
+            "that differ, or a scaling."
+        )
+    return Scaling(tuple(mean.tolist()), tuple(deviation.tolist()))
+
+
+def _part(data: Dataset, split: str, size: int | None, seed: int) -> Dataset:
+    return data if size is None else take(data, _rows(data.targets, split, size, seed))
 
 
 def _changed(digits: Images, side: int | None, scaling: Scaling | None) -> Images:

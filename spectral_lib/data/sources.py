@@ -1,4 +1,4 @@
-"""Where the parquet files of an image set are, and whether they are whole.
+"""Where the files of an image set are, and whether the set is whole.
 
 Files follow the Hugging Face hub's schema: a column of encoded images, one of labels.
 They come from a folder, or from the hub if that is asked for by name; nothing is ever
@@ -8,14 +8,17 @@ to its name only when all of it has come.
 """
 
 import hashlib
+import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-from torch import Tensor
+__all__ = ["FOLDER", "HUB", "SETTING", "SOURCES", "DataError", "Source", "find_files"]
+
+FOLDER = "folder"
+"""The name of a set that is whatever image set lies in the data root itself."""
 
 HUB = "hub"
 """The data root that stands for the Hugging Face hub."""
@@ -100,26 +103,47 @@ SOURCES: Mapping[str, Source] = {
 }
 
 
+_WORDS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing", "validation", "valid", "val", "dev", "eval"),
+}
+"""What names a split in the names of files and folders; the first that is there."""
+
+_NUMBER = re.compile(r"(\d+)(?:-of-(\d+)(?:-[0-9a-f]+)?)?$")
+"""Number of a file in its set, and of how many; the hub adds a hash of its own."""
+
+
 def find_files(name: str, split: str, root: str = "") -> list[Path]:
     """Files of a split ("train" or "test") in the order of their numbers, verified.
 
     ``root`` is a folder that holds ``name/split-*.parquet``, or "hub" for the Hugging
-    Face hub; if it is empty the environment variable SPECTRAL_DATA says which. Files
+    Face hub; if it is empty the environment variable SPECTRAL_DATA says which. For the
+    name "folder" it is the folder of the set itself.
+
+    Files are parquet, or arrow as ``datasets.save_to_disk`` writes it. The last word in
+    a file's path that names a split counts, as in ``data/train-0.parquet`` or
+    ``validation/0000.parquet``; a validation set stands for a missing test set. Files
     of a folder are checked against ``SHA256SUMS`` beside them, where there is one
     (``sha256sum *.parquet > SHA256SUMS`` makes it), those of the hub always.
 
     Raises
     ------
     ValueError
-        If there are no files, some of a numbered set are missing, or a checksum is
-        wrong.
+        If there are no files, some of a numbered set are missing or there are those of
+        two sets, or a checksum is wrong.
     """
     root = root or os.environ.get(SETTING, "")
-    if root == HUB:
+    if root == HUB and name != FOLDER:
         return [_from_hub(name, split)]
-    folder = Path(root or "<data_root>", name).expanduser()
+    folder = Path(root or "<data_root>", "" if name == FOLDER else name).expanduser()
     folder = folder.absolute() if root else folder
-    paths = sorted(folder.glob(f"{split}-*.parquet")) if root else []
+    paths = _named_by(split, folder) if root else []
+    if not paths and name == FOLDER:
+        raise DataError(
+            f"{folder} holds no parquet or arrow files of a {split} set; set data_root "
+            f"to a folder with files such as {split}-0.parquet, or what "
+            "datasets.save_to_disk wrote with its splits."
+        )
     if not paths:
         raise DataError(
             f"there is no {folder}/{split}-*.parquet; set data_root (or the "
@@ -127,10 +151,14 @@ def find_files(name: str, split: str, root: str = "") -> list[Path]:
             f"'{HUB}' to download {SOURCES[name].repository} from the Hugging Face "
             "hub, or use the data 'digits'."
         )
-    _check_numbers(paths)
-    sums = folder / "SHA256SUMS"
+    paths = _whole_set(paths)
+    sums = paths[0].parent / "SHA256SUMS"
     if sums.exists():
         wanted = _read_sums(sums)
+        word = _split_word(paths[0].relative_to(folder))
+        for path in [sums.with_name(listed) for listed in wanted]:
+            if path not in paths and _split_word(path.relative_to(folder)) == word:
+                raise DataError(f"{sums} lists {path}, which is missing; add it.")
         for path in paths:
             if path.name not in wanted:
                 raise DataError(f"{sums} does not list {path}; add its checksum.")
@@ -138,66 +166,62 @@ def find_files(name: str, split: str, root: str = "") -> list[Path]:
     return paths
 
 
-def read_file(path: Path, source: Source) -> tuple[list[bytes], Tensor]:
-    """Encoded images and labels [examples] of a parquet file.
+def _split_word(path: Path) -> str | None:
+    """The last word of a relative path that names a split."""
+    known = [word for words in _WORDS.values() for word in words]
+    found = [w for w in re.split("[^a-z]+", path.as_posix().lower()) if w in known]
+    return found[-1] if found else None
 
-    Raises
-    ------
-    ValueError
-        If the file is cut off or altered, or its columns are not those of the source.
-    """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as parquet
-    except ImportError:
+
+def _named_by(split: str, folder: Path) -> list[Path]:
+    """Files of a folder, and of folders in it, with the first word for a split."""
+    files = [path for depth in ("*", "*/*", "*/*/*") for path in folder.glob(depth)]
+    files = [path for path in files if path.suffix in (".parquet", ".arrow")]
+    by_word: dict[str | None, list[Path]] = {}
+    for path in files:
+        by_word.setdefault(_split_word(path.relative_to(folder)), []).append(path)
+    return next((by_word[w] for w in _WORDS[split] if w in by_word), [])
+
+
+def _whole_set(paths: Sequence[Path]) -> list[Path]:
+    """Files in the order of their numbers; refuse parts of a set, and two sets."""
+    folder = paths[0].parent
+    state = folder / "state.json"
+    if state.exists() and {path.parent for path in paths} == {folder}:
+        paths = _saved_to_disk(state)  # and not what was cached beside them
+    matches = [_NUMBER.search(path.stem) for path in paths]
+    # Of how many, 0 if that is not said; a file without a number is the one of one.
+    places = [(int(m[2] or 0), int(m[1])) if m else (1, 0) for m in matches]
+    totals, numbers = {total for total, _ in places}, sorted(n for _, n in places)
+    count = max(totals) or len(paths)
+    start = numbers[0] if max(totals) == 0 and numbers[0] == 1 else 0
+    one = len({(path.parent, path.suffix) for path in paths}) == len(totals) == 1
+    if not one or numbers != list(range(start, start + count)):
+        few = ", ".join(sorted(str(p.relative_to(folder.parent)) for p in paths)[:6])
         raise DataError(
-            f"{path} needs the package pyarrow; install it, or use the data 'digits'."
-        ) from None
-    columns = [source.image, source.label]
+            f"{folder} holds {few}{', ...' if len(paths) > 6 else ''}; give all "
+            f"{f'the {count} ' if max(totals) else ''}files of one set and no other, "
+            f"with numbers from {start} on."
+        )
+    return [path for _, path in sorted(zip(places, paths, strict=True))]
+
+
+def _saved_to_disk(state: Path) -> list[Path]:
+    """Files that ``datasets.save_to_disk`` lists."""
     try:
-        schema = parquet.read_schema(path)
-        missing = [column for column in columns if column not in schema.names]
-        if not missing:
-            table = parquet.read_table(
-                path,
-                columns=columns,
-                partitioning=None,
-                page_checksum_verification=True,
-            )
-    except (pa.ArrowException, OSError) as error:
+        found = json.loads(state.read_text("utf-8"))
+        files = [state.with_name(entry["filename"]) for entry in found["_data_files"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path} is not a whole parquet file ({error}); replace it."
+            f"{state} does not list the files of a set ({error!r}); write it with "
+            "datasets.save_to_disk."
         ) from error
-    if missing:
+    if not files or found.get("_indices_data_files"):
         raise DataError(
-            f"{path} has no column {missing[0]!r}, only {schema.names}; give files in "
-            f"the schema of {source.repository}."
+            f"{state} lists no files, or rows of them; save the set with "
+            "flatten_indices().save_to_disk."
         )
-    images, labels = schema.field(source.image).type, schema.field(source.label).type
-    if not (pa.types.is_struct(images) and images.get_field_index("bytes") >= 0):
-        raise DataError(
-            f"{path}, column {source.image!r}: is {images}; give encoded images as a "
-            "structure with the field 'bytes'."
-        )
-    if not pa.types.is_integer(labels):
-        raise DataError(
-            f"{path}, column {source.label!r}: is {labels}; give integer labels."
-        )
-    encoded = [cell and cell["bytes"] for cell in table[source.image].to_pylist()]
-    if None in encoded:
-        raise DataError(
-            f"{path}, column {source.image!r}, row {encoded.index(None)}: there is no "
-            "image; give its bytes."
-        )
-    allowed = range(source.classes)
-    values = table[source.label].to_pylist()
-    wrong = [label for label in values if label not in allowed]
-    if wrong:
-        raise DataError(
-            f"{path}, column {source.label!r}: a label is {wrong[0]}; give 0 to "
-            f"{source.classes - 1}."
-        )
-    return encoded, torch.tensor(values, dtype=torch.long)
+    return files
 
 
 def _from_hub(name: str, split: str) -> Path:
@@ -235,21 +259,17 @@ def _from_hub(name: str, split: str) -> Path:
     return path
 
 
-def _check_numbers(paths: list[Path]) -> None:
-    """Refuse a set of files numbered 00000-of-0000N in which one is missing."""
-    numbered = [re.search(r"-(\d+)-of-(\d+)\.parquet$", path.name) for path in paths]
-    found = [(int(m[1]), int(m[2])) for m in numbered if m]
-    if found and found != [(n, len(paths)) for n in range(len(paths))]:
-        raise DataError(
-            f"{paths[0].parent} holds {', '.join(p.name for p in paths)}; give all "
-            f"the {found[0][1]} files of one set and no other."
-        )
-
-
 def _read_sums(sums: Path) -> dict[str, str]:
     """File names with their checksums, as sha256sum writes them."""
+    try:
+        lines = sums.read_text("utf-8-sig").splitlines()
+    except ValueError as error:
+        raise DataError(
+            f"{sums} is not text in UTF-8 ({error}); write it with sha256sum, in "
+            "PowerShell with '| Out-File -Encoding utf8'."
+        ) from error
     found = {}
-    for line in sums.read_text().splitlines():
+    for line in lines:
         match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
         if match is None:
             raise DataError(

@@ -1,13 +1,12 @@
 """Images with labels."""
 
-import io
-
 import numpy as np
 import pytest
 import torch
 
 from spectral_lib.data.decoding import Scaling
 from spectral_lib.data.images import CIFAR10_SCALING, load_digits, load_images
+from spectral_lib.data.sources import DataError
 
 
 def test_digits():
@@ -39,43 +38,6 @@ def test_split_that_leaves_nothing():
 def test_unknown_name():
     with pytest.raises(ValueError, match="known are digits, fashion_mnist, cifar10"):
         load_images("mnist")
-
-
-def write(path, pixels, labels, column):
-    pa = pytest.importorskip("pyarrow")
-    from PIL import Image
-    from pyarrow import parquet
-
-    encoded = []
-    for picture in pixels:
-        file = io.BytesIO()
-        Image.fromarray(picture).save(file, "png")
-        encoded.append({"bytes": file.getvalue(), "path": None})
-    path.parent.mkdir(exist_ok=True)
-    parquet.write_table(pa.table({column: encoded, "label": labels}), path)
-
-
-def test_parquet_in_colour(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
-    for split, part in (("train", slice(0, 4)), ("test", slice(4, 6))):
-        path = tmp_path / "cifar10" / f"{split}-00000-of-00001.parquet"
-        write(path, pixels[part], list(range(6))[part], "img")
-    images = load_images("cifar10", str(tmp_path))
-    assert images.train.inputs.shape == (4, 3, 32, 32)
-    assert images.test.targets.tolist() == [4, 5]
-    wanted = (pixels[4, 3, 7, 1] / 255 - 0.487) / 0.256
-    assert images.test.inputs[0, 1, 3, 7].item() == pytest.approx(wanted, abs=1e-5)
-
-
-def test_parquet_in_grey_is_padded(tmp_path):
-    pixels = np.full((2, 28, 28), 255, np.uint8)
-    for split in ("train", "test"):
-        path = tmp_path / "fashion_mnist" / f"{split}-00000-of-00001.parquet"
-        write(path, pixels, [1, 2], "image")
-    found = load_images("fashion_mnist", str(tmp_path)).train.inputs
-    assert found.shape == (2, 1, 32, 32)
-    assert (found[0, 0] != 0).sum() == 28 * 28
-    assert found[0, 0, 16, 16].item() == pytest.approx((1 - 0.286) / 0.353)
 
 
 def test_properties_of_a_set():
@@ -132,24 +94,12 @@ def test_part_of_the_digits_is_balanced():
     known = {tuple(x.flatten().tolist()) for x in whole.train.inputs}
     assert all(tuple(x.flatten().tolist()) in known for x in part.train.inputs)
     assert part.scaling == whole.scaling
-    with pytest.raises(ValueError, match="size is 0; give 1 to 1297"):
-        load_images(size=0)
-
-
-def test_part_of_a_parquet_set_keeps_the_order_of_the_file(tmp_path):
-    pixels = np.arange(12, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
-    for split in ("train", "test"):
-        path = tmp_path / "fashion_mnist" / f"{split}-00000-of-00001.parquet"
-        write(path, pixels, [n % 3 for n in range(12)], "image")
-    part = load_images(
-        "fashion_mnist", str(tmp_path), size=6, side=14, scaling=Scaling()
-    )
-    assert part.train.inputs.shape == (6, 1, 14, 14)
-    assert part.test.inputs.shape == (12, 1, 14, 14)
-    assert part.train.targets.bincount().tolist() == [2, 2, 2]
-    rows = (part.train.inputs[:, 0, 0, 0] * 255).round().int().tolist()
-    assert rows == sorted(rows)
-    assert [row % 3 for row in rows] == part.train.targets.tolist()
+    for wrong, message in (
+        ({"size": 0}, r"size \(in chapters train_images\) is 0; give 1 to 1297"),
+        ({"test_size": 501}, r"test_size \(in chapters test_images\) is 501; .* 500"),
+    ):
+        with pytest.raises(DataError, match=message):
+            load_images(**wrong)
 
 
 def test_images_take_another_precision_and_labels_stay_whole():

@@ -8,46 +8,14 @@ import subprocess
 import sys
 import threading
 
-import numpy as np
 import pytest
 
 from spectral_lib.data.images import load_images
-from spectral_lib.data.sources import SOURCES, find_files
+from spectral_lib.data.sources import SOURCES, DataError, find_files
 
-pa = pytest.importorskip("pyarrow")
-from PIL import Image
+pytest.importorskip("pyarrow")
+from image_sets import pictures, table, write
 from pyarrow import parquet
-
-
-def encode(pixels, kind="png"):
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, kind)
-    return file.getvalue()
-
-
-def pictures(name, count, seed=0):
-    source = SOURCES[name]
-    shape = (count, source.side, source.side, source.channels)
-    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-    return pixels if source.channels == 3 else pixels[..., 0]
-
-
-def table(name, count=4, labels=None, cells=None):
-    source = SOURCES[name]
-    if cells is None:
-        cells = [{"bytes": encode(p), "path": None} for p in pictures(name, count)]
-    labels = list(range(len(cells))) if labels is None else labels
-    columns = {source.image: cells, source.label: labels}
-    if name == "cifar100":
-        columns["coarse_label"] = [0] * len(cells)
-    return pa.table(columns)
-
-
-def write(root, name, split="train", what=None, part="00000-of-00001"):
-    path = root / name / f"{split}-{part}.parquet"
-    path.parent.mkdir(exist_ok=True)
-    parquet.write_table(table(name) if what is None else what, path)
-    return path
 
 
 @pytest.fixture
@@ -60,13 +28,13 @@ def root(tmp_path, monkeypatch):
 def test_sets_of_32_pixels_in_their_schema(root, name):
     source = SOURCES[name]
     last = source.classes - 1
-    for split in ("train", "test"):
-        write(root, name, split, table(name, labels=[last, 0, 3, last]))
+    write(root, name, "train")
+    write(root, name, "test", table(name, 4, labels=[last, 0, 3, last]))
     images = load_images(name, str(root))
-    assert images.train.inputs.shape == (4, 3, 32, 32)
+    assert images.train.inputs.shape == (source.classes, 3, 32, 32)
     assert images.test.targets.tolist() == [last, 0, 3, last]
     assert images.classes == source.classes
-    found = images.scaling.undo(images.train.inputs)[2, :, 5, 7] * 255
+    found = images.scaling.undo(images.test.inputs)[2, :, 5, 7] * 255
     assert found.numpy() == pytest.approx(pictures(name, 4)[2, 5, 7], abs=1e-3)
 
 
@@ -83,15 +51,76 @@ def test_missing_files_name_the_three_ways(root, monkeypatch):
         load_images("svhn")
 
 
-def test_numbered_files_are_read_in_order_and_all_needed(root):
+HASHES = "86d9d1a2a5c5a7f7", "05d4f8d7f6d5c2ae"
+PARTS = {
+    "numbers of the hub": ["00000-of-00002", "00001-of-00002"],
+    "with hashes": [f"0000{n}-of-00002-{h}" for n, h in enumerate(HASHES)],
+    "twelve": [str(n) for n in range(12)],
+    "from one on": ["1", "2", "3"],
+}
+
+
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
+def test_numbered_files_are_read_in_order_and_all_needed(root, parts):
+    paths = [write(root, "svhn", part=part) for part in parts]
+    assert find_files("svhn", "train", str(root)) == paths
+    paths[-2].unlink()
+    with pytest.raises(DataError, match=r"svhn holds svhn/train-.*give all .*files of"):
+        find_files("svhn", "train", str(root))
+
+
+def test_images_of_numbered_files_stand_in_their_order(root):
     for n in (1, 0):
-        part = f"0000{n}-of-00002"
-        write(root, "svhn", "train", table("svhn", 2, [2 * n, 2 * n + 1]), part)
+        part = table("svhn", 5, range(5 * n, 5 * n + 5))
+        write(root, "svhn", what=part, part=f"0000{n}-of-00002")
     write(root, "svhn", "test")
-    assert load_images("svhn", str(root)).train.targets.tolist() == [0, 1, 2, 3]
-    (root / "svhn" / "train-00000-of-00002.parquet").unlink()
-    with pytest.raises(ValueError, match="give all the 2 files"):
-        load_images("svhn", str(root))
+    assert load_images("svhn", str(root)).train.targets.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ["00000-of-00002-" + HASHES[0]],
+        [f"{part}-{h}" for part in PARTS["numbers of the hub"] for h in HASHES],
+        [*PARTS["numbers of the hub"], "00000-of-00001"],
+        [*PARTS["numbers of the hub"], "2"],
+        ["0", "00"],
+        ["2", "3"],
+        ["0", "all"],
+    ],
+)
+def test_part_of_a_set_and_two_sets_are_refused(root, parts):
+    for part in parts:
+        write(root, "svhn", "train", part=part)
+    with pytest.raises(DataError, match="files of one set and no other") as raised:
+        find_files("svhn", "train", str(root))
+    assert f"{root / 'svhn'} holds svhn/train-{min(parts)}" in str(raised.value)
+
+
+def touch(root, *paths):
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+
+
+def test_split_is_the_last_word_of_a_path_that_names_one(root):
+    train, late = "test_data/my-training.parquet", "test_data/valid/0000.parquet"
+    touch(root, train, late, "notes.parquet", "latest.arrow", "train/notes.txt")
+    found = [find_files("folder", split, str(root)) for split in ("train", "test")]
+    assert found == [[root / train], [root / late]]
+    touch(root, "test.parquet")  # goes before a validation set
+    assert find_files("folder", "test", str(root)) == [root / "test.parquet"]
+    (root / train).unlink()
+    for given in (str(root), "", "hub"):
+        with pytest.raises(DataError, match="no parquet or arrow files of a train set"):
+            find_files("folder", "train", given)
+
+
+@pytest.mark.parametrize("other", ["b/train-1.parquet", "a/train-1.arrow"])
+def test_two_folders_or_kinds_of_files_are_two_sets(root, other):
+    touch(root, "a/train-0.parquet", other)
+    with pytest.raises(DataError, match="files of one set and no other"):
+        find_files("folder", "train", str(root))
 
 
 @pytest.mark.parametrize("kept", [0, 3, 0.5, 0.9, 0.999])
@@ -117,11 +146,18 @@ def test_altered_file_is_refused_by_its_checksum(root):
     sums.write_text(digests[0])
     with pytest.raises(ValueError, match="does not list"):
         load_images("cifar10", str(root))
-    sums.write_text("nonsense")
-    with pytest.raises(ValueError, match="write it with sha256sum"):
+    for nonsense in (b"nonsense", "".join(digests).encode("utf-16")):
+        sums.write_bytes(nonsense)
+        with pytest.raises(DataError, match="write it with sha256sum") as raised:
+            load_images("cifar10", str(root))
+        assert str(sums) in str(raised.value)
+    sums.write_bytes(b"\xef\xbb\xbf" + "".join(digests).encode())  # PowerShell's UTF-8
+    load_images("cifar10", str(root))
+    sums.write_text("".join(digests) + f"{64 * '0'}  train-00000-of-00002.parquet\n")
+    with pytest.raises(DataError, match=r"lists .*of-00002\.parquet, which is missing"):
         load_images("cifar10", str(root))
     sums.write_text("".join(digests))
-    parquet.write_table(table("cifar10", labels=[3, 2, 1, 0]), path)
+    parquet.write_table(table("cifar10", labels=list(range(9, -1, -1))), path)
     with pytest.raises(ValueError, match=r"checksum .* cut off or alt") as raised:
         load_images("cifar10", str(root))
     assert str(path) in str(raised.value)
@@ -139,40 +175,6 @@ def test_altered_pages_are_refused_where_they_carry_a_checksum(root):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"00001\.parquet is not a whole"):
         load_images("cifar10", str(root))
-
-
-def test_wrong_schema_is_refused_with_path_and_column(root):
-    good = table("cifar10")
-    cells = good["img"].to_pylist()
-    small = {"bytes": encode(np.zeros((8, 8, 3), np.uint8)), "path": None}
-    grey = {"bytes": encode(np.zeros((32, 32), np.uint8)), "path": None}
-    half = {"bytes": cells[0]["bytes"][:900], "path": None}
-    junk = {"bytes": b"no image", "path": None}
-    names = [str(n) for n in range(4)]
-    cases = [
-        (good.drop_columns("img"), "no column 'img', only"),
-        (good.drop_columns("label"), "no column 'label', only"),
-        (good.set_column(0, "img", [[b"x"] * 4]), "'img': is binary"),
-        (good.set_column(1, "label", [names]), "'label': is string"),
-        (table("cifar10", labels=[0, 1, 10, 2]), "'label': a label is 10; give 0 to 9"),
-        (table("cifar10", labels=[0, -1, 1, 2]), "'label': a label is -1"),
-        (table("cifar10", labels=[0, None, 1, 2]), "'label': a label is None"),
-        (table("cifar10", cells=[*cells, None]), "'img', row 4: there is no image"),
-        (
-            table("cifar10", cells=[*cells, {"bytes": None, "path": "a.png"}]),
-            "'img', row 4: there is no image",
-        ),
-        (table("cifar10", cells=[*cells, small]), r"'img', row 4: is RGB of \(8, 8\)"),
-        (table("cifar10", cells=[*cells, grey]), "'img', row 4: is L of"),
-        (table("cifar10", cells=[*cells, half]), "'img', row 4: is not a whole image"),
-        (table("cifar10", cells=[*cells, junk]), "'img', row 4: is not a whole image"),
-        (good.slice(0, 0), "holds no images"),
-    ]
-    for wrong, message in cases:
-        path = write(root, "cifar10", what=wrong)
-        with pytest.raises(ValueError, match=message) as raised:
-            load_images("cifar10", str(root))
-        assert str(path) in str(raised.value)
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
