@@ -72,7 +72,7 @@ benchmarks: $(VENV)/benchmarks.installed  ## measure what things cost, for the p
 	$(BIN)/python -m benchmarks --device $(DEVICE) --json results/costs/$(DEVICE).json
 
 pins: $(VENV)/dev.installed  ## ask whether every Python and platform can have the pins
-	$(BIN)/python scripts/check_pins.py
+	$(BIN)/python scripts/check_pins.py $(MOVE)
 
 hooks: $(VENV)/dev.installed  ## check style, types and notebooks before each commit
 	$(BIN)/pre-commit install

@@ -68,6 +68,62 @@ def test_every_package_that_is_asked_for_has_one_pin():
     assert names - pins.keys() == {PROJECT["name"]}
 
 
+ONE, TWO = "one==1\n", "two==2\n"
+
+
+@pytest.mark.parametrize(
+    ("pins", "said"),
+    [
+        (ONE + TWO, []),
+        (ONE, ["without a pin: two==2"]),
+        (ONE + "three==3\n" + TWO, ["pinned and not needed: three"]),
+    ],
+)
+def test_the_check_of_pins_names_what_is_missing_and_what_is_idle(
+    tmp_path, monkeypatch, pins, said
+):
+    def resolve(constraints, python, platform):  # "two" is for one platform alone
+        return check_pins.read_pins(ONE + TWO * platform.endswith("darwin"))
+
+    monkeypatch.setattr(check_pins, "PINS", tmp_path / "constraints.txt")
+    monkeypatch.setattr(check_pins, "resolve", resolve)
+    check_pins.PINS.write_text(pins)
+    assert check_pins.check() == said
+
+
+def test_the_check_of_pins_says_where_there_is_no_set(tmp_path, monkeypatch):
+    def resolve(constraints, python, platform):
+        if python == "3.14" and platform.endswith("darwin"):
+            raise ValueError("no wheel for one")
+        return check_pins.read_pins(ONE)
+
+    monkeypatch.setattr(check_pins, "PINS", tmp_path / "constraints.txt")
+    monkeypatch.setattr(check_pins, "resolve", resolve)
+    check_pins.PINS.write_text(ONE)
+    where = "Python 3.14 on aarch64-apple-darwin"
+    assert check_pins.check() == [f"{where}: no wheel for one"]
+
+
+def test_pins_move_together_but_for_those_moved_on_purpose(tmp_path, monkeypatch):
+    given = []
+
+    def resolve(constraints, python, platform):
+        given.append((python, check_pins.read_pins(constraints.read_text())))
+        newest = {"one": "2", "torch": "2.13.0", "jupyter-book": "1.0"}
+        return newest | ({"two": "3"} if platform.endswith("darwin") else {})
+
+    monkeypatch.setattr(check_pins, "PINS", tmp_path / "constraints.txt")
+    monkeypatch.setattr(check_pins, "resolve", resolve)
+    check_pins.PINS.write_text("jupyter-book==1.0\none==1\ntorch==2.13.0\n")
+    check_pins.move()
+    assert check_pins.PINS.read_text().split() == [
+        *("jupyter-book==1.0", "one==2", "torch==2.13.0", "two==3")
+    ]
+    assert {python for python, _ in given} == {"3.11.0"}
+    assert given[0][1] == {"torch": "2.13.0", "jupyter-book": "1.0"}
+    assert given[1][1]["one"] == "2"  # what the first platform took
+
+
 def test_conda_binder_and_devcontainer_install_what_make_does_with_the_same_pins():
     conda = yaml.safe_load(read("environment.yml"))["dependencies"]
     pip = next(part["pip"] for part in conda if isinstance(part, dict))
