@@ -145,7 +145,7 @@ def test_conda_binder_and_devcontainer_install_what_make_does_with_the_same_pins
 
 def test_installs_that_are_advised_work_from_a_checkout():
     paths = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("book/*.md")]
-    for folder in ("spectral_lib", "benchmarks"):
+    for folder in ("spectral_lib", "spectral_book", "benchmarks"):
         paths += (ROOT / folder).rglob("*.py")
     lines = [line for path in paths for line in path.read_text("utf-8").splitlines()]
     advised = [line for line in lines if "pip install" in line]
