@@ -204,8 +204,8 @@ def _read(
     held = labels.unique().tolist()
     if split == "train" and len(held) != source.classes:
         raise DataError(
-            f"{paths[0]}: the training set holds {len(held)} classes, from {held[0]} to "
-            f"{held[-1]}, and {name} has {source.classes}; give them all, or number "
+            f"{paths[0]}: the training set holds {len(held)} classes, from {held[0]} "
+            f"to {held[-1]}, and {name} has {source.classes}; give them all, or number "
             f"those of a set of your own from 0 on, without a gap ('{FOLDER}')."
         )
     if size is not None:
