@@ -1,5 +1,6 @@
 """One-dimensional convolutional networks with a choice of how to convolve."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,6 +8,8 @@ import scipy.fft
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+__all__ = ["Conv1d", "ConvNet1d", "ConvSettings", "Form", "fastest", "renamed"]
 
 Form = Literal["direct", "channels_last", "fft"]
 PaddingMode = Literal["zeros", "replicate"]
@@ -132,6 +135,32 @@ class ConvNet1d(nn.Module):
         for i, convolution in enumerate(self.convolutions):
             y = convolution(torch.relu(y) if i else y)
         return y.squeeze(-2)
+
+
+def renamed(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+    """Somebody else's weights under the names of a network, for its load_state_dict.
+
+    The n-th tensor of ``state`` becomes the n-th of the network's own state; a state
+    dictionary has them in the order in which layers were made.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer tensors, or one has another shape.
+    """
+    own = net.state_dict()
+    if len(state) != len(own):
+        raise ValueError(
+            f"there are {len(state)} tensors ({', '.join(state)}) and the network has "
+            f"{len(own)} ({', '.join(own)}); give one for each."
+        )
+    for (name, given), (mine, wanted) in zip(state.items(), own.items(), strict=True):
+        if given.shape != wanted.shape:
+            raise ValueError(
+                f"{name!r} has shape {list(given.shape)} and {mine!r}, whose place it "
+                f"takes, {list(wanted.shape)}; give weights of this architecture."
+            )
+    return dict(zip(own, state.values(), strict=True))
 
 
 def fastest(settings: ConvSettings, device: torch.device) -> Form:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from spectral_lib.models.mlp import MLP
-from spectral_lib.training.ensemble import Ensemble, State
+from spectral_lib.training.ensemble import Ensemble, State, evaluating
 
 MEMORY = 2**26
 """Bytes that gradients may take at a time, unless said otherwise."""
@@ -50,7 +50,9 @@ def jacobian_ntk(
         v[0].numel() * v.element_size() for v in ensemble.parameters.values()
     )
     rows = max(1, memory // (2 * bytes_a_point))
-    return torch.stack([_ntk(ensemble, r, x, y, rows) for r in range(len(ensemble))])
+    with evaluating(ensemble.module):
+        found = [_ntk(ensemble, r, x, y, rows) for r in range(len(ensemble))]
+    return torch.stack(found)
 
 
 def _ntk(

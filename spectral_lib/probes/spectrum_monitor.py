@@ -5,10 +5,13 @@ from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from spectral_lib.probes.local_spectrum import LineSettings, directions, spectrum
 from spectral_lib.probes.spectrum_peaks import Search, Turns, find_turns
 from spectral_lib.training.ensemble import evaluating
+
+__all__ = ["SpectrumMonitor"]
 
 
 class SpectrumMonitor:
@@ -21,7 +24,10 @@ class SpectrumMonitor:
             ...  # train
             print(monitor())
 
-    Mode, gradients, batch-norm statistics and the random state stay untouched.
+    Mode, gradients, batch-norm statistics and the random state stay untouched. Of a
+    module made by ``torch.compile`` or wrapped for data-parallel training, the module
+    within is read: its weights are the same, nothing is compiled for the readings, and
+    no other process is waited for.
 
     Parameters
     ----------
@@ -37,6 +43,12 @@ class SpectrumMonitor:
         Examples drawn for each reading; fewer cost less and give more noise.
     seed
         Of points and directions, new at each reading.
+
+    Raises
+    ------
+    ValueError
+        If the inputs are not a tensor of real numbers with at least one example, or
+        there are no points; at a reading, if the outputs are not [batch, classes].
     """
 
     def __init__(
@@ -48,7 +60,18 @@ class SpectrumMonitor:
         points: int = 500,
         seed: int = 0,
     ) -> None:
-        self.model, self.inputs, self.points = model, inputs, points
+        if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
+            what = inputs.dtype if isinstance(inputs, Tensor) else type(inputs).__name__
+            raise ValueError(
+                f"inputs are {what}; give a tensor of real numbers [examples, ...] as "
+                "the model takes them (torch.from_numpy, or the inputs of a Dataset)."
+            )
+        if not len(inputs) or points < 1:
+            raise ValueError(
+                f"there are {len(inputs)} inputs and points is {points}; give at least "
+                "1 of both."
+            )
+        self.model, self.inputs, self.points = _within(model), inputs, points
         self.settings, self.search = settings or LineSettings(), search or Search()
         self.generator = torch.Generator().manual_seed(seed)
         self.readings: list[Tensor] = []
@@ -65,7 +88,7 @@ class SpectrumMonitor:
         devices = [x.device] if x.device.type == "cuda" else []
         with torch.random.fork_rng(devices), evaluating(self.model):
             found = spectrum(
-                lambda part: self.model(part)[None],
+                self._logits,
                 x,
                 directions(x, self.generator),
                 self.settings,
@@ -73,6 +96,18 @@ class SpectrumMonitor:
         self.readings.append(found[0].cpu())  # waits for the device
         self.seconds += time.perf_counter() - start
         return str(self)
+
+    def _logits(self, part: Tensor) -> Tensor:
+        outputs = self.model(part)
+        if not isinstance(outputs, Tensor) or outputs.ndim != 2:
+            what = type(outputs).__name__
+            if isinstance(outputs, Tensor):
+                what = f"shape {list(outputs.shape)}"
+            raise ValueError(
+                f"the model's outputs are {what}; give one that returns a tensor of "
+                "logits [batch, classes], if need be a module around it."
+            )
+        return outputs[None]
 
     @property
     def curve(self) -> Tensor:
@@ -102,3 +137,14 @@ class SpectrumMonitor:
             f"{len(self.readings)} readings: {found} "
             f"({self.seconds:.2g} s, {self.share:.1%} of the time)"
         )
+
+
+def _within(module: nn.Module) -> nn.Module:
+    """The module inside those of torch.compile and of data-parallel training."""
+    while True:
+        if isinstance(module, DistributedDataParallel | DataParallel):
+            module = module.module
+        elif isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
+            module = inner
+        else:
+            return module

@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from spectral_lib.models.conv1d import Conv1d, ConvNet1d, ConvSettings, fastest
+from spectral_lib.models.conv1d import (
+    Conv1d,
+    ConvNet1d,
+    ConvSettings,
+    fastest,
+    renamed,
+)
 
 FORMS = ("direct", "channels_last", "fft")
 
@@ -84,3 +90,22 @@ def test_the_fastest_form_is_a_fixed_rule():
     ):
         assert fastest(ConvSettings(kernel, 3, channels), cpu) == form
         assert fastest(ConvSettings(kernel, 3, channels), cuda) == "direct"
+
+
+def test_weights_of_other_names_load_in_their_order():
+    net = ConvNet1d(ConvSettings(5, 3, 4))
+    peer = nn.Sequential(
+        nn.Conv1d(1, 4, 5, padding=2),
+        nn.ReLU(),
+        nn.Conv1d(4, 4, 5, padding=2),
+        nn.ReLU(),
+        nn.Conv1d(4, 1, 5, padding=2),
+    )
+    net.load_state_dict(renamed(peer.state_dict(), net))
+    u = torch.randn(2, 30)
+    assert torch.allclose(net(u), peer(u[:, None])[:, 0], atol=1e-6)
+    with pytest.raises(ValueError, match=r"4 tensors \(0.weight.* has 6 \(convol"):
+        renamed(peer[:3].state_dict(), net)
+    peer[2] = nn.Conv1d(4, 4, 3)
+    with pytest.raises(ValueError, match=r"'2.weight' has shape \[4, 4, 3\] and 'con"):
+        renamed(peer.state_dict(), net)

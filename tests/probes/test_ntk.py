@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from spectral_lib.data.frequencies import Normal
 from spectral_lib.data.packets import midpoints
@@ -115,3 +116,15 @@ def test_more_than_one_output_is_refused(way):
 def test_the_way_of_perceptrons_is_for_them():
     with pytest.raises(ValueError, match="is for an MLP"):
         mlp_ntk(ensemble_of("dense"), X)
+
+
+def test_kernel_is_that_of_evaluation_mode():
+    def build():
+        return nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+
+    start = initialise(build, (3,))
+    x = torch.randn(5, 2)
+    found = jacobian_ntk(start, x)
+    assert start.module.training
+    start.module.eval()
+    assert torch.equal(found, jacobian_ntk(start, x))
