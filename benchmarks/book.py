@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.clock import startup_folder
 from benchmarks.measure import ROOT, Group, Setting
-from spectral_book.claims.tables import number
+from spectral_book.claims.numbers import number
 from spectral_book.pages.costs import Cost
 
 WORK = ("training", "other cells")
