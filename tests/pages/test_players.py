@@ -99,5 +99,6 @@ def test_players_of_the_built_book(open_page, path):
             first = image.get_attribute("src")
             assert " Frame 1 of " in image.get_attribute("alt")
             player.get_by_role("button", name="play or pause").press("Enter")
-            player.locator('img[alt*=" Frame 2 of "]').wait_for()
-            assert len({first, image.get_attribute("src"), last}) == 3
+            # Any later frame: a busy machine may not catch the second one.
+            player.locator('img:not([alt*=" Frame 1 of "])').wait_for()
+            assert image.get_attribute("src") != first != last
