@@ -194,7 +194,7 @@ def assigned(namespace: Mapping[str, Any]) -> list[str]:
     Parameter cells assign nothing but literals. Those directly before the calling cell
     count, so that a corrected cell can be run again in a living kernel. Where the
     kernel keeps no history (nbval runs cells that way), every public plain value in
-    the namespace counts.
+    the namespace counts whose name is not in capitals, as constants are.
     """
     history = [cell for cell in namespace.get("In", []) if cell]
     if history:
@@ -205,7 +205,8 @@ def assigned(namespace: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name, value in namespace.items()
-        if not name.startswith("_") and name not in ("In", "Out")
+        if not name.startswith("_") and not name.isupper()
+        if name not in ("In", "Out")
         if isinstance(value, plain)
     ]
 

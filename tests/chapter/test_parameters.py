@@ -211,3 +211,13 @@ def test_a_misspelt_name_of_the_class_is_no_new_parameter():
     exec(ANNOTATED.replace("share", "shaer"), namespace)
     with pytest.raises(ParameterError, match="'shaer': did you mean 'share'"):
         Unusual.read(namespace)
+
+
+def test_constants_of_the_class_cell_are_no_parameters_where_there_is_no_history():
+    namespace: dict = {}
+    exec(ANNOTATED, namespace)
+    namespace |= {"COLOURS": {"low": "blue"}, "KINDS": ["a"]}
+    assert Unusual.read(namespace).steps == 5
+    namespace["stepz"] = 3
+    with pytest.raises(ParameterError, match="Unknown parameter 'stepz'"):
+        Unusual.read(namespace)
