@@ -154,7 +154,7 @@ MISTAKES = {
 }
 SAID = {
     "widht": "Unknown parameter 'widht': did you mean 'width'?",
-    "steps": "Parameter 'steps' is missing; assign it in the parameters cell.",
+    "steps": "Parameter 'steps' is missing.",
     "claims file": "There is no claims file claims/my_papers.yaml.",
     "claim id": "No claim 'my-first' in the chapter's claims file.",
     "never judged": "Claims never judged: my-low-first.",
