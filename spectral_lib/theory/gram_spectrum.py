@@ -6,9 +6,7 @@ theorem 5.4); for a kernel of k x k weights, those of P^T P (see `patch_operator
 
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvalsh
 from torch import Tensor
 
@@ -47,27 +45,3 @@ def gram_extremes(image: Tensor, kernel_size: int) -> tuple[float, float]:
         return 0.0, float(eigvalsh((rows @ rows.T).numpy())[-1])
     values = eigvalsh((rows.T @ rows).numpy())
     return max(float(values[0]), 0.0), float(values[-1])
-
-
-def checkerboard_eigenvalue(
-    kernel_size: ArrayLike, image_size: int = 256
-) -> NDArray[np.float64]:
-    """Give the one non-zero eigenvalue of the Gram operator of a checkerboard.
-
-    All patches equal one pattern up to sign, so that P^T P has rank one: for a kernel
-    of k, of any shape, and an image of N pixels a side, ``k^2 (N + 1 - k)^2``. A
-    quarter of it is the lower bound on weight decay for the residual -1/2: at most
-    6.8e7 for N = 256 (k = 128), far below the 1.07e9 of a kernel without limits (Sun et
-    al. 2022, table 2).
-
-    Raises
-    ------
-    ValueError
-        If a kernel is not 1 to N pixels.
-    """
-    sizes = np.asarray(kernel_size, dtype=float)
-    if np.any(sizes < 1) or np.any(sizes > image_size):
-        raise ValueError(
-            f"kernel_size is {kernel_size!r}; give kernels of 1 to {image_size} pixels."
-        )
-    return sizes**2 * (image_size + 1 - sizes) ** 2
