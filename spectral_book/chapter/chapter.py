@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from spectral_book.chapter import try_it as live
+from spectral_book.chapter.differences import Difference, differences, meanings
 from spectral_book.chapter.figures import picture, use_house_style
 from spectral_book.chapter.parameters import MACHINE, ChapterParameters, defaults
 from spectral_book.chapter.player import Player, first_sentence
@@ -22,18 +23,21 @@ from spectral_book.claims.claims_file import (
     Claim,
     ClaimsFile,
     Profile,
-    entry,
     load_claims,
 )
 from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.claims.places import CLAIM, FIGURE, mark
+from spectral_book.claims.rows import (
+    Inputs,
+    judged_row,
+    row_without_numbers,
+    with_holm,
+)
 from spectral_book.claims.sentences import fill_sentence
-from spectral_book.claims.verdicts import Verdict, estimate, judge
+from spectral_book.claims.verdicts import Verdict
 from spectral_book.yaml_files import read_yaml
 from spectral_lib.training.devices import prepare
 from spectral_lib.training.loop import Run
-
-Inputs = Mapping[str, ArrayLike]
 
 
 @dataclass
@@ -44,41 +48,39 @@ class Chapter:
     profile: Profile
     device: torch.device
     provenance: Provenance
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    differences: Sequence[Difference] = ()
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     figures: int = 0
     panels: dict[str, live.Panel] = field(default_factory=dict)
 
     def judge(
-        self, claim_id: str, *, control: Inputs, runs: Iterable[Run] = (), **inputs: Any
+        self,
+        claim_id: str,
+        *,
+        control: Inputs,
+        runs: Iterable[Run] = (),
+        precondition: ArrayLike | None = None,
+        **inputs: Any,
     ) -> None:
         """Judge a claim from its statistic's inputs and show its row.
 
         ``control`` holds the same inputs measured on the negative control; ``runs`` are
-        the runs the numbers come from, for the time they took.
+        the runs the numbers come from, for the time they took; ``precondition`` the
+        numbers of the claim's precondition, one a seed.
 
         Raises
         ------
         KeyError
             If the chapter's claims file has no such claim.
         ValueError
-            If the claim was judged before.
+            If the claim was judged before, or its precondition was forgotten.
         """
         claim = self._claim(claim_id)
-        measured = estimate(claim, inputs)
-        compared = estimate(claim, control)
-        verdict, control_verdict, why = judge(claim, measured, compared)
+        seconds = round(sum(run.seconds for run in runs), 1)
+        beside = {"seconds": seconds, **self._run()}
         self._enter(
-            claim,
-            **measured.model_dump(),
-            control={
-                "name": claim.control,
-                **compared.model_dump(include={"estimate", "ci_low", "ci_high"}),
-                "verdict": control_verdict,
-                "values": compared.values,
-            },
-            verdict=verdict,
-            why=why,
-            seconds=round(sum(run.seconds for run in runs), 1),
+            judged_row(claim, self.claims, inputs, control, precondition, **beside)
         )
 
     def not_comparable(self, claim_id: str, why: str) -> None:
@@ -194,42 +196,46 @@ class Chapter:
 
     def publish(self) -> None:
         """Put the claims, with every seed's value, into the notebook's output."""
-        rows = self._ordered()
+        rows = with_holm(self._ordered())
+        run = {
+            "chapter": self.claims.chapter,
+            **self._run(),
+            "parameters": self.parameters,
+            "differences": [one.to_dict() for one in self.differences],
+        }
         display(
-            {MIME_TYPE: rows, "text/html": tables.html(rows), "text/plain": ""},
+            {
+                MIME_TYPE: {"run": run, "claims": rows},
+                "text/html": tables.html(rows) + self._differs(),
+                "text/plain": "",
+            },
             raw=True,
         )
 
-    def _enter(self, claim: Claim, **measured: Any) -> None:
-        """Keep a claim's row, with the run it belongs to, and show it."""
-        self.rows[claim.id] = entry(
-            claim,
-            self.claims,
-            **measured,
-            differs=claim.differs.get(self.profile, ""),
-            profile=self.provenance.profile,
-            device=self.provenance.device,
+    def _differs(self) -> str:
+        """Return the table of what differs from the paper's settings; else nothing."""
+        if not self.differences:
+            return ""
+        head = ("Parameter", "Here", "The paper's", "What it is")
+        rows = [(d.name, d.here, d.paper, d.meaning) for d in self.differences]
+        return (
+            "<details class='folded'><summary>What differs from the paper: "
+            f"{len(rows)} parameters</summary>{tables.plain_html(head, rows)}</details>"
         )
-        display(
-            HTML(tables.row_html(self.rows[claim.id])),
-            metadata=mark(CLAIM, claim.id),
-        )
+
+    def _run(self) -> dict[str, str]:
+        """What every row says of the run that it belongs to."""
+        return {"profile": self.provenance.profile, "device": self.provenance.device}
+
+    def _enter(self, row: dict[str, Any]) -> None:
+        """Keep a claim's row and show it."""
+        self.rows[row["id"]] = row
+        display(HTML(tables.row_html(row)), metadata=mark(CLAIM, row["id"]))
 
     def _enter_without_numbers(self, claim_id: str, verdict: Verdict, why: str) -> None:
         claim = self._claim(claim_id)
-        empty = {"estimate": None, "ci_low": None, "ci_high": None}
-        self._enter(
-            claim,
-            **empty,
-            ci_method="",
-            p_value=None,
-            n=0,
-            values=(),
-            control={"name": claim.control, **empty, "verdict": verdict},
-            verdict=verdict,
-            why=why,
-            seconds=0.0,
-        )
+        run = {"seconds": 0.0, **self._run()}
+        self._enter(row_without_numbers(claim, self.claims, verdict, why, **run))
 
     def _claim(self, claim_id: str) -> Claim:
         if claim_id in self.rows:
@@ -286,4 +292,7 @@ def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
     label = f"{parameters.profile}, changed" if altered else parameters.profile
     came_from = provenance(name, label, parameters.seeds, device, changed)
     print(came_from.line())
-    return Chapter(claims, parameters.profile, device, came_from)
+    here = parameters.model_dump(mode="json")
+    paper = _profile(name, "paper")
+    differ = differences(here, usual | paper, meanings(file)) if paper else []
+    return Chapter(claims, parameters.profile, device, came_from, here, differ)

@@ -1,4 +1,4 @@
-"""Claims as data: what a claims file says, and the rows of the ledger."""
+"""Claims as data: what a claims file says."""
 
 import difflib
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -16,15 +15,46 @@ from pydantic import (
     model_validator,
 )
 
-from spectral_book.claims.sentences import check_sentence, fill_from_row
+from spectral_book.claims.sentences import check_sentence
 from spectral_book.claims.statistics import STATISTICS
+from spectral_book.claims.verdicts import Bar
 from spectral_book.readable import error_sentences
+from spectral_book.yaml_files import read_yaml
 
 Profile = Literal["quick", "gpu", "paper"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 
-Failed = Literal["not replicated", "direction only", "inconclusive"]
+Failed = Literal["not replicated", "weaker than claimed", "inconclusive"]
 """Verdicts for which a claim may say what the run gave instead."""
+
+
+class Printed(BaseModel):
+    """The number that a paper prints for a claim's statistic, and where.
+
+    ``spread`` is as printed; ``where`` says "read off by eye" of a curve.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    value: float
+    spread: float | None = None
+    where: str
+
+
+class Condition(BaseModel):
+    """What has to hold for a claim to be tested: a quantity above or below a number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    quantity: str
+    above: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("a precondition names one of above and below.")
+        return self
 
 
 class Claim(BaseModel):
@@ -35,17 +65,19 @@ class Claim(BaseModel):
     claim that there is *no* effect larger than the band. ``interval`` is ``t`` over
     seeds; or ``range`` for exact numbers, where the values are all entries of a table
     and not a sample: then every entry has to clear the threshold.
+    ``bounds`` are those of the statistic, where its name does not tell them: [0, 1] for
+    a share, [-1, 1] for a correlation.
     ``rounding_decides`` marks numbers that depend on how the machine rounds, so much
-    that another processor reached another verdict.
+    that another processor reached another verdict. ``late`` tells what was set after a
+    run had been seen.
     ``otherwise`` is what readers are told in place of the statement if the claim is not
     replicated: a sentence that is true whether nothing or too little of it was there,
     or one for each verdict. In braces stand numbers of the run, by the names of
     :data:`spectral_book.claims.sentences.FIELDS`.
-    ``differs`` says for each profile in what its run differs from the paper's: one text
-    for all of them, or a mapping.
+    ``differs`` says in what the run differs from the paper's beyond its parameters.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     id: str = Field(pattern=r"^[a-z0-9-]+$")
     source: str
@@ -58,22 +90,21 @@ class Claim(BaseModel):
     no_effect: float | None = None
     band: tuple[float, float] | None = None
     interval: Literal["t", "range"] = "t"
+    bounds: tuple[float, float] | None = None
     rounding_decides: bool = False
+    late: Literal["bar", "no-effect value"] | None = None
+    printed: Printed | None = None
+    precondition: Condition | None = None
     control: str
     otherwise: dict[Failed, str] = {}
-    differs: dict[Profile, str]
+    differs: str = ""
 
     @field_validator("otherwise", mode="before")
     @classmethod
     def _by_verdict(cls, given: Any) -> Any:
         if isinstance(given, str):
-            return dict.fromkeys(("not replicated", "direction only"), given)
+            return dict.fromkeys(("not replicated", "weaker than claimed"), given)
         return given
-
-    @field_validator("differs", mode="before")
-    @classmethod
-    def _by_profile(cls, given: Any) -> Any:
-        return dict.fromkeys(PROFILES, given) if isinstance(given, str) else given
 
     @field_validator("otherwise")
     @classmethod
@@ -118,20 +149,16 @@ class Claim(BaseModel):
                 )
         return self
 
-    def resolution(self) -> float:
-        """Below this an estimate is as good as zero beside what the claim asks."""
-        if self.band is not None:
-            return 0.05 * (self.band[1] - self.band[0])
-        assert self.threshold is not None
-        assert self.no_effect is not None
-        return 0.05 * abs(self.threshold - self.no_effect)
-
-    def bar(self) -> str:
-        """What the interval must clear, for readers."""
-        if self.band is not None:
-            return f"within [{self.band[0]:g}, {self.band[1]:g}]"
-        sign = "≥" if self.direction == "greater" else "≤"
-        return f"{sign} {self.threshold:g} (no effect {self.no_effect:g})"
+    def bar(self) -> Bar:
+        """What the interval must clear."""
+        return Bar(
+            self.direction,
+            self.threshold,
+            self.no_effect,
+            self.band,
+            exact=self.interval == "range",
+            rounding_decides=self.rounding_decides,
+        )
 
 
 def _lead(direction: str, threshold: float, no_effect: float) -> float:
@@ -144,8 +171,7 @@ class ClaimsFile(BaseModel):
 
     ``question`` is what the chapter asks, in one sentence for the front page, and
     ``citation`` the paper's key in the bibliography. ``leaves`` are the chapter's
-    takeaways, sentences with claims by id and numbers by name in braces. A claim that
-    names no ``differs`` takes that of the file.
+    takeaways, sentences with claims by id and numbers by name in braces.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -157,21 +183,6 @@ class ClaimsFile(BaseModel):
     frozen: str
     leaves: tuple[str, ...] = ()
     claims: tuple[Claim, ...]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _filled_up(cls, raw: Any) -> Any:
-        """Move the file's ``differs`` into the claims that have none."""
-        if not isinstance(raw, dict) or "differs" not in raw:
-            return raw
-        differs, claims = raw["differs"], raw.get("claims")
-        if isinstance(claims, list):
-            claims = [
-                {"differs": differs} | claim if isinstance(claim, dict) else claim
-                for claim in claims
-            ]
-        head = {key: value for key, value in raw.items() if key != "differs"}
-        return head | {"claims": claims}
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -192,7 +203,7 @@ def load_claims(path: Path | str) -> ClaimsFile:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"There is no claims file {path}.")
-    raw = yaml.safe_load(path.read_text("utf-8"))
+    raw = read_yaml(path)
     try:
         return ClaimsFile.model_validate(raw)
     except ValidationError as error:
@@ -209,25 +220,3 @@ def _where(raw: Any, place: Sequence[int | str]) -> str:
             name = claim.get("id", i) if isinstance(claim, dict) else i
             place = [f"claim {name!r}", *rest]
     return ", ".join(map(str, place))
-
-
-def entry(claim: Claim, file: ClaimsFile, **measured: Any) -> dict[str, Any]:
-    """A ledger row: what the claims file says, joined with what was measured."""
-    sentence = claim.otherwise.get(measured["verdict"], "")
-    return {
-        "id": claim.id,
-        "chapter": file.chapter,
-        "paper": file.paper,
-        "source": claim.source,
-        "origin": claim.origin,
-        "statement": claim.statement,
-        "statistic": claim.statistic,
-        "quantity": claim.quantity,
-        "threshold": claim.bar(),
-        "interval": claim.interval,
-        "resolution": claim.resolution(),
-        "frozen": file.frozen,
-        "rounding_decides": claim.rounding_decides,
-        "otherwise": fill_from_row(sentence, measured, claim.threshold, claim.band),
-        **measured,
-    }

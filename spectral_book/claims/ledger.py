@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any
 
 from nbformat import NotebookNode
 
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.places import code_anchors, figures_of_claims
-from spectral_book.claims.verdicts import Verdict
+from spectral_book.claims.published import check_row
+from spectral_book.claims.words import count_line
 
 MIME_TYPE = "application/vnd.spectral-ledger+json"
 
-VERDICTS: tuple[str, ...] = get_args(Verdict)
+ChapterRun = Mapping[str, Any]
+"""A chapter's run: its name, profile, device and parameters."""
 
 
 @dataclass(frozen=True)
@@ -32,39 +32,25 @@ class Ledger:
         None where there is none.
     failed
         Documents that failed; their claims are not in the ledger.
+    runs
+        The run of each chapter.
     """
 
     claims: tuple[Row, ...]
     failed: tuple[str, ...] = ()
+    runs: tuple[ChapterRun, ...] = ()
 
     def count_line(self) -> str:
-        """Return `3 claims, 1 of them the paper's: 2 replicated, 1 inconclusive`."""
-        if not self.claims:
-            return "0 claims"
-        counts = Counter(claim["verdict"] for claim in self.claims)
-        parts = [f"{counts[name]} {name}" for name in VERDICTS if counts[name]]
-        noun = "claim" if len(self.claims) == 1 else "claims"
-        return f"{len(self.claims)} {noun}, {self.whose()}: {', '.join(parts)}"
-
-    def whose(self) -> str:
-        """Return how many claims are not the book's own: `5 of them the paper's`."""
-        theirs = sum(claim.get("origin") != "book" for claim in self.claims)
-        several = len({claim["page"] for claim in self.claims}) > 1
-        if not theirs:
-            return "the book's own"
-        paper = "the papers'" if several else "the paper's"
-        return paper if theirs == len(self.claims) else f"{theirs} of them {paper}"
+        """Return how many claims and findings there are, and of which verdicts."""
+        return count_line(self.claims)
 
     def of_chapter(self, name: str) -> Ledger:
         """Return the part of one chapter, given by its document or chapter name."""
         return Ledger(
             tuple(c for c in self.claims if name in (c["page"], c["chapter"])),
             tuple(page for page in self.failed if page == name),
+            tuple(run for run in self.runs if run["chapter"] == name),
         )
-
-    def to_json(self) -> str:
-        """Return the claims as a JSON list."""
-        return json.dumps(self.claims, indent=1, allow_nan=False) + "\n"
 
 
 def claims_of(docname: str, notebook: NotebookNode) -> list[Row]:
@@ -73,27 +59,36 @@ def claims_of(docname: str, notebook: NotebookNode) -> list[Row]:
     Raises
     ------
     ValueError
-        If an output is not a list of claims, or a claim lacks what the table needs.
+        If an output does not hold claims, or a claim is not of the published form.
     """
     claims: list[Row] = []
     figures, codes = figures_of_claims(notebook), code_anchors(notebook)
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            rows = output.get("data", {}).get(MIME_TYPE)
-            if rows is None:
-                continue
-            if not isinstance(rows, list):
-                raise ValueError(f"{docname}: its ledger is not a list of claims")
-            claims += [
-                {
-                    **_checked(docname, row),
-                    "page": docname,
-                    "figure": figures.get(row["id"]),
-                    "code": codes.get(row["id"]),
-                }
-                for row in rows
-            ]
+    for published in _published(docname, notebook):
+        for row in published["claims"]:
+            try:
+                check_row(row)
+            except ValueError as error:
+                raise ValueError(f"{docname}: {error}") from None
+            places = {"figure": figures.get(row["id"]), "code": codes.get(row["id"])}
+            claims.append({**row, "page": docname, **places})
     return claims
+
+
+def runs_of(docname: str, notebook: NotebookNode) -> list[ChapterRun]:
+    """Return what a notebook's outputs say of the run that its claims come from."""
+    return [published["run"] for published in _published(docname, notebook)]
+
+
+def _published(docname: str, notebook: NotebookNode) -> list[Mapping[str, Any]]:
+    """Return what a notebook's cells published."""
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    found = [o["data"][MIME_TYPE] for o in outputs if MIME_TYPE in o.get("data", {})]
+    for published in found:
+        if not isinstance(published, Mapping) or set(published) != {"run", "claims"}:
+            raise ValueError(
+                f"{docname}: its ledger does not hold a run and its claims"
+            )
+    return found
 
 
 def without_claims(notebook: NotebookNode) -> NotebookNode:
@@ -131,39 +126,3 @@ def _without_claims(output: NotebookNode) -> NotebookNode:
         return output
     data = {kind: value for kind, value in output.data.items() if kind != MIME_TYPE}
     return NotebookNode({**output, "data": data})
-
-
-def _checked(docname: str, row: object) -> Row:
-    """Return a row if it can stand in the table."""
-    if not isinstance(row, dict):
-        raise ValueError(f"{docname}: a claim is {type(row).__name__}, not a mapping")
-    claim = dict(row)
-    name = claim.get("id")
-    for key in ("id", "chapter", "statement", "verdict"):
-        if not isinstance(claim.get(key), str) or not claim[key]:
-            raise ValueError(f"{docname}: claim {name!r} has no {key}")
-    if claim["verdict"] not in VERDICTS:
-        known = ", ".join(VERDICTS)
-        raise ValueError(
-            f"{docname}: claim {name!r} has the verdict {claim['verdict']!r}, "
-            f"which is none of: {known}"
-        )
-    for key in ("estimate", "ci_low", "ci_high", "n"):
-        if not _is_number(claim.get(key)):
-            raise ValueError(
-                f"{docname}: claim {name!r} has {key} = {claim[key]!r}, not a number"
-            )
-    if not isinstance(claim.get("control"), dict | None):
-        raise ValueError(f"{docname}: claim {name!r} has a control that is no mapping")
-    try:
-        json.dumps(claim, allow_nan=False)
-    except ValueError as error:
-        raise ValueError(f"{docname}: claim {name!r}: {error}") from error
-    return claim
-
-
-def _is_number(value: object) -> bool:
-    """Return whether a value is a number or missing."""
-    return value is None or (
-        isinstance(value, int | float) and not isinstance(value, bool)
-    )

@@ -1,7 +1,6 @@
 """How the book writes numbers: three digits, powers of ten, a true minus sign."""
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,18 +13,25 @@ NOTHING = "–"
 ROUNDING = 1e-12
 """What is closer to 0 is written as 0, and a smaller p-value as a bound."""
 
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def number(x: float | None, form: str = "") -> str:
+INFINITE = {"inf": "∞", "-inf": "−∞"}
+"""How the ledger holds what is infinite, and how pages write it."""
+
+
+def number(x: float | str | None, form: str = "") -> str:
     """A number to three significant digits, with a power of ten only if it is far.
 
     ``form`` asks for another way, as `format` does; ``%`` and, for instance, ``.0%``
     write a percentage, with a space before its sign.
     """
-    if x is None or not math.isfinite(x):
+    if x is None:
         return NOTHING
+    if isinstance(x, str):
+        return INFINITE[x]
+    if not math.isfinite(x):
+        return INFINITE.get(str(float(x)), NOTHING)
     if form.endswith("%"):
         return f"{number(100 * x, form[:-1] and form[:-1] + 'f')} %"
     if form:
@@ -45,10 +51,10 @@ def scientific(x: float, decimals: int = 1) -> str:
     return f"{minus(digits)}·10{str(int(exponent)).translate(_RAISED)}"
 
 
-def coarse(x: float | None, resolution: float = 1e-3) -> str:
+def coarse(x: float | str | None, resolution: float = 1e-3) -> str:
     """A number to the nearest of 1 or 3 times a power of ten, or 0 if too small."""
-    if x is None:
-        return "-"
+    if x is None or isinstance(x, str):
+        return "-" if x is None else INFINITE[x]
     if abs(x) < resolution:
         return "~0"
     exponent = math.floor(math.log10(abs(x)))
@@ -65,9 +71,27 @@ def interval(row: Row) -> str:
     return f"{estimate} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
 
 
-def needed(bar: str) -> str:
-    """What an interval has to clear, with its numbers as the book writes them."""
-    return _NUMBER.sub(lambda match: number(float(match[0])), bar)
+def needed(row: Row) -> str:
+    """What a row's interval has to clear, sign and number on one line."""
+    if row["band"] is not None:
+        low, high = row["band"]
+        return f"within [{number(low)}, {number(high)}]"
+    sign = "≥" if row["direction"] == "greater" else "≤"
+    return f"{sign}\u00a0{number(row['threshold'])}"
+
+
+def needed_from(row: Row) -> str:
+    """The same with the value of no effect."""
+    if row["band"] is not None:
+        return needed(row)
+    return f"{needed(row)} (no effect {number(row['no_effect'])})"
+
+
+def resolution(row: Row) -> float:
+    """Below this an estimate is as good as zero beside what the claim asks."""
+    if row["band"] is not None:
+        return 0.05 * float(row["band"][1] - row["band"][0])
+    return 0.05 * abs(float(row["threshold"] - row["no_effect"]))
 
 
 def p_value(p: float) -> str:

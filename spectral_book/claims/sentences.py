@@ -99,25 +99,19 @@ def check_sentence(text: str) -> None:
             )
 
 
-def fill_from_row(
-    text: str,
-    row: Row,
-    threshold: float | None = None,
-    band: tuple[float, float] | None = None,
-) -> str:
+def fill_from_row(text: str, row: Row) -> str:
     """Fill a claim's sentence with the numbers of its ledger row.
 
-    ``threshold`` and ``band`` are the claim's: the row holds them as text. The result
-    is empty where the sentence names a number that the run did not give.
+    The result is empty where the sentence names a number that the run did not give.
     """
     control = row["control"]
-    edges = band or (None, None)
+    edges = row["band"] or (None, None)
     numbers = {
         "estimate": row["estimate"],
         "low": row["ci_low"],
         "high": row["ci_high"],
         "n": row["n"],
-        "threshold": threshold,
+        "threshold": row["threshold"],
         "band_low": edges[0],
         "band_high": edges[1],
         "control": control["estimate"],

@@ -1,8 +1,8 @@
 """Statistics of claims: recorded numbers in, one value a seed out.
 
 Claims name these functions in their files. Each takes arrays with a leading replica
-axis R and returns [R]. Statistics that are ratios return logarithms; ``SCALES`` says so
-and the report turns estimate and interval back.
+axis R and returns [R]. Statistics that are ratios return logarithms;
+`spectral_book.claims.scales` names them, and readers see them turned back.
 """
 
 from collections.abc import Callable, Mapping
@@ -306,8 +306,3 @@ STATISTICS: Mapping[str, Statistic] = {
     )
 }
 """Every statistic a claims file may name."""
-
-SCALES: Mapping[str, str] = {
-    name: "log" for name in ("magnitude", "ratio", "ratio_to", "spread_ratio")
-}
-"""Statistics whose per-seed values are logarithms; all others are linear."""

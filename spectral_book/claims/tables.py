@@ -9,58 +9,51 @@ from spectral_book.claims.numbers import (
     coarse,
     interval,
     needed,
+    needed_from,
+    number,
     p_value,
+    resolution,
 )
-
-SIGNS = {
-    "replicated": "✓",
-    "direction only": "↗",
-    "not replicated": "✗",
-    "inconclusive": "?",
-    "not comparable": "∅",
-}
-"""A sign for each verdict, to tell them apart without colour."""
-
-CONTROL_SHOWS = {
-    "replicated": "shows it",
-    "direction only": "shows some of it",
-    "not replicated": "does not show it",
-    "inconclusive": "undecided",
-}
-"""What a control's verdict says of the control."""
+from spectral_book.claims.printed import agreement
+from spectral_book.claims.words import SIGNS
 
 _NUMBERED = re.compile(r"(Abstract|Appendix|Equation|Figure|Section|Table)s?\b")
 """How a place in a paper begins; the pages number their own figures and equations."""
+
+_CHANGES = {"numbers": "the control plus", "logarithms": "the control times"}
+"""How a difference from the control is told, by the scale it is taken on."""
+
+FAILS_HOLM = "fails Holm's correction within its chapter"
 
 
 def row_html(row: Row) -> str:
     """One claim as a box: statement, numbers, control, verdict and why."""
     control = row["control"]
-    p = "" if row["p_value"] is None else escape(p_value(row["p_value"]))
-    how = ", ".join(filter(None, (row["ci_method"], f"n = {row['n']}", p)))
+    p = "" if row["p_bar"] is None else f"{p_value(row['p_bar'])} against the bar"
+    how = ", ".join(filter(None, (row["ci_method"], sample(row), p)))
     facts = [
         f"{escape(row['quantity'])}: <b>{interval(row)}</b> "
-        f"<span class='muted'>({how}; needed {escape(needed(row['threshold']))}; "
+        f"<span class='muted'>({escape(how)}; needed {escape(needed_from(row))}; "
         f"{escape(row['profile'])}, {escape(row['device'])})</span>",
         f"<span class='muted'>control:</span> {escape(control['name'])}: "
-        + ", ".join(filter(None, (interval(control), control_found(row)))),
+        + ", ".join(filter(None, (interval(control), control_found(row), apart(row)))),
     ]
+    if row["printed"]:
+        facts.append(f"<span class='muted'>the paper:</span> {escape(agreement(row))}")
     if row["differs"]:
         facts.append(f"<span class='muted'>differs:</span> {escape(row['differs'])}")
-    if row["rounding_decides"]:
-        facts.append(
-            "<span class='muted'>This number depends on how the machine rounds: on "
-            "another processor it may come out otherwise, and near a threshold so "
-            "may the verdict.</span>"
-        )
     place = "the paper's " if _NUMBERED.match(row["source"]) else ""
-    origin = "" if row["origin"] == "paper" else " · found by this book"
+    notes = [escape(place + row["source"])]
+    if row["origin"] == "book":
+        notes.append("a finding of this book")
+    if row["late"]:
+        notes.append(f"{row['late']} set after a run was seen")
     return (
-        f'<div class="claim" id="{escape(row["id"])}">'
+        f'<div class="claim claim-{row["origin"]}" id="{escape(row["id"])}">'
         f"<div>{chip(row['verdict'])} <b>{escape(row['statement'])}</b> "
-        f"<span class='muted'>{place}{escape(row['source'])}{origin}</span></div>"
+        f"<span class='muted'>{' · '.join(notes)}</span></div>"
         + "".join(f"<div>{fact}</div>" for fact in facts)
-        + f"<div class='muted'>{escape(row['why'])}</div></div>"
+        + f"<div class='muted'>{escape(row['why'])}{share_reached(row)}</div></div>"
     )
 
 
@@ -78,9 +71,9 @@ def html(rows: Sequence[Row]) -> str:
     )
     body = "".join(
         f'<tr><td><a href="#{escape(row["id"])}">{escape(row["id"])}</a></td>'
-        f"<td>{interval(row)}</td><td>{escape(needed(row['threshold']))}</td>"
+        f"<td>{interval(row)}</td><td>{escape(needed(row))}</td>"
         f"<td>{interval(row['control'])}</td><td>{chip(row['verdict'])}"
-        f"{' (rounding decides)' if row['rounding_decides'] else ''}</td></tr>"
+        f"{_marks(row)}</td></tr>"
         for row in rows
     )
     return (
@@ -90,9 +83,9 @@ def html(rows: Sequence[Row]) -> str:
 
 
 def text(rows: Sequence[Row]) -> str:
-    """All claims in columns: id, rounded estimate, threshold, n, verdict.
+    """All claims in columns: id, rounded estimate, bar, n, verdict.
 
-    Where rounding decides, estimate, n and verdict are left open: they differ between
+    Where rounding decides, estimate and n are left open: they differ between
     processors, and the text is there to be compared.
     """
     cells = [("claim", "estimate", "needed", "n", "verdict")] + [
@@ -100,10 +93,10 @@ def text(rows: Sequence[Row]) -> str:
             row["id"],
             "open"
             if row["rounding_decides"]
-            else coarse(row["estimate"], row["resolution"]),
-            row["threshold"],
+            else coarse(row["estimate"], resolution(row)),
+            needed_from(row).replace("\u00a0", " "),
             "-" if row["rounding_decides"] else str(row["n"]),
-            "open" if row["rounding_decides"] else row["verdict"],
+            row["verdict"],
         )
         for row in rows
     ]
@@ -130,7 +123,38 @@ def plain_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def sample(row: Row) -> str:
+    """How many seeds gave a number: `n = 5`, or `n = 3 of 5`."""
+    missing = row["missing"]
+    of = f" of {row['n'] + missing}" if missing else ""
+    return f"n\u00a0=\u00a0{row['n']}{of}"
+
+
 def control_found(row: Row) -> str:
     """Whether a claim's control shows what the claim says; empty if it was not run."""
-    control = row.get("control") or {}
-    return CONTROL_SHOWS.get(str(control.get("verdict")), "")
+    control = row["control"]
+    return control["shows"] if control["n"] else ""
+
+
+def apart(row: Row) -> str:
+    """How far a measurement lies from its control, with the interval."""
+    difference = row["difference"]
+    if difference is None or difference["ci_low"] is None:
+        return ""
+    scale = row["scale"]["name"]
+    how = _CHANGES.get(scale, f"less the control, in {scale}:")
+    return f"{how} {interval(difference)}"
+
+
+def share_reached(row: Row) -> str:
+    """How much of the effect that was asked for was there, where it was too weak."""
+    if row["rule"] != "weaker than claimed" or row["share"] is None:
+        return ""
+    return f" It reaches {number(row['share'], '.0%')} of the effect asked for."
+
+
+def _marks(row: Row) -> str:
+    """What a verdict in a table has to say besides."""
+    notes = ["rounding decides"] if row["rounding_decides"] else []
+    notes += [FAILS_HOLM] if row["holm"] is False else []
+    return f" ({'; '.join(notes)})" if notes else ""

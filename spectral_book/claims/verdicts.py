@@ -1,167 +1,432 @@
-"""From a claim's numbers to its verdict: estimate, interval, control, threshold."""
+"""The verdict: a pure function of a claim's bar, its numbers and its control's.
+
+"Replicated" asks for two things. The whole interval clears the bar, and so does not the
+control's; and the interval of measurement less control excludes 0 on the claim's side.
+Numbers are compared on the claim's scale (`spectral_book.claims.scales`).
+"""
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal, Self
 
 import numpy as np
 import scipy.stats
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict
 
-from spectral_book.claims.claims_file import Claim
-from spectral_book.claims.statistics import SCALES, STATISTICS, Values
+from spectral_book.claims.scales import Scale
+from spectral_book.claims.statistics import Values
 
 Verdict = Literal[
     "replicated",
-    "direction only",
+    "weaker than claimed",
     "not replicated",
     "inconclusive",
     "not comparable",
 ]
 
-METHODS = {"t": "95 % t interval", "range": "range of all entries"}
-"""How each kind of interval is named in the ledger."""
+Shown = Literal["shows it", "shows some of it", "does not show it", "undecided"]
+"""What a control says of the claim."""
 
-_JACKKNIFED = (
-    "spread_ratio",
-    "grid_spread_ratio",
-    "correlation_over_runs",
-    "rank_correlation_between_runs",
-)
-"""Statistics whose entries are a jackknife's pseudo-values, not one number a seed."""
+CONFIDENCE = 0.95
 
-_SHOWN = ("direction only", "replicated")  # an effect, the weaker first
+FALSE_POSITIVES = (1 - CONFIDENCE) / 2
+"""How often an interval clears a bar that the truth lies exactly on."""
 
 ROUNDING = 1e-12
 """Relative difference below which numbers are the same but for rounding."""
 
 FEWEST_SEEDS = 3
-"""With fewer finite values an interval says nothing, and the verdict says so."""
+"""With fewer numbers an interval says nothing, and the verdict says so."""
 
 
-class Estimate(BaseModel):
-    """Mean over seeds with its 95 % confidence interval, on the reader's scale."""
+@dataclass(frozen=True)
+class Bar:
+    """What a claim asks for.
 
-    model_config = ConfigDict(frozen=True)
-
-    estimate: float | None
-    ci_low: float | None
-    ci_high: float | None
-    ci_method: str
-    p_value: float | None
-    n: int
-    values: tuple[float | None, ...]
-
-
-def estimate(claim: Claim, inputs: Mapping[str, ArrayLike]) -> Estimate:
-    """Compute a claim's statistic per seed, and its mean with a confidence interval.
-
-    Values that are not finite (a diverged seed) are kept in ``values`` as None and left
-    out of the mean; ``n`` counts the finite ones. The p-value is of the one-sided test
-    against ``no_effect``.
+    Attributes
+    ----------
+    direction
+        "greater", "less" or "within".
+    threshold, no_effect
+        The smallest effect that counts, and the value without any; None for "within".
+    band
+        The two ends for "within"; None otherwise.
+    exact
+        Whether the numbers are all entries of a table, and not a sample of seeds.
+    rounding_decides
+        Whether another processor may reach another verdict.
     """
-    with np.errstate(all="ignore"):
-        raw = np.atleast_1d(STATISTICS[claim.statistic](**inputs))
-    log = SCALES.get(claim.statistic) == "log"
-    finite = raw[np.isfinite(raw)]
-    low = high = middle = p_value = None
-    if len(finite):
-        middle = float(finite.mean())
-    if len(finite) >= FEWEST_SEEDS:
-        low, high = _interval(finite, claim.interval)
-        p_value = _p_value(finite, claim, log)
 
-    def back(x: float | None) -> float | None:
-        return float(np.exp(x)) if log and x is not None else x
+    direction: str
+    threshold: float | None = None
+    no_effect: float | None = None
+    band: tuple[float, float] | None = None
+    exact: bool = False
+    rounding_decides: bool = False
 
-    scale = " of logarithms" if log else ""
-    entries = ", jackknife" if claim.statistic in _JACKKNIFED else ""
-    method = METHODS[claim.interval]
-    return Estimate(
-        estimate=back(middle),
-        ci_low=back(low),
-        ci_high=back(high),
-        ci_method=f"{method}{scale}{entries}",
-        p_value=p_value,
-        n=len(finite),
-        values=tuple(back(float(v)) if np.isfinite(v) else None for v in raw),
-    )
+    def scaled(self, factor: float) -> Self:
+        """The bar at so many times its distance from "no effect", or a band's width."""
+        if self.band is not None:
+            middle, half = sum(self.band) / 2, (self.band[1] - self.band[0]) / 2
+            return replace(self, band=(middle - factor * half, middle + factor * half))
+        assert self.threshold is not None
+        assert self.no_effect is not None
+        far = self.no_effect + factor * (self.threshold - self.no_effect)
+        return replace(self, threshold=far)
 
 
-def _interval(finite: Values, method: str) -> tuple[float, float]:
-    if _alike(finite):  # a t interval divides by the spread
-        middle = float(finite.mean())
-        return middle, middle
-    if method == "range":
-        return float(finite.min()), float(finite.max())
-    low, high = scipy.stats.ttest_1samp(finite, 0.0).confidence_interval(0.95)
-    return float(low), float(high)
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its interval, and how many seeds gave a number.
+
+    An infinite value counts where it falls: with one, the interval is the range of all
+    values. ``missing`` seeds gave no number at all.
+    """
+
+    middle: float | None
+    low: float | None
+    high: float | None
+    n: int
+    missing: int
+    method: str
+
+    def shown(self, scale: Scale) -> "Estimate":
+        """The same as readers see it."""
+        ends = (self.middle, self.low, self.high)
+        middle, low, high = (None if x is None else scale.shown(x) for x in ends)
+        return replace(self, middle=middle, low=low, high=high)
 
 
-def _alike(finite: Values) -> bool:
-    """Whether values differ by no more than rounding."""
-    return bool(np.ptp(finite) <= ROUNDING * np.abs(finite).max())
+@dataclass(frozen=True)
+class Precondition:
+    """What has to hold for a claim to be tested at all, and what was measured."""
+
+    quantity: str
+    measured: float
+    above: float | None = None
+    below: float | None = None
+
+    def met(self) -> bool:
+        """Whether it holds; a number that is not there meets nothing."""
+        if self.above is not None:
+            return self.measured > self.above
+        assert self.below is not None
+        return self.measured < self.below
 
 
-def _p_value(finite: Values, claim: Claim, log: bool) -> float | None:
-    if claim.no_effect is None or claim.interval == "range" or _alike(finite):
-        return None
-    popmean = np.log(claim.no_effect) if log else claim.no_effect
-    test = scipy.stats.ttest_1samp(finite, popmean, alternative=claim.direction)
-    return float(test.pvalue)
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with all that it rests on, numbers as readers see them.
+
+    Attributes
+    ----------
+    verdict, why
+        The verdict, and its reason in a sentence or two.
+    measured, control
+        The two estimates.
+    control_shows
+        What the control shows of the claim.
+    difference
+        Measurement less control on the claim's scale: a ratio for logarithms.
+    p_bar
+        One-sided p of the t test against the bar; None where there is none.
+    share
+        How much of the effect that was asked for was reached, on the claim's scale.
+    """
+
+    verdict: Verdict
+    why: str
+    measured: Estimate
+    control: Estimate
+    control_shows: Shown
+    difference: Estimate
+    p_bar: float | None = None
+    share: float | None = None
 
 
 def judge(
-    claim: Claim, measured: Estimate, control: Estimate
-) -> tuple[Verdict, Verdict, str]:
-    """Verdict of a claim, verdict of its control, and the reason in one sentence.
+    bar: Bar,
+    values: ArrayLike,
+    control: ArrayLike,
+    scale: Scale,
+    precondition: Precondition | None = None,
+) -> Judgement:
+    """Judge a claim.
 
-    A claim is only as good as its control: where the control does as well as the claim,
-    by its verdict, the statistic does not isolate the effect and the verdict is
-    ``inconclusive``.
+    Parameters
+    ----------
+    bar
+        What the claim asks for, in the numbers that readers see.
+    values, control
+        The statistic of each seed, and of each seed of the control. Equally many are
+        compared one by one, others as two samples.
+    scale
+        The scale to compare on.
+    precondition
+        What has to hold besides; unmet, the claim is not comparable.
     """
-    verdict, why = _compare(claim, measured)
-    control_verdict, _ = _compare(claim, control)
-    if control.ci_low is None:
-        if measured.ci_low is not None:
-            why = "The control gave too few numbers."
-        return "inconclusive", control_verdict, why
-    if verdict in _SHOWN and control_verdict in _SHOWN[_SHOWN.index(verdict) :]:
-        why = "The control shows the effect too."
-        if control_verdict == "direction only":  # it may be far weaker
-            why = (
-                "The interval does not clear the threshold, and the control, too, "
-                "excludes no effect."
-            )
-        return "inconclusive", control_verdict, why
-    return verdict, control_verdict, why
+    mine, other = scale.judged(values), scale.judged(control)
+    judged = _on_scale(bar, scale)
+    measured, compared = interval(mine, bar.exact), interval(other, bar.exact)
+    apart = difference(mine, other, bar.exact)
+    shows = _shows(judged, compared)
+    verdict, why = _verdict(judged, mine, measured, compared, apart, shows)
+    share = None
+    if bar.band is None and measured.middle is not None:
+        share = _share(judged, measured.middle)
+    if bar.rounding_decides and verdict != "not comparable":
+        here = f"On this machine: {verdict}."
+        why = f"Rounding decides; another processor may reach another verdict. {here}"
+        verdict = "inconclusive"
+    if precondition is not None and not precondition.met():
+        verdict, why = "not comparable", _unmet(precondition)
+    return Judgement(
+        verdict,
+        why,
+        measured.shown(scale),
+        compared.shown(scale),
+        shows,
+        replace(apart, **_ratio(apart)) if scale.name == "logarithms" else apart,
+        _p_bar(judged, mine),
+        share,
+    )
 
 
-def _compare(claim: Claim, measured: Estimate) -> tuple[Verdict, str]:
-    low, high = measured.ci_low, measured.ci_high
-    if low is None or high is None:
-        return "inconclusive", (
-            f"{measured.n} finite values; at least {FEWEST_SEEDS} are needed."
+def interval(z: Values, exact: bool = False) -> Estimate:
+    """The mean of the numbers that are there, with a 95 % t interval.
+
+    It is their range, with the median, if they are exact or one is infinite; and of no
+    width if they are all alike.
+    """
+    there = z[~np.isnan(z)]
+    n, missing = len(there), len(z) - len(there)
+    if not n:
+        return Estimate(None, None, None, 0, missing, "")
+    infinite = not np.isfinite(there).all()
+    middle = float(np.median(there) if infinite else there.mean())
+    if n < FEWEST_SEEDS:
+        return Estimate(middle, None, None, n, missing, "")
+    if exact or infinite:
+        low, high = float(there.min()), float(there.max())
+        method = "range of all entries" if exact else "range, as a value is infinite"
+        return Estimate(middle, low, high, n, missing, method)
+    reach = 0.0
+    if not _alike(there):
+        reach = _quantile(n - 1) * float(there.std(ddof=1)) / math.sqrt(n)
+    method = "95 % t interval"
+    return Estimate(middle, middle - reach, middle + reach, n, missing, method)
+
+
+def difference(mine: Values, other: Values, exact: bool = False) -> Estimate:
+    """Measurement less control with its interval: paired, or by Welch's test.
+
+    Two equal infinite values do not differ. Exact or infinite numbers that are not
+    equally many lie apart by the gap between their ranges.
+    """
+    if len(mine) == len(other):
+        with np.errstate(invalid="ignore"):
+            pairs = np.where(mine == other, 0.0, mine - other)
+        size = np.fmax(np.abs(mine), np.abs(other))
+        pairs[np.abs(pairs) <= ROUNDING * size] = 0.0
+        found = interval(pairs, exact)
+        return replace(found, method="paired" if found.method else "")
+    a, b = mine[~np.isnan(mine)], other[~np.isnan(other)]
+    missing = len(mine) + len(other) - len(a) - len(b)
+    if min(len(a), len(b)) < FEWEST_SEEDS:
+        return Estimate(None, None, None, len(a), missing, "")
+    if exact or not np.isfinite([*a, *b]).all():
+        middle = float(np.median(a) - np.median(b))
+        low, high = float(a.min() - b.max()), float(a.max() - b.min())
+        return Estimate(middle, low, high, len(a), missing, "two ranges")
+    middle = float(a.mean() - b.mean())
+    of_a, of_b = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
+    squares = of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1)
+    reach = 0.0
+    if squares > 0:
+        freedom = (of_a + of_b) ** 2 / squares
+        reach = _quantile(freedom) * math.sqrt(of_a + of_b)
+    return Estimate(middle, middle - reach, middle + reach, len(a), missing, "Welch")
+
+
+def holm(p_values: ArrayLike) -> list[bool]:
+    """Which of several tests still hold if one false positive is one too many.
+
+    Source: S. Holm, A simple sequentially rejective multiple test procedure,
+    Scandinavian Journal of Statistics 6 (1979). One-sided, as the intervals' ends.
+    """
+    p = np.asarray(p_values, float)
+    held = [False] * len(p)
+    for rank, i in enumerate(np.argsort(p)):
+        if p[i] > FALSE_POSITIVES / (len(p) - rank):
+            break
+        held[i] = True
+    return held
+
+
+def _on_scale(bar: Bar, scale: Scale) -> Bar:
+    """The bar on the scale, mirrored so that more is always better."""
+
+    def turned(x: float) -> float:
+        return float(scale.judged(x))
+
+    if bar.band is not None:
+        return replace(bar, band=(turned(bar.band[0]), turned(bar.band[1])))
+    assert bar.threshold is not None
+    assert bar.no_effect is not None
+    return replace(
+        bar, threshold=turned(bar.threshold), no_effect=turned(bar.no_effect)
+    )
+
+
+def _verdict(
+    bar: Bar,
+    values: Values,
+    measured: Estimate,
+    control: Estimate,
+    apart: Estimate,
+    shows: Shown,
+) -> tuple[Verdict, str]:
+    """The verdict of numbers on their scale, and why."""
+    if measured.low is None:
+        lost = _lost(measured, "")
+        few = f"{measured.n} values; at least {FEWEST_SEEDS} are needed."
+        return "inconclusive", f"{lost} {few}" if lost else few
+    if control.low is None:
+        return "inconclusive", "The control gave too few numbers."
+    verdict, why = _compare(bar, measured)
+    if verdict in ("replicated", "weaker than claimed"):
+        reasons = (
+            _lost(measured, ""),
+            _lost(control, " of the control"),
+            "The control shows the effect, too." if shows == "shows it" else "",
+            "" if _apart(bar, apart) else "It cannot be told from its control.",
         )
-    if claim.band is not None:
-        if claim.band[0] <= low and high <= claim.band[1]:
+        against = " ".join(filter(None, reasons))
+        if against:
+            return "inconclusive", f"{why} {against}"
+    elif measured.missing:
+        why = f"{why} {_lost(measured, '')}"
+    there = values[~np.isnan(values)]
+    if not bar.exact and (there == there[0]).all():
+        why = f"{why} All {len(there)} seeds gave the same number."
+    return verdict, why
+
+
+def _compare(bar: Bar, found: Estimate) -> tuple[Verdict, str]:
+    """The verdict of an interval alone."""
+    low, high = found.low, found.high
+    assert low is not None
+    assert high is not None
+    if bar.band is not None:
+        start, end = bar.band
+        if _reaches(low, start) and _reaches(end, high):
             return "replicated", "The interval lies inside the band."
-        if high < claim.band[0] or low > claim.band[1]:
+        if not _reaches(high, start) or not _reaches(end, low):
             return "not replicated", "The interval lies outside the band."
         return "inconclusive", "The interval crosses the edge of the band."
-    assert claim.threshold is not None
-    assert claim.no_effect is not None
-    threshold, nothing = claim.threshold, claim.no_effect
-    if claim.direction == "less":  # mirror, so that more is always better below
+    threshold, nothing = bar.threshold, bar.no_effect
+    assert threshold is not None
+    assert nothing is not None
+    if bar.direction == "less":
         low, high, threshold, nothing = -high, -low, -threshold, -nothing
-    if low >= threshold:
-        return "replicated", "The interval clears the threshold."
-    if low > nothing and not math.isclose(low, nothing, rel_tol=ROUNDING):
-        return (
-            "direction only",
-            "Right sign; the interval does not clear the threshold.",
-        )
-    if high < threshold:
-        return "not replicated", "The interval excludes the threshold."
-    return "inconclusive", "The interval holds both no effect and the threshold."
+    effect = not _reaches(nothing, low)
+    if _reaches(low, threshold):
+        return "replicated", "The interval clears the bar."
+    if not _reaches(high, threshold):
+        if effect:
+            return "weaker than claimed", "Right sign; the interval excludes the bar."
+        return "not replicated", "The interval excludes the bar."
+    if effect:
+        return "inconclusive", "Right sign, but the interval holds the bar."
+    return "inconclusive", "The interval holds both no effect and the bar."
+
+
+def _reaches(x: float, mark: float) -> bool:
+    """Whether x is as large as a mark; what rounding parts from it is."""
+    return x > mark or math.isclose(x, mark, rel_tol=ROUNDING)
+
+
+def _shows(bar: Bar, control: Estimate) -> Shown:
+    """What a control's interval shows of the claim."""
+    if control.low is None:
+        return "undecided"
+    verdict, why = _compare(bar, control)
+    if verdict == "replicated":
+        return "shows it"
+    if verdict == "weaker than claimed" or why.startswith("Right sign"):
+        return "shows some of it"
+    return "does not show it" if verdict == "not replicated" else "undecided"
+
+
+def _apart(bar: Bar, apart: Estimate) -> bool:
+    """Whether measurement less control excludes 0 on the claim's side."""
+    if apart.low is None or apart.high is None:
+        return False
+    if bar.direction == "greater":
+        return apart.low > 0
+    if bar.direction == "less":
+        return apart.high < 0
+    return apart.low > 0 or apart.high < 0
+
+
+def _share(bar: Bar, middle: float) -> float | None:
+    """The effect reached, of that asked for."""
+    assert bar.threshold is not None
+    assert bar.no_effect is not None
+    share = (middle - bar.no_effect) / (bar.threshold - bar.no_effect)
+    return share if math.isfinite(share) else None
+
+
+def _p_bar(bar: Bar, z: Values) -> float | None:
+    """One-sided p against the bar; against both edges of a band, the larger one."""
+    there = z[~np.isnan(z)]
+    if bar.exact or len(there) < FEWEST_SEEDS:
+        return None
+    if not np.isfinite(there).all() or _alike(there):
+        return None
+
+    def p(edge: float, side: str) -> float:
+        test = scipy.stats.ttest_1samp(there, edge, alternative=side)
+        return float(test.pvalue)
+
+    if bar.band is not None:
+        return max(p(bar.band[0], "greater"), p(bar.band[1], "less"))
+    assert bar.threshold is not None
+    return p(bar.threshold, bar.direction)
+
+
+def _lost(found: Estimate, whose: str) -> str:
+    """How many seeds gave no number; empty if all did."""
+    if not found.missing:
+        return ""
+    return f"{found.missing} of {found.n + found.missing} seeds{whose} gave no number."
+
+
+def _unmet(precondition: Precondition) -> str:
+    side = "above" if precondition.above is not None else "below"
+    bound = precondition.above if side == "above" else precondition.below
+    was = f"{precondition.measured:.3g}"
+    return f"{precondition.quantity} is {was}; it has to be {side} {bound:g}."
+
+
+def _ratio(apart: Estimate) -> dict[str, Any]:
+    """The ends of a difference of logarithms as ratios."""
+    ends: Mapping[str, float | None] = {
+        "middle": apart.middle,
+        "low": apart.low,
+        "high": apart.high,
+    }
+    shown = Scale("logarithms").shown
+    return {name: None if x is None else shown(x) for name, x in ends.items()}
+
+
+def _alike(there: Values) -> bool:
+    """Whether values differ by no more than rounding: a t test divides by that."""
+    return bool(np.ptp(there) <= ROUNDING * np.abs(there).max())
+
+
+@lru_cache
+def _quantile(freedom: float) -> float:
+    return float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, freedom))

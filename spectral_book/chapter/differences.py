@@ -1,0 +1,76 @@
+"""In what a run differs from the paper's: computed from the parameters of both."""
+
+import ast
+import io
+import tokenize
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from spectral_book.chapter.parameters import MACHINE
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A parameter, its value in this run and the paper's, and what it is."""
+
+    name: str
+    here: str
+    paper: str
+    meaning: str
+
+    def to_dict(self) -> dict[str, str]:
+        """The difference as the ledger holds it."""
+        return asdict(self)
+
+
+def differences(
+    here: Mapping[str, Any], paper: Mapping[str, Any], meanings: Mapping[str, str]
+) -> list[Difference]:
+    """Return the parameters that differ, in the order of this run's."""
+    return [
+        Difference(name, _text(value), _text(paper[name]), meanings.get(name, ""))
+        for name, value in here.items()
+        if name in paper and value != paper[name]
+        if name not in (*MACHINE, "profile")
+    ]
+
+
+def meanings(notebook: Path) -> dict[str, str]:
+    """Return what the comments of a notebook's parameters cell say of each name."""
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            return _comments(cell.source)
+    return {}
+
+
+def _comments(source: str) -> dict[str, str]:
+    """Return the comment on the lines of each assignment."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {
+        token.start[0]: token.string.lstrip("# ").strip()
+        for token in tokens
+        if token.type == tokenize.COMMENT
+    }
+    found: dict[str, str] = {}
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                pass
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                pass
+            case _:
+                continue
+        lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        found[name] = " ".join(comments[i] for i in lines if i in comments)
+    return found
+
+
+def _text(value: Any) -> str:
+    """Return a parameter's value as it is written, lists without brackets."""
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,265 @@
+"""The rows of the ledger: what a claims file says, joined with what was measured.
+
+A row holds all that its verdict follows from, so that anybody can judge it again:
+`rejudged` does, and builds do so with every recorded row.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spectral_book.claims.claims_file import Claim, ClaimsFile
+from spectral_book.claims.numbers import Row
+from spectral_book.claims.scales import LOGARITHMS, Scale, scale_of
+from spectral_book.claims.sentences import fill_from_row
+from spectral_book.claims.statistics import STATISTICS, Values
+from spectral_book.claims.verdicts import (
+    Bar,
+    Estimate,
+    Judgement,
+    Precondition,
+    Verdict,
+    holm,
+    judge,
+)
+from spectral_book.claims.words import has_held, word
+
+Inputs = Mapping[str, ArrayLike]
+
+_JACKKNIFED = (
+    "spread_ratio",
+    "grid_spread_ratio",
+    "correlation_over_runs",
+    "rank_correlation_between_runs",
+)
+"""Statistics whose entries are a jackknife's pseudo-values, not one number a seed."""
+
+
+def values_of(statistic: str, inputs: Inputs) -> Values:
+    """A statistic's value for each seed, as readers see it, [R]."""
+    with np.errstate(all="ignore"):
+        raw = np.atleast_1d(STATISTICS[statistic](**inputs))
+        return np.exp(raw) if statistic in LOGARITHMS else raw
+
+
+def judged_row(
+    claim: Claim,
+    file: ClaimsFile,
+    inputs: Inputs,
+    control: Inputs,
+    precondition: ArrayLike | None = None,
+    **run: Any,
+) -> dict[str, Any]:
+    """A claim's row, judged from its statistic's inputs and its control's.
+
+    Parameters
+    ----------
+    precondition
+        The quantity of the claim's precondition, one number a seed: their mean counts.
+    run
+        What else the row holds of the run it comes from.
+
+    Raises
+    ------
+    ValueError
+        If the claim has a precondition and nothing is given for it, or the other way.
+    """
+    if (claim.precondition is None) != (precondition is None):
+        has = "has no" if claim.precondition is None else "needs its"
+        raise ValueError(f"Claim {claim.id!r} {has} precondition's numbers.")
+    held = None
+    if claim.precondition is not None:
+        held = {
+            "quantity": claim.precondition.quantity,
+            "above": claim.precondition.above,
+            "below": claim.precondition.below,
+            "measured": _plain(float(np.mean(np.asarray(precondition, float)))),
+        }
+    row = {
+        **_said(claim, file),
+        "scale": scale_of(claim.statistic, inputs, claim.bounds).to_dict(),
+        "values": [_plain(x) for x in values_of(claim.statistic, inputs)],
+        "control": {
+            "name": claim.control,
+            "values": [_plain(x) for x in values_of(claim.statistic, control)],
+        },
+        "precondition": held,
+        **run,
+    }
+    row |= _findings(row, _judgement(row, claim.bar()))
+    sentence = claim.otherwise.get(row["rule"], "")
+    return {**row, "otherwise": fill_from_row(sentence, row)}
+
+
+def row_without_numbers(
+    claim: Claim, file: ClaimsFile, verdict: Verdict, why: str, **run: Any
+) -> dict[str, Any]:
+    """A claim's row where its experiment did not run, or gave nothing to judge."""
+    empty = {"estimate": None, "ci_low": None, "ci_high": None, "n": 0, "missing": 0}
+    return {
+        **_said(claim, file),
+        "scale": Scale().to_dict(),
+        "values": [],
+        "control": {"name": claim.control, "values": [], **empty, "shows": "undecided"},
+        "precondition": None,
+        **empty,
+        "ci_method": "",
+        "difference": None,
+        "p_bar": None,
+        "share": None,
+        "rule": verdict,
+        "verdict": word(verdict, claim.origin),
+        "why": why,
+        "holm": None,
+        "otherwise": "",
+        **run,
+    }
+
+
+def bar_of(row: Row) -> Bar:
+    """What a row's claim asks for."""
+    band = row["band"]
+    return Bar(
+        row["direction"],
+        row["threshold"],
+        row["no_effect"],
+        None if band is None else (band[0], band[1]),
+        exact=row["interval"] == "range",
+        rounding_decides=row["rounding_decides"],
+    )
+
+
+def rejudged(row: Row, bar: Bar | None = None) -> Row:
+    """The same row with its verdict computed anew, by its own bar or another one."""
+    if not row["values"]:
+        return row
+    found = _findings(row, _judgement(row, bar or bar_of(row)))
+    control = {**row["control"], **found.pop("control")}
+    return {**row, **found, "control": control}
+
+
+def with_holm(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Mark which rows of a chapter still clear their bar by Holm's procedure.
+
+    ``holm`` is None for those that are not replicated, or have no p-value.
+    """
+    tested = [i for i, row in enumerate(rows) if row["p_bar"] is not None]
+    passed = dict(zip(tested, holm([rows[i]["p_bar"] for i in tested]), strict=True))
+    return [
+        {**row, "holm": passed.get(i) if has_held(row) else None}
+        for i, row in enumerate(rows)
+    ]
+
+
+def contradictions(rows: Iterable[Row]) -> list[str]:
+    """One sentence for each row whose verdict does not follow from its values."""
+    found = []
+    for row in rows:
+        again = rejudged(row)
+        for key in ("verdict", "estimate", "ci_low", "ci_high"):
+            if not _same(again[key], row[key]):
+                found.append(
+                    f"{row['id']}: its {key} is {row[key]!r}, and {again[key]!r} "
+                    "follows from its values."
+                )
+    return found
+
+
+def _said(claim: Claim, file: ClaimsFile) -> dict[str, Any]:
+    """What the claims file says."""
+    printed = claim.printed
+    return {
+        "id": claim.id,
+        "chapter": file.chapter,
+        "paper": file.paper,
+        "source": claim.source,
+        "origin": claim.origin,
+        "statement": claim.statement,
+        "statistic": claim.statistic,
+        "quantity": claim.quantity,
+        "direction": claim.direction,
+        "threshold": claim.threshold,
+        "no_effect": claim.no_effect,
+        "band": None if claim.band is None else list(claim.band),
+        "interval": claim.interval,
+        "printed": None if printed is None else printed.model_dump(),
+        "late": claim.late,
+        "frozen": file.frozen,
+        "rounding_decides": claim.rounding_decides,
+        "differs": claim.differs,
+    }
+
+
+def _judgement(row: Row, bar: Bar) -> Judgement:
+    held = row["precondition"]
+    condition = None
+    if held is not None:
+        measured = math.nan if held["measured"] is None else float(held["measured"])
+        condition = Precondition(
+            held["quantity"], measured, held["above"], held["below"]
+        )
+    return judge(
+        bar,
+        _numbers(row["values"]),
+        _numbers(row["control"]["values"]),
+        Scale.from_dict(row["scale"]),
+        condition,
+    )
+
+
+def _findings(row: Row, found: Judgement) -> dict[str, Any]:
+    """What a judgement adds to a row."""
+    scale = row["scale"]["name"]
+    method = found.measured.method
+    if scale != "numbers" and method:
+        method = f"{method} of {scale}"
+    if row["statistic"] in _JACKKNIFED:
+        method = f"{method}, jackknife"
+    apart = found.difference
+    return {
+        **_ends(found.measured),
+        "ci_method": method,
+        "control": {
+            **row["control"],
+            **_ends(found.control),
+            "shows": found.control_shows,
+        },
+        "difference": {**_ends(apart), "how": apart.method},
+        "p_bar": found.p_bar,
+        "share": found.share,
+        "rule": found.verdict,
+        "verdict": word(found.verdict, row["origin"]),
+        "why": found.why,
+        "holm": None,
+    }
+
+
+def _ends(found: Estimate) -> dict[str, Any]:
+    return {
+        "estimate": _plain(found.middle),
+        "ci_low": _plain(found.low),
+        "ci_high": _plain(found.high),
+        "n": found.n,
+        "missing": found.missing,
+    }
+
+
+def _plain(x: float | None) -> float | str | None:
+    """A number as JSON can hold it: None if there is none, "inf" or "-inf"."""
+    if x is None or math.isnan(x):
+        return None
+    return float(x) if math.isfinite(x) else str(float(x))
+
+
+def _numbers(held: Iterable[float | str | None]) -> Values:
+    return np.array([math.nan if x is None else float(x) for x in held])
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two entries of a row agree but for rounding."""
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(a == b)
