@@ -12,17 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spectral_book.claims.claims_file import Claim, ClaimsFile
+from spectral_book.claims.intervals import Estimate, holm
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.scales import LOGARITHMS, Scale, scale_of
 from spectral_book.claims.sentences import fill_from_row
 from spectral_book.claims.statistics import STATISTICS, Values
 from spectral_book.claims.verdicts import (
     Bar,
-    Estimate,
     Judgement,
     Precondition,
     Verdict,
-    holm,
     judge,
 )
 from spectral_book.claims.words import has_held, word
