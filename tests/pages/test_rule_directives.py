@@ -98,7 +98,7 @@ def ruled(new_book):
 def words(ruled) -> str:
     """The words of its front page."""
     text = (ruled.html / "intro.html").read_text().partition("<article")[2]
-    return " ".join(re.sub("<[^>]*>", " ", unescape(text)).split())
+    return " ".join(re.sub("<[^>]*>", " ", unescape(text)).replace("’", "'").split())
 
 
 def test_criteria_are_shown_as_counted_by_hand(words):
@@ -113,7 +113,7 @@ def test_criteria_are_shown_as_counted_by_hand(words):
 def test_the_picture_of_the_bars_says_its_numbers(ruled, words):
     page = (ruled.html / "intro.html").read_text()
     assert "A curve: 4 claims are replicated with all bars at half" in page
-    assert "Of the papers’ 6 tested claims, 3 are replicated." in words
+    assert "Of the papers' 6 tested claims, 3 are replicated." in words
     assert "it would be 4, at twice the distance 1." in words
     table = words.partition("Claims replicated")[2]
     pairs = [f"{factor:g} {n}" for factor, n in zip(FACTORS, COUNTS, strict=True)]
@@ -122,16 +122,14 @@ def test_the_picture_of_the_bars_says_its_numbers(ruled, words):
 
 def test_chance_is_told_in_a_sentence(words):
     assert "about 0.175 of the 7 rows judged by a t interval" in words
-    assert "Of the 3 rows that did and have a p-value, 0 fail Holm’s" in words
+    assert "Of the 3 rows that did and have a p-value, 0 fail Holm's" in words
 
 
 def test_the_example_is_a_row_of_the_build_with_its_parts_named(ruled, words):
     page = (ruled.html / "intro.html").read_text()
     assert page.count('id="just"') == 1
     assert 'href="plain.html#just"' in page
-    assert "0.61 [0.598, 0.622] : the mean over seeds ( n = 5 )" in words or (
-        "0.61 [0.598, 0.622]: the mean over seeds (n = 5)" in words
-    )
+    assert "0.61 [0.598, 0.622]: the mean over seeds (n = 5)" in words
     assert "here the effect should be absent. It does not show it." in words
     assert "beside ours: 0.61 (Table 1); inside our interval" in words
 
@@ -167,7 +165,7 @@ def test_the_ledger_is_of_the_schema_beside_it(ruled):
     held["claims"][0]["values"][0] = "much"
     with pytest.raises(jsonschema.ValidationError, match="much"):
         kind(schema).validate(held)
-    rows = list(csv.DictReader(csv_file.open()))
+    rows = list(csv.DictReader(csv_file.read_text().splitlines()))
     assert [row["id"] for row in rows] == [row["id"] for row in ROWS]
     assert rows[3]["values"] == "inf 2.0 3.0"
     assert rows[0]["control_values"].split()[0] == "0.01"
