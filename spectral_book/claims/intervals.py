@@ -80,7 +80,7 @@ def difference(mine: Values, other: Values, exact: bool = False) -> Estimate:
         with np.errstate(invalid="ignore"):
             pairs = np.where(mine == other, 0.0, mine - other)
         size = np.fmax(np.abs(mine), np.abs(other))
-        pairs[np.abs(pairs) <= ROUNDING * size] = 0.0
+        pairs[np.abs(pairs) < ROUNDING * size] = 0.0
         found = interval(pairs, exact)
         return replace(found, method="paired" if found.method else "")
     a, b = mine[~np.isnan(mine)], other[~np.isnan(other)]
