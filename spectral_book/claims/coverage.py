@@ -82,7 +82,7 @@ def table(draws: int = 2000) -> list[Kind]:
         (*over_runs, "normal, 0.8", 5, 5, True, correlations, 0.8),
         (*over_runs, "normal, 0.8", 8, 8, True, correlations, 0.8),
     ]
-    found = []
+    found: list[Kind] = []
     for name, covers, how, n, others, low, draw, truth in sources:
         rng = np.random.default_rng(len(found))
         mine, other = draw(rng, (draws, n)), draw(rng, (draws, others))
