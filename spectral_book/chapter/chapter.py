@@ -1,7 +1,8 @@
 """A running chapter: its parameters, claims, figures and where they come from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from spectral_book.claims.claims_file import (
     load_claims,
 )
 from spectral_book.claims.ledger import MIME_TYPE
-from spectral_book.claims.places import CLAIM, FIGURE, mark
+from spectral_book.claims.numbers import Row
+from spectral_book.claims.places import CLAIMS, FIGURE, JUDGED, mark
 from spectral_book.claims.rows import (
     Inputs,
     judged_row,
@@ -34,6 +36,7 @@ from spectral_book.claims.rows import (
     with_holm,
 )
 from spectral_book.claims.sentences import fill_sentence
+from spectral_book.claims.strip import strips
 from spectral_book.claims.verdicts import Verdict
 from spectral_book.yaml_files import read_yaml
 from spectral_lib.training.devices import prepare
@@ -51,6 +54,7 @@ class Chapter:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     differences: Sequence[Difference] = ()
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
     figures: int = 0
     panels: dict[str, live.Panel] = field(default_factory=dict)
 
@@ -63,7 +67,7 @@ class Chapter:
         precondition: ArrayLike | None = None,
         **inputs: Any,
     ) -> None:
-        """Judge a claim from its statistic's inputs and show its row.
+        """Judge a claim from its statistic's inputs; `strips` or `folded` show it.
 
         ``control`` holds the same inputs measured on the negative control; ``runs`` are
         the runs the numbers come from, for the time they took; ``precondition`` the
@@ -90,6 +94,39 @@ class Chapter:
     def inconclusive(self, claim_id: str, why: str) -> None:
         """Record that a claim's experiment ran and gave nothing to judge it by."""
         self._enter_without_numbers(claim_id, "inconclusive", why)
+
+    def strips(self, *claim_ids: str) -> None:
+        """Show claims as strips, below the figure that they belong to.
+
+        Without ids it shows all that were judged and not yet shown. Neighbours whose
+        bars are alike share an axis.
+
+        Raises
+        ------
+        ValueError
+            If a claim was not judged, or was shown before.
+        """
+        self._show_rows(claim_ids or tuple(self.waiting), strips)
+
+    def folded(self, title: str = "More claims") -> None:
+        """Show all claims that were judged and not yet shown, as one folded table."""
+        self._show_rows(tuple(self.waiting), partial(tables.folded, title))
+
+    def _show_rows(
+        self, ids: Sequence[str], drawn: Callable[[Sequence[Row]], str]
+    ) -> None:
+        """Show rows, each once, marked for those who look for a claim's place."""
+        for name in ids:
+            if name not in self.waiting:
+                known = ", ".join(self.waiting) or "none"
+                raise ValueError(
+                    f"Claim {name!r} was not judged, or is shown already; to be shown "
+                    f"are: {known}."
+                )
+            self.waiting.remove(name)
+        if ids:
+            rows = [self.rows[name] for name in ids]
+            display(HTML(drawn(rows)), metadata=mark(CLAIMS, list(ids)))
 
     def show(
         self,
@@ -197,6 +234,11 @@ class Chapter:
     def publish(self) -> None:
         """Put the claims, with every seed's value, into the notebook's output."""
         rows = with_holm(self._ordered())
+        if self.waiting:
+            raise ValueError(
+                f"Claims judged and never shown: {', '.join(self.waiting)}. Show them "
+                "by chapter.strips() or chapter.folded()."
+            )
         run = {
             "chapter": self.claims.chapter,
             **self._run(),
@@ -228,9 +270,10 @@ class Chapter:
         return {"profile": self.provenance.profile, "device": self.provenance.device}
 
     def _enter(self, row: dict[str, Any]) -> None:
-        """Keep a claim's row and show it."""
+        """Keep a claim's row; pages link from the claim to the cell that judged it."""
         self.rows[row["id"]] = row
-        display(HTML(tables.row_html(row)), metadata=mark(CLAIM, row["id"]))
+        self.waiting.append(row["id"])
+        display({"text/plain": ""}, metadata=mark(JUDGED, row["id"]), raw=True)
 
     def _enter_without_numbers(self, claim_id: str, verdict: Verdict, why: str) -> None:
         claim = self._claim(claim_id)

@@ -6,14 +6,11 @@ from html import escape
 from spectral_book.claims.numbers import (
     Row,
     interval,
-    needed,
     needed_from,
     number,
     p_value,
 )
 from spectral_book.claims.printed import agreement
-
-__all__ = ["facts", "needed", "origin_note", "place"]
 
 _NUMBERED = re.compile(r"(Abstract|Appendix|Equation|Figure|Section|Table)s?\b")
 """How a place in a paper begins; the pages number their own figures and equations."""
@@ -52,11 +49,6 @@ def place(row: Row) -> str:
         return f"a finding of this book; {row['source']}"
     paper = "the paper's " if _NUMBERED.match(row["source"]) else ""
     return f"{paper}{row['source']}"
-
-
-def origin_note(row: Row) -> str:
-    """Why a row has no number."""
-    return str(row["why"])
 
 
 def sample(row: Row) -> str:

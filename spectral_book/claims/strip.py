@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from spectral_book.claims.facts import facts, needed, origin_note, place
-from spectral_book.claims.numbers import Row, interval, number
+from spectral_book.claims.facts import facts, place
+from spectral_book.claims.numbers import Row, interval, needed, number
 from spectral_book.claims.scales import Scale
 from spectral_book.claims.tables import chip
 
@@ -91,7 +91,7 @@ def strips(rows: Sequence[Row]) -> str:
 def _numbers(row: Row) -> str:
     """The estimate and what was needed, in words beside the axis."""
     if row["estimate"] is None:
-        return f"<small>{escape(origin_note(row))}</small>"
+        return f"<small>{escape(row['why'])}</small>"
     return f"<b>{interval(row)}</b> <small>needed {escape(needed(row))}</small>"
 
 
