@@ -23,6 +23,7 @@ from spectral_book.claims import tables
 from spectral_book.claims.claims_file import (
     Claim,
     ClaimsFile,
+    MinuteLine,
     Profile,
     load_claims,
 )
@@ -244,6 +245,7 @@ class Chapter:
             **self._run(),
             "parameters": self.parameters,
             "differences": [one.to_dict() for one in self.differences],
+            "minute": [self._minute(line) for line in self.claims.minute],
         }
         display(
             {
@@ -264,6 +266,15 @@ class Chapter:
             "<details class='folded'><summary>What differs from the paper: "
             f"{len(rows)} parameters</summary>{tables.plain_html(head, rows)}</details>"
         )
+
+    def _minute(self, line: MinuteLine) -> dict[str, str]:
+        """Return a line of the page's head, with the numbers of this run."""
+        return {
+            "says": line.says,
+            "measured": fill_sentence(line.measured, self.rows, {}),
+            "claim": line.claim,
+            "verdict": self.rows[line.claim]["verdict"],
+        }
 
     def _run(self) -> dict[str, str]:
         """What every row says of the run that it belongs to."""

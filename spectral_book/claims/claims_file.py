@@ -18,7 +18,7 @@ from pydantic import (
 from spectral_book.claims.sentences import check_sentence
 from spectral_book.claims.statistics import STATISTICS
 from spectral_book.claims.verdicts import Bar
-from spectral_book.readable import error_sentences
+from spectral_book.readable import error_sentences, unknown_name
 from spectral_book.yaml_files import read_yaml
 
 Profile = Literal["quick", "gpu", "paper"]
@@ -166,11 +166,26 @@ def _lead(direction: str, threshold: float, no_effect: float) -> float:
     return threshold - no_effect if direction == "greater" else no_effect - threshold
 
 
+class MinuteLine(BaseModel):
+    """A line of *In one minute*: what a paper says and what we measured.
+
+    ``measured`` names claims by id in braces, as sentences do; ``claim`` is the one
+    whose verdict stands beside it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    says: str
+    measured: str
+    claim: str
+
+
 class ClaimsFile(BaseModel):
     """All claims of a chapter, frozen before the run.
 
     ``question`` is what the chapter asks, in one sentence for the front page, and
-    ``citation`` the paper's key in the bibliography. ``leaves`` are the chapter's
+    ``citation`` the paper's key in the bibliography. ``minute`` is the answer in three to
+    five lines, for the head of the page. ``leaves`` are the chapter's
     takeaways, sentences with claims by id and numbers by name in braces.
     """
 
@@ -181,6 +196,7 @@ class ClaimsFile(BaseModel):
     question: str = ""
     citation: str = ""
     frozen: str
+    minute: tuple[MinuteLine, ...] = ()
     leaves: tuple[str, ...] = ()
     claims: tuple[Claim, ...]
 
@@ -189,6 +205,9 @@ class ClaimsFile(BaseModel):
         ids = [claim.id for claim in self.claims]
         if len(set(ids)) < len(ids):
             raise ValueError("two claims share an id.")
+        for line in self.minute:
+            if line.claim not in ids:
+                raise ValueError(unknown_name(line.claim, ids, "claim"))
         return self
 
 

@@ -125,6 +125,15 @@ class Differs(_Strict):
     meaning: str
 
 
+class Minute(_Strict):
+    """What a paper says, what was measured, and the verdict on the claim."""
+
+    says: str
+    measured: str
+    claim: str
+    verdict: str
+
+
 class ChapterRun(_Strict):
     """The run that a chapter's rows come from."""
 
@@ -133,6 +142,7 @@ class ChapterRun(_Strict):
     device: str
     parameters: dict[str, Any]
     differences: list[Differs]
+    minute: list[Minute]
 
 
 class PublishedLedger(_Strict):
