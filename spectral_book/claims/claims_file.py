@@ -184,9 +184,9 @@ class ClaimsFile(BaseModel):
     """All claims of a chapter, frozen before the run.
 
     ``question`` is what the chapter asks, in one sentence for the front page, and
-    ``citation`` the paper's key in the bibliography. ``minute`` is the answer in three to
-    five lines, for the head of the page. ``leaves`` are the chapter's
-    takeaways, sentences with claims by id and numbers by name in braces.
+    ``citation`` the paper's key in the bibliography. ``minute`` is the answer in three
+    to five lines, for the head of the page. ``leaves`` are the chapter's takeaways,
+    sentences with claims by id and numbers by name in braces.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
