@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from IPython.display import HTML, Image, Markdown, display
 from ipywidgets import ValueWidget, Widget
@@ -39,6 +40,7 @@ from spectral_book.claims.rows import (
 from spectral_book.claims.sentences import fill_sentence
 from spectral_book.claims.strip import strips
 from spectral_book.claims.verdicts import Verdict
+from spectral_book.claims.words import has_held
 from spectral_book.yaml_files import read_yaml
 from spectral_lib.training.devices import prepare
 from spectral_lib.training.loop import Run
@@ -56,6 +58,7 @@ class Chapter:
     differences: Sequence[Difference] = ()
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
+    curve: dict[str, Any] | None = None
     figures: int = 0
     panels: dict[str, live.Panel] = field(default_factory=dict)
 
@@ -218,6 +221,21 @@ class Chapter:
         text = "\n".join(f"- {leaf}" for leaf in self.claims.leaves)
         self.say(text, **numbers)
 
+    def panel(self, x: ArrayLike, missing: ArrayLike, label: str) -> None:
+        """Hand the front page a curve: what is missing [K] at each frequency x [K].
+
+        ``label`` names the frequency. The claims file has the title.
+
+        Raises
+        ------
+        ValueError
+            If the two do not go together, or are not finite.
+        """
+        places, heights = (np.asarray(v, float).tolist() for v in (x, missing))
+        if len(places) != len(heights) or not np.isfinite([*places, *heights]).all():
+            raise ValueError("a panel needs as many finite numbers as frequencies.")
+        self.curve = {"x": places, "missing": heights, "label": label}
+
     def tabulate(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a table of short texts."""
         display(HTML(tables.plain_html(head, rows)))
@@ -246,6 +264,7 @@ class Chapter:
             "parameters": self.parameters,
             "differences": [one.to_dict() for one in self.differences],
             "minute": [self._minute(line) for line in self.claims.minute],
+            "panel": self._titled_panel(),
         }
         display(
             {
@@ -275,6 +294,14 @@ class Chapter:
             "claim": line.claim,
             "verdict": self.rows[line.claim]["verdict"],
         }
+
+    def _titled_panel(self) -> dict[str, Any] | None:
+        """Return the curve for the front page with its title in this run."""
+        said = self.claims.panel
+        if said is None or self.curve is None:
+            return None
+        title = said.held if has_held(self.rows[said.claim]) else said.otherwise
+        return {"title": title, "about": said.about, **self.curve}
 
     def _run(self) -> dict[str, str]:
         """What every row says of the run that it belongs to."""

@@ -180,12 +180,24 @@ class MinuteLine(BaseModel):
     claim: str
 
 
+class PanelTitle(BaseModel):
+    """What the front page writes over a chapter's curve, by the verdict of a claim."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claim: str
+    held: str
+    otherwise: str
+    about: str
+
+
 class ClaimsFile(BaseModel):
     """All claims of a chapter, frozen before the run.
 
     ``question`` is what the chapter asks, in one sentence for the front page, and
     ``citation`` the paper's key in the bibliography. ``minute`` is the answer in three
-    to five lines, for the head of the page. ``leaves`` are the chapter's takeaways,
+    to five lines, for the head of the page, ``panel`` the title of the chapter's curve
+    on the front page. ``leaves`` are the chapter's takeaways,
     sentences with claims by id and numbers by name in braces.
     """
 
@@ -197,6 +209,7 @@ class ClaimsFile(BaseModel):
     citation: str = ""
     frozen: str
     minute: tuple[MinuteLine, ...] = ()
+    panel: PanelTitle | None = None
     leaves: tuple[str, ...] = ()
     claims: tuple[Claim, ...]
 
@@ -205,9 +218,11 @@ class ClaimsFile(BaseModel):
         ids = [claim.id for claim in self.claims]
         if len(set(ids)) < len(ids):
             raise ValueError("two claims share an id.")
-        for line in self.minute:
-            if line.claim not in ids:
-                raise ValueError(unknown_name(line.claim, ids, "claim"))
+        named = [line.claim for line in self.minute]
+        named += [] if self.panel is None else [self.panel.claim]
+        for name in named:
+            if name not in ids:
+                raise ValueError(unknown_name(name, ids, "claim"))
         return self
 
 

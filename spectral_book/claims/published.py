@@ -134,6 +134,16 @@ class Minute(_Strict):
     verdict: str
 
 
+class Panel(_Strict):
+    """A chapter's curve: what is missing at each frequency."""
+
+    title: str
+    about: str
+    label: str
+    x: list[float]
+    missing: list[float]
+
+
 class ChapterRun(_Strict):
     """The run that a chapter's rows come from."""
 
@@ -143,6 +153,7 @@ class ChapterRun(_Strict):
     parameters: dict[str, Any]
     differences: list[Differs]
     minute: list[Minute]
+    panel: Panel | None
 
 
 class PublishedLedger(_Strict):
