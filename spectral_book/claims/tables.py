@@ -68,7 +68,7 @@ def text(rows: Sequence[Row]) -> str:
     cells = [("claim", "estimate", "needed", "n", "verdict")] + [
         (
             row["id"],
-            "open"
+            "varies"
             if row["rounding_decides"]
             else coarse(row["estimate"], resolution(row)),
             needed_from(row).replace("\u00a0", " "),
