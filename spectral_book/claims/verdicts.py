@@ -150,7 +150,7 @@ def judge(
     share = None
     if bar.band is None and measured.middle is not None:
         share = _share(judged, measured.middle)
-    if bar.rounding_decides and verdict != "not comparable":
+    if bar.rounding_decides and verdict != "inconclusive":
         here = f"On this machine: {verdict}."
         why = f"Rounding decides; another processor may reach another verdict. {here}"
         verdict = "inconclusive"
@@ -264,14 +264,19 @@ def _shows(bar: Bar, control: Estimate) -> Shown:
 
 
 def _apart(bar: Bar, apart: Estimate) -> bool:
-    """Whether measurement less control excludes 0 on the claim's side."""
-    if apart.low is None or apart.high is None:
+    """Whether measurement less control excludes 0 on the claim's side.
+
+    Exact numbers leave nothing to chance: there, some entries may be alike.
+    """
+    low, high = apart.low, apart.high
+    if low is None or high is None:
         return False
-    if bar.direction == "greater":
-        return apart.low > 0
-    if bar.direction == "less":
-        return apart.high < 0
-    return apart.low > 0 or apart.high < 0
+    above, below = low > 0, high < 0
+    if bar.exact:
+        above, below = high > 0 and low >= 0, low < 0 and high <= 0
+    if bar.direction == "within":
+        return above or below
+    return above if bar.direction == "greater" else below
 
 
 def _share(bar: Bar, middle: float) -> float | None:
