@@ -31,6 +31,7 @@ from spectral_book.claims.claims_file import (
 from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.places import CLAIMS, FIGURE, JUDGED, mark
+from spectral_book.claims.rounding import read_spreads
 from spectral_book.claims.rows import (
     Inputs,
     judged_row,
@@ -56,6 +57,7 @@ class Chapter:
     provenance: Provenance
     parameters: Mapping[str, Any] = field(default_factory=dict)
     differences: Sequence[Difference] = ()
+    rounding: Mapping[str, float] = field(default_factory=dict)
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
     curve: dict[str, Any] | None = None
@@ -86,10 +88,17 @@ class Chapter:
         """
         claim = self._claim(claim_id)
         seconds = round(sum(run.seconds for run in runs), 1)
-        beside = {"seconds": seconds, **self._run()}
-        self._enter(
-            judged_row(claim, self.claims, inputs, control, precondition, **beside)
+        row = judged_row(
+            claim,
+            self.claims,
+            inputs,
+            control,
+            precondition,
+            self.rounding.get(claim_id),
+            seconds=seconds,
+            **self._run(),
         )
+        self._enter(row)
 
     def not_comparable(self, claim_id: str, why: str) -> None:
         """Record that this run's parameters do not include a claim's experiment."""
@@ -376,4 +385,7 @@ def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
     here = parameters.model_dump(mode="json")
     paper = _profile(name, "paper")
     differ = differences(here, usual | paper, meanings(file)) if paper else []
-    return Chapter(claims, parameters.profile, device, came_from, here, differ)
+    rounding = {} if altered else read_spreads(Path("..") / "results", label)
+    return Chapter(
+        claims, parameters.profile, device, came_from, here, differ, rounding
+    )

@@ -17,7 +17,6 @@ from pydantic import (
 
 from spectral_book.claims.sentences import check_sentence
 from spectral_book.claims.statistics import STATISTICS
-from spectral_book.claims.verdicts import Bar
 from spectral_book.readable import error_sentences, unknown_name
 from spectral_book.yaml_files import read_yaml
 
@@ -67,9 +66,7 @@ class Claim(BaseModel):
     and not a sample: then every entry has to clear the threshold.
     ``bounds`` are those of the statistic, where its name does not tell them: [0, 1] for
     a share, [-1, 1] for a correlation.
-    ``rounding_decides`` marks numbers that depend on how the machine rounds, so much
-    that another processor reached another verdict. ``late`` tells what was set after a
-    run had been seen.
+    ``late`` tells what was set after a run had been seen.
     ``otherwise`` is what readers are told in place of the statement if the claim is not
     replicated: a sentence that is true whether nothing or too little of it was there,
     or one for each verdict. In braces stand numbers of the run, by the names of
@@ -91,7 +88,6 @@ class Claim(BaseModel):
     band: tuple[float, float] | None = None
     interval: Literal["t", "range"] = "t"
     bounds: tuple[float, float] | None = None
-    rounding_decides: bool = False
     late: Literal["bar", "no-effect value"] | None = None
     printed: Printed | None = None
     precondition: Condition | None = None
@@ -148,17 +144,6 @@ class Claim(BaseModel):
                     f"{self.direction!r} has not."
                 )
         return self
-
-    def bar(self) -> Bar:
-        """What the interval must clear."""
-        return Bar(
-            self.direction,
-            self.threshold,
-            self.no_effect,
-            self.band,
-            exact=self.interval == "range",
-            rounding_decides=self.rounding_decides,
-        )
 
 
 def _lead(direction: str, threshold: float, no_effect: float) -> float:

@@ -86,6 +86,9 @@ class PublishedRow(Interval):
     printed: Printed | None
     late: str | None
     frozen: str
+    rounding: float | None = Field(
+        description="how far numbers are known to move between processors"
+    )
     rounding_decides: bool
     differs: str
     values: list[Number] = Field(description="the statistic of each seed")

@@ -12,6 +12,7 @@ from spectral_book.claims.numbers import (
     needed_from,
     resolution,
 )
+from spectral_book.claims.scales import Scale
 from spectral_book.claims.words import SIGNS
 
 FAILS_HOLM = "fails Holm's correction within its chapter"
@@ -62,15 +63,13 @@ def folded(title: str, rows: Sequence[Row]) -> str:
 def text(rows: Sequence[Row]) -> str:
     """All claims in columns: id, rounded estimate, bar, n, verdict.
 
-    Where rounding decides, estimate and n are left open: they differ between
-    processors, and the text is there to be compared.
+    An estimate "varies" where another processor may print another one: the text is
+    there to be compared.
     """
     cells = [("claim", "estimate", "needed", "n", "verdict")] + [
         (
             row["id"],
-            "varies"
-            if row["rounding_decides"]
-            else coarse(row["estimate"], resolution(row)),
+            _rounded(row),
             needed_from(row).replace("\u00a0", " "),
             "-" if row["rounding_decides"] else str(row["n"]),
             row["verdict"],
@@ -98,6 +97,20 @@ def plain_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         f'<div class="claims-table"><table><thead>{line(head, "th")}</thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _rounded(row: Row) -> str:
+    """The estimate to the nearest of 1 and 3 times a power of ten, if it is steady."""
+    x, least = row["estimate"], resolution(row)
+    if row["rounding_decides"]:
+        return "varies"
+    if row["rounding"] and x is not None:
+        scale = Scale.from_dict(row["scale"])
+        z = float(scale.judged(float(x)))
+        moved = (scale.shown(z + move) for move in (-row["rounding"], row["rounding"]))
+        if any(coarse(y, least) != coarse(x, least) for y in moved):
+            return "varies"
+    return coarse(x, least)
 
 
 def _link(row: Row) -> str:
