@@ -17,8 +17,7 @@ from pydantic import (
 
 from spectral_book.claims.sentences import check_sentence
 from spectral_book.claims.statistics import STATISTICS
-from spectral_book.claims.verdicts import Bar
-from spectral_book.readable import error_sentences
+from spectral_book.readable import error_sentences, unknown_name
 from spectral_book.yaml_files import read_yaml
 
 Profile = Literal["quick", "gpu", "paper"]
@@ -67,9 +66,7 @@ class Claim(BaseModel):
     and not a sample: then every entry has to clear the threshold.
     ``bounds`` are those of the statistic, where its name does not tell them: [0, 1] for
     a share, [-1, 1] for a correlation.
-    ``rounding_decides`` marks numbers that depend on how the machine rounds, so much
-    that another processor reached another verdict. ``late`` tells what was set after a
-    run had been seen.
+    ``late`` tells what was set after a run had been seen.
     ``otherwise`` is what readers are told in place of the statement if the claim is not
     replicated: a sentence that is true whether nothing or too little of it was there,
     or one for each verdict. In braces stand numbers of the run, by the names of
@@ -91,7 +88,6 @@ class Claim(BaseModel):
     band: tuple[float, float] | None = None
     interval: Literal["t", "range"] = "t"
     bounds: tuple[float, float] | None = None
-    rounding_decides: bool = False
     late: Literal["bar", "no-effect value"] | None = None
     printed: Printed | None = None
     precondition: Condition | None = None
@@ -149,29 +145,45 @@ class Claim(BaseModel):
                 )
         return self
 
-    def bar(self) -> Bar:
-        """What the interval must clear."""
-        return Bar(
-            self.direction,
-            self.threshold,
-            self.no_effect,
-            self.band,
-            exact=self.interval == "range",
-            rounding_decides=self.rounding_decides,
-        )
-
 
 def _lead(direction: str, threshold: float, no_effect: float) -> float:
     """Return how far a threshold lies from no effect in the claimed direction."""
     return threshold - no_effect if direction == "greater" else no_effect - threshold
 
 
+class MinuteLine(BaseModel):
+    """A line of *In one minute*: what a paper says and what we measured.
+
+    ``measured`` names claims by id in braces, as sentences do; ``claim`` is the one
+    whose verdict stands beside it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    says: str
+    measured: str
+    claim: str
+
+
+class PanelTitle(BaseModel):
+    """What the front page writes over a chapter's curve, by the verdict of a claim."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claim: str
+    held: str
+    otherwise: str
+    about: str
+
+
 class ClaimsFile(BaseModel):
     """All claims of a chapter, frozen before the run.
 
     ``question`` is what the chapter asks, in one sentence for the front page, and
-    ``citation`` the paper's key in the bibliography. ``leaves`` are the chapter's
-    takeaways, sentences with claims by id and numbers by name in braces.
+    ``citation`` the paper's key in the bibliography. ``minute`` is the answer in three
+    to five lines, for the head of the page, ``panel`` the title of the chapter's curve
+    on the front page. ``leaves`` are the chapter's takeaways,
+    sentences with claims by id and numbers by name in braces.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -181,6 +193,8 @@ class ClaimsFile(BaseModel):
     question: str = ""
     citation: str = ""
     frozen: str
+    minute: tuple[MinuteLine, ...] = ()
+    panel: PanelTitle | None = None
     leaves: tuple[str, ...] = ()
     claims: tuple[Claim, ...]
 
@@ -189,6 +203,11 @@ class ClaimsFile(BaseModel):
         ids = [claim.id for claim in self.claims]
         if len(set(ids)) < len(ids):
             raise ValueError("two claims share an id.")
+        named = [line.claim for line in self.minute]
+        named += [] if self.panel is None else [self.panel.claim]
+        for name in named:
+            if name not in ids:
+                raise ValueError(unknown_name(name, ids, "claim"))
         return self
 
 

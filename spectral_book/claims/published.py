@@ -86,6 +86,9 @@ class PublishedRow(Interval):
     printed: Printed | None
     late: str | None
     frozen: str
+    rounding: float | None = Field(
+        description="how far numbers are known to move between processors"
+    )
     rounding_decides: bool
     differs: str
     values: list[Number] = Field(description="the statistic of each seed")
@@ -125,6 +128,25 @@ class Differs(_Strict):
     meaning: str
 
 
+class Minute(_Strict):
+    """What a paper says, what was measured, and the verdict on the claim."""
+
+    says: str
+    measured: str
+    claim: str
+    verdict: str
+
+
+class Panel(_Strict):
+    """A chapter's curve: what is missing at each frequency."""
+
+    title: str
+    about: str
+    label: str
+    x: list[float]
+    missing: list[float]
+
+
 class ChapterRun(_Strict):
     """The run that a chapter's rows come from."""
 
@@ -133,6 +155,8 @@ class ChapterRun(_Strict):
     device: str
     parameters: dict[str, Any]
     differences: list[Differs]
+    minute: list[Minute]
+    panel: Panel | None
 
 
 class PublishedLedger(_Strict):
