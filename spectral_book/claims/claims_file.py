@@ -1,6 +1,7 @@
 """Claims as data: what a claims file says."""
 
 import difflib
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from spectral_book.claims.scales import CORRELATIONS, LOGARITHMS
 from spectral_book.claims.sentences import check_sentence
 from spectral_book.claims.statistics import STATISTICS
 from spectral_book.readable import error_sentences, unknown_name
@@ -27,13 +29,16 @@ Failed = Literal["not replicated", "weaker than claimed", "inconclusive"]
 """Verdicts for which a claim may say what the run gave instead."""
 
 
+_NUMBERS = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
 class Printed(BaseModel):
     """The number that a paper prints for a claim's statistic, and where.
 
     ``spread`` is as printed; ``where`` says "read off by eye" of a curve.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = _NUMBERS
 
     value: float
     spread: float | None = None
@@ -43,7 +48,7 @@ class Printed(BaseModel):
 class Condition(BaseModel):
     """What has to hold for a claim to be tested: a quantity above or below a number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = _NUMBERS
 
     quantity: str
     above: float | None = None
@@ -136,6 +141,7 @@ class Claim(BaseModel):
             )
         elif _lead(self.direction, self.threshold, self.no_effect) <= 0:
             raise ValueError("the threshold lies on the wrong side of no_effect.")
+        self._on_scale()
         for sentence in self.otherwise.values():
             kind = "band_" if self.band is None else "threshold"
             if f"{{{kind}" in sentence:
@@ -144,6 +150,22 @@ class Claim(BaseModel):
                     f"{self.direction!r} has not."
                 )
         return self
+
+    def _on_scale(self) -> None:
+        """Refuse bars that the statistic cannot reach."""
+        low, high = self.bounds or (-math.inf, math.inf)
+        if self.statistic in CORRELATIONS:
+            low, high = -1.0, 1.0
+        elif self.statistic in LOGARITHMS:
+            low = math.ulp(0.0)
+        if low >= high:
+            raise ValueError("bounds are [low, high].")
+        for mark in (self.threshold, self.no_effect, *(self.band or ())):
+            if mark is not None and not low <= mark <= high:
+                raise ValueError(
+                    f"{mark:g} cannot be reached: {self.statistic!r} lies between "
+                    f"{low:g} and {high:g}."
+                )
 
 
 def _lead(direction: str, threshold: float, no_effect: float) -> float:

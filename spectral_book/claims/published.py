@@ -193,7 +193,8 @@ def to_json(
     rows: Sequence[Row], runs: Sequence[Mapping[str, Any]], **built: str
 ) -> str:
     """A build's rows as `ledger.json`; ``built`` names book, commit and date."""
-    content = {"schema": SCHEMA_VERSION, **built, "chapters": runs, "claims": rows}
+    content = {"schema": SCHEMA_VERSION, **built, "chapters": [*runs]}
+    content["claims"] = [*rows]
     PublishedLedger.model_validate(content)
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
@@ -222,5 +223,5 @@ def to_csv(rows: Iterable[Row]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, list):
-        return " ".join(map(_cell, value))
+        return " ".join("nan" if x is None else str(x) for x in value)
     return "" if value is None else str(value)

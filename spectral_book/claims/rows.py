@@ -36,6 +36,8 @@ _JACKKNIFED = (
 )
 """Statistics whose entries are a jackknife's pseudo-values, not one number a seed."""
 
+_ENDS = ("estimate", "ci_low", "ci_high", "n", "missing")
+
 
 def values_of(statistic: str, inputs: Inputs) -> Values:
     """A statistic's value for each seed, as readers see it, [R]."""
@@ -163,14 +165,29 @@ def contradictions(rows: Iterable[Row]) -> list[str]:
     """One sentence for each row whose verdict does not follow from its values."""
     found = []
     for row in rows:
-        again = rejudged(row)
-        for key in ("verdict", "estimate", "ci_low", "ci_high"):
-            if not _same(again[key], row[key]):
+        if not row["values"] and row["rule"] not in ("inconclusive", "not comparable"):
+            found.append(f"{row['id']}: it has no values, and is {row['verdict']}.")
+        here, again = _flat(row), _flat(rejudged(row))
+        for key, value in again.items():
+            if not _same(value, here[key]):
                 found.append(
-                    f"{row['id']}: its {key} is {row[key]!r}, and {again[key]!r} "
-                    "follows from its values."
+                    f"{row['id']}: its {key} is {here[key]!r}, and {value!r} follows "
+                    "from its values."
                 )
     return found
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """What follows from a row's values, by one name each."""
+    keys = ("verdict", "rule", "p_bar", "share", "rounding_decides", *_ENDS)
+    parts = {"control": row["control"], "difference": row["difference"] or {}}
+    inner = {
+        f"{name} {key}": part[key]
+        for name, part in parts.items()
+        for key in (*_ENDS, "shows")
+        if key in part
+    }
+    return {key: row[key] for key in keys} | inner
 
 
 def _said(claim: Claim, file: ClaimsFile) -> dict[str, Any]:

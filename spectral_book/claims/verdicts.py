@@ -15,6 +15,7 @@ import scipy.stats
 from numpy.typing import ArrayLike
 
 from spectral_book.claims.intervals import (
+    AT_ZERO,
     FEWEST_SEEDS,
     ROUNDING,
     Estimate,
@@ -63,15 +64,24 @@ class Bar:
     exact: bool = False
     rounding: float = 0.0
 
-    def scaled(self, factor: float) -> Self:
-        """The bar at so many times its distance from "no effect", or a band's width."""
+    def scaled(self, factor: float, scale: Scale) -> Self:
+        """The bar at so many times its distance from "no effect", or a band's width.
+
+        Distances are those on the scale: twice a ratio of 0.3 is 0.09, and not -0.4.
+        """
+
+        def moved(mark: float, start: float) -> float:
+            z, origin = float(scale.judged(mark)), float(scale.judged(start))
+            return scale.shown(origin + factor * (z - origin))
+
         if self.band is not None:
-            middle, half = sum(self.band) / 2, (self.band[1] - self.band[0]) / 2
-            return replace(self, band=(middle - factor * half, middle + factor * half))
+            ends = scale.judged(self.band)
+            middle = scale.shown(float(ends.mean()))
+            low, high = self.band
+            return replace(self, band=(moved(low, middle), moved(high, middle)))
         assert self.threshold is not None
         assert self.no_effect is not None
-        far = self.no_effect + factor * (self.threshold - self.no_effect)
-        return replace(self, threshold=far)
+        return replace(self, threshold=moved(self.threshold, self.no_effect))
 
 
 @dataclass(frozen=True)
@@ -191,7 +201,7 @@ def _moved(found: Estimate, bar: Bar) -> list[Estimate]:
 
 
 def _on_scale(bar: Bar, scale: Scale) -> Bar:
-    """The bar on the scale, mirrored so that more is always better."""
+    """The bar on the scale."""
 
     def turned(x: float) -> float:
         return float(scale.judged(x))
@@ -270,7 +280,7 @@ def _compare(bar: Bar, found: Estimate) -> tuple[Verdict, str]:
 
 def _reaches(x: float, mark: float) -> bool:
     """Whether x is as large as a mark; what rounding parts from it is."""
-    return x > mark or math.isclose(x, mark, rel_tol=ROUNDING)
+    return x > mark or math.isclose(x, mark, rel_tol=ROUNDING, abs_tol=AT_ZERO)
 
 
 def _shows(bar: Bar, control: Estimate) -> Shown:
