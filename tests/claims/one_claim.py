@@ -37,13 +37,13 @@ def file_of(*claims):
     return ClaimsFile(chapter="c", paper="P", frozen="then", claims=claims)
 
 
-def row(values, control=(0.0, 0.0, 0.0), precondition=None, rounding=None, **changes):
+def row(values, control=(0.0, 0.0, 0.0), measured=None, rounding=None, **changes):
     """The ledger's row of a claim that was judged from these values."""
     one = claim(**changes)
-    measured, compared = {"x": values}, {"x": control}
+    mine, other = {"x": values}, {"x": control}
     if one.statistic == "ratio":
-        measured, compared = (
+        mine, other = (
             {"numerator": x, "denominator": np.ones(len(x))} for x in (values, control)
         )
-    beside = (measured, compared, precondition, rounding)
+    beside = (mine, other, measured, rounding)
     return judged_row(one, file_of(one), *beside, **RUN)
