@@ -57,7 +57,7 @@ def test_every_chapter_has_claims_profiles_and_a_place_in_the_book(path):
     name = path.stem
     assert load_claims(ROOT / "book" / "claims" / f"{name}.yaml").chapter == name
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    assert name in [chapter["file"] for chapter in toc["chapters"]]
+    assert name in [page["file"] for part in toc["parts"] for page in part["chapters"]]
     known = papermill.inspect_notebook(str(path))
     assert all(p["inferred_type_name"] != "None" for p in known.values())
     assert all(p["help"] for p in known.values()), "each parameter says what it is"

@@ -1,11 +1,13 @@
 """A running chapter: its parameters, claims, figures and where they come from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from IPython.display import HTML, Image, Markdown, display
 from ipywidgets import ValueWidget, Widget
@@ -22,11 +24,14 @@ from spectral_book.claims import tables
 from spectral_book.claims.claims_file import (
     Claim,
     ClaimsFile,
+    MinuteLine,
     Profile,
     load_claims,
 )
 from spectral_book.claims.ledger import MIME_TYPE
-from spectral_book.claims.places import CLAIM, FIGURE, mark
+from spectral_book.claims.numbers import Row
+from spectral_book.claims.places import CLAIMS, FIGURE, JUDGED, mark
+from spectral_book.claims.rounding import read_spreads
 from spectral_book.claims.rows import (
     Inputs,
     judged_row,
@@ -34,7 +39,9 @@ from spectral_book.claims.rows import (
     with_holm,
 )
 from spectral_book.claims.sentences import fill_sentence
+from spectral_book.claims.strip import strips
 from spectral_book.claims.verdicts import Verdict
+from spectral_book.claims.words import has_held
 from spectral_book.yaml_files import read_yaml
 from spectral_lib.training.devices import prepare
 from spectral_lib.training.loop import Run
@@ -50,7 +57,10 @@ class Chapter:
     provenance: Provenance
     parameters: Mapping[str, Any] = field(default_factory=dict)
     differences: Sequence[Difference] = ()
+    rounding: Mapping[str, float] = field(default_factory=dict)
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
+    curve: dict[str, Any] | None = None
     figures: int = 0
     panels: dict[str, live.Panel] = field(default_factory=dict)
 
@@ -63,7 +73,7 @@ class Chapter:
         precondition: ArrayLike | None = None,
         **inputs: Any,
     ) -> None:
-        """Judge a claim from its statistic's inputs and show its row.
+        """Judge a claim from its statistic's inputs; `strips` or `folded` show it.
 
         ``control`` holds the same inputs measured on the negative control; ``runs`` are
         the runs the numbers come from, for the time they took; ``precondition`` the
@@ -78,10 +88,17 @@ class Chapter:
         """
         claim = self._claim(claim_id)
         seconds = round(sum(run.seconds for run in runs), 1)
-        beside = {"seconds": seconds, **self._run()}
-        self._enter(
-            judged_row(claim, self.claims, inputs, control, precondition, **beside)
+        row = judged_row(
+            claim,
+            self.claims,
+            inputs,
+            control,
+            precondition,
+            self.rounding.get(claim_id),
+            seconds=seconds,
+            **self._run(),
         )
+        self._enter(row)
 
     def not_comparable(self, claim_id: str, why: str) -> None:
         """Record that this run's parameters do not include a claim's experiment."""
@@ -90,6 +107,39 @@ class Chapter:
     def inconclusive(self, claim_id: str, why: str) -> None:
         """Record that a claim's experiment ran and gave nothing to judge it by."""
         self._enter_without_numbers(claim_id, "inconclusive", why)
+
+    def strips(self, *claim_ids: str) -> None:
+        """Show claims as strips, below the figure that they belong to.
+
+        Without ids it shows all that were judged and not yet shown. Neighbours whose
+        bars are alike share an axis.
+
+        Raises
+        ------
+        ValueError
+            If a claim was not judged, or was shown before.
+        """
+        self._show_rows(claim_ids or tuple(self.waiting), strips)
+
+    def folded(self, title: str = "More claims") -> None:
+        """Show all claims that were judged and not yet shown, as one folded table."""
+        self._show_rows(tuple(self.waiting), partial(tables.folded, title))
+
+    def _show_rows(
+        self, ids: Sequence[str], drawn: Callable[[Sequence[Row]], str]
+    ) -> None:
+        """Show rows, each once, marked for those who look for a claim's place."""
+        for name in ids:
+            if name not in self.waiting:
+                known = ", ".join(self.waiting) or "none"
+                raise ValueError(
+                    f"Claim {name!r} was not judged, or is shown already; to be shown "
+                    f"are: {known}."
+                )
+            self.waiting.remove(name)
+        if ids:
+            rows = [self.rows[name] for name in ids]
+            display(HTML(drawn(rows)), metadata=mark(CLAIMS, list(ids)))
 
     def show(
         self,
@@ -180,6 +230,21 @@ class Chapter:
         text = "\n".join(f"- {leaf}" for leaf in self.claims.leaves)
         self.say(text, **numbers)
 
+    def panel(self, x: ArrayLike, missing: ArrayLike, label: str) -> None:
+        """Hand the front page a curve: what is missing [K] at each frequency x [K].
+
+        ``label`` names the frequency. The claims file has the title.
+
+        Raises
+        ------
+        ValueError
+            If the two do not go together, or are not finite.
+        """
+        places, heights = (np.asarray(v, float).tolist() for v in (x, missing))
+        if len(places) != len(heights) or not np.isfinite([*places, *heights]).all():
+            raise ValueError("a panel needs as many finite numbers as frequencies.")
+        self.curve = {"x": places, "missing": heights, "label": label}
+
     def tabulate(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a table of short texts."""
         display(HTML(tables.plain_html(head, rows)))
@@ -197,11 +262,18 @@ class Chapter:
     def publish(self) -> None:
         """Put the claims, with every seed's value, into the notebook's output."""
         rows = with_holm(self._ordered())
+        if self.waiting:
+            raise ValueError(
+                f"Claims judged and never shown: {', '.join(self.waiting)}. Show them "
+                "by chapter.strips() or chapter.folded()."
+            )
         run = {
             "chapter": self.claims.chapter,
             **self._run(),
             "parameters": self.parameters,
             "differences": [one.to_dict() for one in self.differences],
+            "minute": [self._minute(line) for line in self.claims.minute],
+            "panel": self._titled_panel(),
         }
         display(
             {
@@ -223,14 +295,32 @@ class Chapter:
             f"{len(rows)} parameters</summary>{tables.plain_html(head, rows)}</details>"
         )
 
+    def _minute(self, line: MinuteLine) -> dict[str, str]:
+        """Return a line of the page's head, with the numbers of this run."""
+        return {
+            "says": line.says,
+            "measured": fill_sentence(line.measured, self.rows, {}),
+            "claim": line.claim,
+            "verdict": self.rows[line.claim]["verdict"],
+        }
+
+    def _titled_panel(self) -> dict[str, Any] | None:
+        """Return the curve for the front page with its title in this run."""
+        said = self.claims.panel
+        if said is None or self.curve is None:
+            return None
+        title = said.held if has_held(self.rows[said.claim]) else said.otherwise
+        return {"title": title, "about": said.about, **self.curve}
+
     def _run(self) -> dict[str, str]:
         """What every row says of the run that it belongs to."""
         return {"profile": self.provenance.profile, "device": self.provenance.device}
 
     def _enter(self, row: dict[str, Any]) -> None:
-        """Keep a claim's row and show it."""
+        """Keep a claim's row; pages link from the claim to the cell that judged it."""
         self.rows[row["id"]] = row
-        display(HTML(tables.row_html(row)), metadata=mark(CLAIM, row["id"]))
+        self.waiting.append(row["id"])
+        display({"text/plain": ""}, metadata=mark(JUDGED, row["id"]), raw=True)
 
     def _enter_without_numbers(self, claim_id: str, verdict: Verdict, why: str) -> None:
         claim = self._claim(claim_id)
@@ -295,4 +385,7 @@ def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
     here = parameters.model_dump(mode="json")
     paper = _profile(name, "paper")
     differ = differences(here, usual | paper, meanings(file)) if paper else []
-    return Chapter(claims, parameters.profile, device, came_from, here, differ)
+    rounding = {} if altered else read_spreads(Path("..") / "results", label)
+    return Chapter(
+        claims, parameters.profile, device, came_from, here, differ, rounding
+    )

@@ -40,7 +40,12 @@ def differences(
 
 
 def meanings(notebook: Path) -> dict[str, str]:
-    """Return what the comments of a notebook's parameters cell say of each name."""
+    """Return what the comments of a notebook's parameters cell say of each name.
+
+    There are none where the notebook is not.
+    """
+    if not notebook.is_file():
+        return {}
     for cell in nbformat.read(notebook, as_version=4).cells:
         if "parameters" in cell.metadata.get("tags", []):
             return _comments(cell.source)

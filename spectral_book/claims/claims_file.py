@@ -1,6 +1,7 @@
 """Claims as data: what a claims file says."""
 
 import difflib
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,10 +16,10 @@ from pydantic import (
     model_validator,
 )
 
+from spectral_book.claims.scales import CORRELATIONS, LOGARITHMS
 from spectral_book.claims.sentences import check_sentence
 from spectral_book.claims.statistics import STATISTICS
-from spectral_book.claims.verdicts import Bar
-from spectral_book.readable import error_sentences
+from spectral_book.readable import error_sentences, unknown_name
 from spectral_book.yaml_files import read_yaml
 
 Profile = Literal["quick", "gpu", "paper"]
@@ -28,13 +29,16 @@ Failed = Literal["not replicated", "weaker than claimed", "inconclusive"]
 """Verdicts for which a claim may say what the run gave instead."""
 
 
+_NUMBERS = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
 class Printed(BaseModel):
     """The number that a paper prints for a claim's statistic, and where.
 
     ``spread`` is as printed; ``where`` says "read off by eye" of a curve.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = _NUMBERS
 
     value: float
     spread: float | None = None
@@ -44,7 +48,7 @@ class Printed(BaseModel):
 class Condition(BaseModel):
     """What has to hold for a claim to be tested: a quantity above or below a number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = _NUMBERS
 
     quantity: str
     above: float | None = None
@@ -67,9 +71,7 @@ class Claim(BaseModel):
     and not a sample: then every entry has to clear the threshold.
     ``bounds`` are those of the statistic, where its name does not tell them: [0, 1] for
     a share, [-1, 1] for a correlation.
-    ``rounding_decides`` marks numbers that depend on how the machine rounds, so much
-    that another processor reached another verdict. ``late`` tells what was set after a
-    run had been seen.
+    ``late`` tells what was set after a run had been seen.
     ``otherwise`` is what readers are told in place of the statement if the claim is not
     replicated: a sentence that is true whether nothing or too little of it was there,
     or one for each verdict. In braces stand numbers of the run, by the names of
@@ -91,7 +93,6 @@ class Claim(BaseModel):
     band: tuple[float, float] | None = None
     interval: Literal["t", "range"] = "t"
     bounds: tuple[float, float] | None = None
-    rounding_decides: bool = False
     late: Literal["bar", "no-effect value"] | None = None
     printed: Printed | None = None
     precondition: Condition | None = None
@@ -140,6 +141,7 @@ class Claim(BaseModel):
             )
         elif _lead(self.direction, self.threshold, self.no_effect) <= 0:
             raise ValueError("the threshold lies on the wrong side of no_effect.")
+        self._on_scale()
         for sentence in self.otherwise.values():
             kind = "band_" if self.band is None else "threshold"
             if f"{{{kind}" in sentence:
@@ -149,16 +151,21 @@ class Claim(BaseModel):
                 )
         return self
 
-    def bar(self) -> Bar:
-        """What the interval must clear."""
-        return Bar(
-            self.direction,
-            self.threshold,
-            self.no_effect,
-            self.band,
-            exact=self.interval == "range",
-            rounding_decides=self.rounding_decides,
-        )
+    def _on_scale(self) -> None:
+        """Refuse bars that the statistic cannot reach."""
+        low, high = self.bounds or (-math.inf, math.inf)
+        if self.statistic in CORRELATIONS:
+            low, high = -1.0, 1.0
+        elif self.statistic in LOGARITHMS:
+            low = math.ulp(0.0)
+        if low >= high:
+            raise ValueError("bounds are [low, high].")
+        for mark in (self.threshold, self.no_effect, *(self.band or ())):
+            if mark is not None and not low <= mark <= high:
+                raise ValueError(
+                    f"{mark:g} cannot be reached: {self.statistic!r} lies between "
+                    f"{low:g} and {high:g}."
+                )
 
 
 def _lead(direction: str, threshold: float, no_effect: float) -> float:
@@ -166,12 +173,39 @@ def _lead(direction: str, threshold: float, no_effect: float) -> float:
     return threshold - no_effect if direction == "greater" else no_effect - threshold
 
 
+class MinuteLine(BaseModel):
+    """A line of *In one minute*: what a paper says and what we measured.
+
+    ``measured`` names claims by id in braces, as sentences do; ``claim`` is the one
+    whose verdict stands beside it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    says: str
+    measured: str
+    claim: str
+
+
+class PanelTitle(BaseModel):
+    """What the front page writes over a chapter's curve, by the verdict of a claim."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claim: str
+    held: str
+    otherwise: str
+    about: str
+
+
 class ClaimsFile(BaseModel):
     """All claims of a chapter, frozen before the run.
 
     ``question`` is what the chapter asks, in one sentence for the front page, and
-    ``citation`` the paper's key in the bibliography. ``leaves`` are the chapter's
-    takeaways, sentences with claims by id and numbers by name in braces.
+    ``citation`` the paper's key in the bibliography. ``minute`` is the answer in three
+    to five lines, for the head of the page, ``panel`` the title of the chapter's curve
+    on the front page. ``leaves`` are the chapter's takeaways,
+    sentences with claims by id and numbers by name in braces.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -181,6 +215,8 @@ class ClaimsFile(BaseModel):
     question: str = ""
     citation: str = ""
     frozen: str
+    minute: tuple[MinuteLine, ...] = ()
+    panel: PanelTitle | None = None
     leaves: tuple[str, ...] = ()
     claims: tuple[Claim, ...]
 
@@ -189,6 +225,11 @@ class ClaimsFile(BaseModel):
         ids = [claim.id for claim in self.claims]
         if len(set(ids)) < len(ids):
             raise ValueError("two claims share an id.")
+        named = [line.claim for line in self.minute]
+        named += [] if self.panel is None else [self.panel.claim]
+        for name in named:
+            if name not in ids:
+                raise ValueError(unknown_name(name, ids, "claim"))
         return self
 
 

@@ -19,6 +19,9 @@ FALSE_POSITIVES = (1 - CONFIDENCE) / 2
 ROUNDING = 1e-12
 """Relative difference below which numbers are the same but for rounding."""
 
+AT_ZERO = 1e-15
+"""What rounding leaves of 0, as in the logarithm of a ratio that is 1."""
+
 FEWEST_SEEDS = 3
 """With fewer numbers an interval says nothing, and the verdict says so."""
 
@@ -56,7 +59,8 @@ def interval(z: Values, exact: bool = False) -> Estimate:
     if not n:
         return Estimate(None, None, None, 0, missing, "")
     infinite = not np.isfinite(there).all()
-    middle = float(np.median(there) if infinite else there.mean())
+    with np.errstate(invalid="ignore"):
+        middle = float(np.median(there) if infinite else there.mean())
     if n < FEWEST_SEEDS:
         return Estimate(middle, None, None, n, missing, "")
     if exact or infinite:
@@ -80,7 +84,7 @@ def difference(mine: Values, other: Values, exact: bool = False) -> Estimate:
         with np.errstate(invalid="ignore"):
             pairs = np.where(mine == other, 0.0, mine - other)
         size = np.fmax(np.abs(mine), np.abs(other))
-        pairs[np.abs(pairs) <= ROUNDING * size] = 0.0
+        pairs[np.abs(pairs) < ROUNDING * size] = 0.0
         found = interval(pairs, exact)
         return replace(found, method="paired" if found.method else "")
     a, b = mine[~np.isnan(mine)], other[~np.isnan(other)]
@@ -88,8 +92,9 @@ def difference(mine: Values, other: Values, exact: bool = False) -> Estimate:
     if min(len(a), len(b)) < FEWEST_SEEDS:
         return Estimate(None, None, None, len(a), missing, "")
     if exact or not np.isfinite([*a, *b]).all():
-        middle = float(np.median(a) - np.median(b))
-        low, high = float(a.min() - b.max()), float(a.max() - b.min())
+        with np.errstate(invalid="ignore"):
+            middle = float(np.median(a) - np.median(b))
+            low, high = float(a.min() - b.max()), float(a.max() - b.min())
         return Estimate(middle, low, high, len(a), missing, "two ranges")
     middle = float(a.mean() - b.mean())
     of_a, of_b = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)

@@ -55,6 +55,8 @@ def coarse(x: float | str | None, resolution: float = 1e-3) -> str:
     """A number to the nearest of 1 or 3 times a power of ten, or 0 if too small."""
     if x is None or isinstance(x, str):
         return "-" if x is None else INFINITE[x]
+    if not math.isfinite(x):
+        return number(x)
     if abs(x) < resolution:
         return "~0"
     exponent = math.floor(math.log10(abs(x)))

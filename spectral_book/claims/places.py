@@ -9,22 +9,22 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-FIGURE, CLAIM = "figure", "claim"
+FIGURE, CLAIMS, JUDGED = "figure", "claims", "judged"
 
 _KEY = "spectral"
 _FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
 
 
-def mark(kind: str, name: str | int) -> dict[str, Any]:
-    """Return metadata that tells an output to be a figure or a claim's row."""
+def mark(kind: str, name: str | int | list[str]) -> dict[str, Any]:
+    """Return metadata that tells what an output is: a figure, claims, a judgement."""
     return {_KEY: {kind: name}}
 
 
 def code_anchors(notebook: NotebookNode) -> dict[str, str]:
     """Return the name under which a page has the code that judges each claim."""
     marked = (one for cell in notebook.cells for one in _marks(cell))
-    return {one[CLAIM]: f"code-{one[CLAIM]}" for one in marked if CLAIM in one}
+    return {one[JUDGED]: f"code-{one[JUDGED]}" for one in marked if JUDGED in one}
 
 
 def figures_of_claims(notebook: NotebookNode) -> dict[str, int]:
@@ -44,10 +44,10 @@ def figures_of_claims(notebook: NotebookNode) -> dict[str, int]:
                 last = int(marked[FIGURE])
                 found |= dict.fromkeys(waiting, last)
                 waiting = []
-            elif CLAIM in marked and last is not None:
-                found[marked[CLAIM]] = last
-            elif CLAIM in marked:
-                waiting.append(marked[CLAIM])
+            elif CLAIMS in marked and last is not None:
+                found |= dict.fromkeys(marked[CLAIMS], last)
+            elif CLAIMS in marked:
+                waiting += marked[CLAIMS]
     return found
 
 
@@ -59,7 +59,7 @@ def with_code_anchors(notebook: NotebookNode) -> NotebookNode:
     anchors = code_anchors(notebook)
     cells = []
     for cell in notebook.cells:
-        names = [marked[CLAIM] for marked in _marks(cell) if CLAIM in marked]
+        names = [marked[JUDGED] for marked in _marks(cell) if JUDGED in marked]
         if names:
             lines = [f'<div id="{anchors[name]}"></div>' for name in names]
             cells.append(new_markdown_cell("\n".join(lines)))

@@ -86,6 +86,9 @@ class PublishedRow(Interval):
     printed: Printed | None
     late: str | None
     frozen: str
+    rounding: float | None = Field(
+        description="how far numbers are known to move between processors"
+    )
     rounding_decides: bool
     differs: str
     values: list[Number] = Field(description="the statistic of each seed")
@@ -125,6 +128,25 @@ class Differs(_Strict):
     meaning: str
 
 
+class Minute(_Strict):
+    """What a paper says, what was measured, and the verdict on the claim."""
+
+    says: str
+    measured: str
+    claim: str
+    verdict: str
+
+
+class Panel(_Strict):
+    """A chapter's curve: what is missing at each frequency."""
+
+    title: str
+    about: str
+    label: str
+    x: list[float]
+    missing: list[float]
+
+
 class ChapterRun(_Strict):
     """The run that a chapter's rows come from."""
 
@@ -133,6 +155,8 @@ class ChapterRun(_Strict):
     device: str
     parameters: dict[str, Any]
     differences: list[Differs]
+    minute: list[Minute]
+    panel: Panel | None
 
 
 class PublishedLedger(_Strict):
@@ -169,7 +193,8 @@ def to_json(
     rows: Sequence[Row], runs: Sequence[Mapping[str, Any]], **built: str
 ) -> str:
     """A build's rows as `ledger.json`; ``built`` names book, commit and date."""
-    content = {"schema": SCHEMA_VERSION, **built, "chapters": runs, "claims": rows}
+    content = {"schema": SCHEMA_VERSION, **built, "chapters": [*runs]}
+    content["claims"] = [*rows]
     PublishedLedger.model_validate(content)
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
@@ -198,5 +223,5 @@ def to_csv(rows: Iterable[Row]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, list):
-        return " ".join(map(_cell, value))
+        return " ".join("nan" if x is None else str(x) for x in value)
     return "" if value is None else str(value)

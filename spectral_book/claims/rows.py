@@ -36,6 +36,8 @@ _JACKKNIFED = (
 )
 """Statistics whose entries are a jackknife's pseudo-values, not one number a seed."""
 
+_ENDS = ("estimate", "ci_low", "ci_high", "n", "missing")
+
 
 def values_of(statistic: str, inputs: Inputs) -> Values:
     """A statistic's value for each seed, as readers see it, [R]."""
@@ -50,6 +52,7 @@ def judged_row(
     inputs: Inputs,
     control: Inputs,
     precondition: ArrayLike | None = None,
+    rounding: float | None = None,
     **run: Any,
 ) -> dict[str, Any]:
     """A claim's row, judged from its statistic's inputs and its control's.
@@ -58,6 +61,8 @@ def judged_row(
     ----------
     precondition
         The quantity of the claim's precondition, one number a seed: their mean counts.
+    rounding
+        How far the claim's numbers are known to move between processors.
     run
         What else the row holds of the run it comes from.
 
@@ -86,9 +91,10 @@ def judged_row(
             "values": [_plain(x) for x in values_of(claim.statistic, control)],
         },
         "precondition": held,
+        "rounding": rounding,
         **run,
     }
-    row |= _findings(row, _judgement(row, claim.bar()))
+    row |= _findings(row, _judgement(row, bar_of(row)))
     sentence = claim.otherwise.get(row["rule"], "")
     return {**row, "otherwise": fill_from_row(sentence, row)}
 
@@ -104,6 +110,8 @@ def row_without_numbers(
         "values": [],
         "control": {"name": claim.control, "values": [], **empty, "shows": "undecided"},
         "precondition": None,
+        "rounding": None,
+        "rounding_decides": False,
         **empty,
         "ci_method": "",
         "difference": None,
@@ -127,7 +135,7 @@ def bar_of(row: Row) -> Bar:
         row["no_effect"],
         None if band is None else (band[0], band[1]),
         exact=row["interval"] == "range",
-        rounding_decides=row["rounding_decides"],
+        rounding=row["rounding"] or 0.0,
     )
 
 
@@ -157,14 +165,29 @@ def contradictions(rows: Iterable[Row]) -> list[str]:
     """One sentence for each row whose verdict does not follow from its values."""
     found = []
     for row in rows:
-        again = rejudged(row)
-        for key in ("verdict", "estimate", "ci_low", "ci_high"):
-            if not _same(again[key], row[key]):
+        if not row["values"] and row["rule"] not in ("inconclusive", "not comparable"):
+            found.append(f"{row['id']}: it has no values, and is {row['verdict']}.")
+        here, again = _flat(row), _flat(rejudged(row))
+        for key, value in again.items():
+            if not _same(value, here[key]):
                 found.append(
-                    f"{row['id']}: its {key} is {row[key]!r}, and {again[key]!r} "
-                    "follows from its values."
+                    f"{row['id']}: its {key} is {here[key]!r}, and {value!r} follows "
+                    "from its values."
                 )
     return found
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """What follows from a row's values, by one name each."""
+    keys = ("verdict", "rule", "p_bar", "share", "rounding_decides", *_ENDS)
+    parts = {"control": row["control"], "difference": row["difference"] or {}}
+    inner = {
+        f"{name} {key}": part[key]
+        for name, part in parts.items()
+        for key in (*_ENDS, "shows")
+        if key in part
+    }
+    return {key: row[key] for key in keys} | inner
 
 
 def _said(claim: Claim, file: ClaimsFile) -> dict[str, Any]:
@@ -187,7 +210,6 @@ def _said(claim: Claim, file: ClaimsFile) -> dict[str, Any]:
         "printed": None if printed is None else printed.model_dump(),
         "late": claim.late,
         "frozen": file.frozen,
-        "rounding_decides": claim.rounding_decides,
         "differs": claim.differs,
     }
 
@@ -202,8 +224,8 @@ def _judgement(row: Row, bar: Bar) -> Judgement:
         )
     return judge(
         bar,
-        _numbers(row["values"]),
-        _numbers(row["control"]["values"]),
+        numbers_of(row["values"]),
+        numbers_of(row["control"]["values"]),
         Scale.from_dict(row["scale"]),
         condition,
     )
@@ -229,6 +251,7 @@ def _findings(row: Row, found: Judgement) -> dict[str, Any]:
         "difference": {**_ends(apart), "how": apart.method},
         "p_bar": found.p_bar,
         "share": found.share,
+        "rounding_decides": found.rounding_decides,
         "rule": found.verdict,
         "verdict": word(found.verdict, row["origin"]),
         "why": found.why,
@@ -253,7 +276,8 @@ def _plain(x: float | None) -> float | str | None:
     return float(x) if math.isfinite(x) else str(float(x))
 
 
-def _numbers(held: Iterable[float | str | None]) -> Values:
+def numbers_of(held: Iterable[float | str | None]) -> Values:
+    """Numbers that a row holds, as an array."""
     return np.array([math.nan if x is None else float(x) for x in held])
 
 

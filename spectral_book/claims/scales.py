@@ -53,14 +53,17 @@ class Scale:
         return self._stretch * np.log((inside - low) / (high - inside))
 
     def shown(self, z: float) -> float:
-        """A number of this scale as readers see it."""
+        """A number of this scale as readers see it; within the margin, the bound."""
         if self.name == "logarithms":
             return math.exp(min(z, 709.0)) if math.isfinite(z) else float(np.exp(z))
         if self.bounds is None:
             return z
         low, high = self.bounds
         share = 0.5 + 0.5 * math.tanh(0.5 * z / self._stretch)
-        return low + (high - low) * share
+        edge = (1 + 1e-9) * self.margin / (high - low)
+        if share <= edge:
+            return low
+        return high if share >= 1 - edge else low + (high - low) * share
 
     def to_dict(self) -> dict[str, Any]:
         """The scale as a row of the ledger holds it."""

@@ -120,7 +120,9 @@ def fill_from_row(text: str, row: Row) -> str:
     }
     if any(numbers[name] is None for name in _names(text)):
         return ""
-    return _fill(text, numbers)
+    # What is infinite stands in rows as a word.
+    infinite = {k: float(x) for k, x in numbers.items() if isinstance(x, str)}
+    return _fill(text, numbers | infinite)
 
 
 def _names(text: str) -> set[str]:

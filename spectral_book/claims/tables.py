@@ -1,60 +1,21 @@
 """Claims as tables: HTML for readers, rounded text for automatic comparison."""
 
-import re
 from collections.abc import Sequence
 from html import escape
 
+from spectral_book.claims.facts import facts, place
 from spectral_book.claims.numbers import (
     Row,
     coarse,
     interval,
     needed,
     needed_from,
-    number,
-    p_value,
     resolution,
 )
-from spectral_book.claims.printed import agreement
+from spectral_book.claims.scales import Scale
 from spectral_book.claims.words import SIGNS
 
-_NUMBERED = re.compile(r"(Abstract|Appendix|Equation|Figure|Section|Table)s?\b")
-"""How a place in a paper begins; the pages number their own figures and equations."""
-
-_CHANGES = {"numbers": "the control plus", "logarithms": "the control times"}
-"""How a difference from the control is told, by the scale it is taken on."""
-
 FAILS_HOLM = "fails Holm's correction within its chapter"
-
-
-def row_html(row: Row) -> str:
-    """One claim as a box: statement, numbers, control, verdict and why."""
-    control = row["control"]
-    p = "" if row["p_bar"] is None else f"{p_value(row['p_bar'])} against the bar"
-    how = ", ".join(filter(None, (row["ci_method"], sample(row), p)))
-    facts = [
-        f"{escape(row['quantity'])}: <b>{interval(row)}</b> "
-        f"<span class='muted'>({escape(how)}; needed {escape(needed_from(row))}; "
-        f"{escape(row['profile'])}, {escape(row['device'])})</span>",
-        f"<span class='muted'>control:</span> {escape(control['name'])}: "
-        + ", ".join(filter(None, (interval(control), control_found(row), apart(row)))),
-    ]
-    if row["printed"]:
-        facts.append(f"<span class='muted'>the paper:</span> {escape(agreement(row))}")
-    if row["differs"]:
-        facts.append(f"<span class='muted'>differs:</span> {escape(row['differs'])}")
-    place = "the paper's " if _NUMBERED.match(row["source"]) else ""
-    notes = [escape(place + row["source"])]
-    if row["origin"] == "book":
-        notes.append("a finding of this book")
-    if row["late"]:
-        notes.append(f"{row['late']} set after a run was seen")
-    return (
-        f'<div class="claim claim-{row["origin"]}" id="{escape(row["id"])}">'
-        f"<div>{chip(row['verdict'])} <b>{escape(row['statement'])}</b> "
-        f"<span class='muted'>{' · '.join(notes)}</span></div>"
-        + "".join(f"<div>{fact}</div>" for fact in facts)
-        + f"<div class='muted'>{escape(row['why'])}{share_reached(row)}</div></div>"
-    )
 
 
 def chip(verdict: str) -> str:
@@ -64,13 +25,13 @@ def chip(verdict: str) -> str:
 
 
 def html(rows: Sequence[Row]) -> str:
-    """All claims of a chapter as one table."""
+    """Claims as one table, with their statements."""
     head = "".join(
         f"<th>{name}</th>"
         for name in ("Claim", "Estimate [interval]", "Needed", "Control", "Verdict")
     )
     body = "".join(
-        f'<tr><td><a href="#{escape(row["id"])}">{escape(row["id"])}</a></td>'
+        f"<tr><td>{escape(row['statement'])} <small>{_link(row)}</small></td>"
         f"<td>{interval(row)}</td><td>{escape(needed(row))}</td>"
         f"<td>{interval(row['control'])}</td><td>{chip(row['verdict'])}"
         f"{_marks(row)}</td></tr>"
@@ -82,18 +43,33 @@ def html(rows: Sequence[Row]) -> str:
     )
 
 
+def folded(title: str, rows: Sequence[Row]) -> str:
+    """Claims as a folded list; each unfolds to how it was measured."""
+    lines = "".join(
+        f'<li id="{escape(row["id"])}">{chip(row["verdict"])} '
+        f"{escape(row['statement'])} <b>{interval(row)}</b> "
+        f"<small>needed {escape(needed(row))}; {escape(place(row))}</small>"
+        f"<details><summary>how it was measured</summary><ul>"
+        + "".join(f"<li>{fact}</li>" for fact in facts(row))
+        + "</ul></details></li>"
+        for row in rows
+    )
+    return (
+        f'<details class="folded claims-folded"><summary>{escape(title)}: {len(rows)}'
+        f"</summary><ul>{lines}</ul></details>"
+    )
+
+
 def text(rows: Sequence[Row]) -> str:
     """All claims in columns: id, rounded estimate, bar, n, verdict.
 
-    Where rounding decides, estimate and n are left open: they differ between
-    processors, and the text is there to be compared.
+    An estimate "varies" where another processor may print another one: the text is
+    there to be compared.
     """
     cells = [("claim", "estimate", "needed", "n", "verdict")] + [
         (
             row["id"],
-            "open"
-            if row["rounding_decides"]
-            else coarse(row["estimate"], resolution(row)),
+            _rounded(row),
             needed_from(row).replace("\u00a0", " "),
             "-" if row["rounding_decides"] else str(row["n"]),
             row["verdict"],
@@ -123,34 +99,23 @@ def plain_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def sample(row: Row) -> str:
-    """How many seeds gave a number: `n = 5`, or `n = 3 of 5`."""
-    missing = row["missing"]
-    of = f" of {row['n'] + missing}" if missing else ""
-    return f"n\u00a0=\u00a0{row['n']}{of}"
+def _rounded(row: Row) -> str:
+    """The estimate to the nearest of 1 and 3 times a power of ten, if it is steady."""
+    x, least = row["estimate"], resolution(row)
+    if row["rounding_decides"]:
+        return "varies"
+    if row["rounding"] and x is not None:
+        scale = Scale.from_dict(row["scale"])
+        z = float(scale.judged(float(x)))
+        moved = (scale.shown(z + move) for move in (-row["rounding"], row["rounding"]))
+        if any(coarse(y, least) != coarse(x, least) for y in moved):
+            return "varies"
+    return coarse(x, least)
 
 
-def control_found(row: Row) -> str:
-    """Whether a claim's control shows what the claim says; empty if it was not run."""
-    control = row["control"]
-    return control["shows"] if control["n"] else ""
-
-
-def apart(row: Row) -> str:
-    """How far a measurement lies from its control, with the interval."""
-    difference = row["difference"]
-    if difference is None or difference["ci_low"] is None:
-        return ""
-    scale = row["scale"]["name"]
-    how = _CHANGES.get(scale, f"less the control, in {scale}:")
-    return f"{how} {interval(difference)}"
-
-
-def share_reached(row: Row) -> str:
-    """How much of the effect that was asked for was there, where it was too weak."""
-    if row["rule"] != "weaker than claimed" or row["share"] is None:
-        return ""
-    return f" It reaches {number(row['share'], '.0%')} of the effect asked for."
+def _link(row: Row) -> str:
+    """A link to the claim in its chapter, by its id."""
+    return f'<a href="#{escape(row["id"])}">{escape(row["id"])}</a>'
 
 
 def _marks(row: Row) -> str:

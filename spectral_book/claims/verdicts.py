@@ -15,6 +15,7 @@ import scipy.stats
 from numpy.typing import ArrayLike
 
 from spectral_book.claims.intervals import (
+    AT_ZERO,
     FEWEST_SEEDS,
     ROUNDING,
     Estimate,
@@ -51,8 +52,9 @@ class Bar:
         The two ends for "within"; None otherwise.
     exact
         Whether the numbers are all entries of a table, and not a sample of seeds.
-    rounding_decides
-        Whether another processor may reach another verdict.
+    rounding
+        How far an interval's ends are known to move from one processor to another, on
+        the claim's scale.
     """
 
     direction: str
@@ -60,17 +62,26 @@ class Bar:
     no_effect: float | None = None
     band: tuple[float, float] | None = None
     exact: bool = False
-    rounding_decides: bool = False
+    rounding: float = 0.0
 
-    def scaled(self, factor: float) -> Self:
-        """The bar at so many times its distance from "no effect", or a band's width."""
+    def scaled(self, factor: float, scale: Scale) -> Self:
+        """The bar at so many times its distance from "no effect", or a band's width.
+
+        Distances are those on the scale: twice a ratio of 0.3 is 0.09, and not -0.4.
+        """
+
+        def moved(mark: float, start: float) -> float:
+            z, origin = float(scale.judged(mark)), float(scale.judged(start))
+            return scale.shown(origin + factor * (z - origin))
+
         if self.band is not None:
-            middle, half = sum(self.band) / 2, (self.band[1] - self.band[0]) / 2
-            return replace(self, band=(middle - factor * half, middle + factor * half))
+            ends = scale.judged(self.band)
+            middle = scale.shown(float(ends.mean()))
+            low, high = self.band
+            return replace(self, band=(moved(low, middle), moved(high, middle)))
         assert self.threshold is not None
         assert self.no_effect is not None
-        far = self.no_effect + factor * (self.threshold - self.no_effect)
-        return replace(self, threshold=far)
+        return replace(self, threshold=moved(self.threshold, self.no_effect))
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,8 @@ class Judgement:
         One-sided p of the t test against the bar; None where there is none.
     share
         How much of the effect that was asked for was reached, on the claim's scale.
+    rounding_decides
+        Whether the verdict depends on how a processor rounds; it is left open then.
     """
 
     verdict: Verdict
@@ -118,6 +131,7 @@ class Judgement:
     difference: Estimate
     p_bar: float | None = None
     share: float | None = None
+    rounding_decides: bool = False
 
 
 def judge(
@@ -146,13 +160,18 @@ def judge(
     measured, compared = interval(mine, bar.exact), interval(other, bar.exact)
     apart = difference(mine, other, bar.exact)
     shows = _shows(judged, compared)
-    verdict, why = _verdict(judged, mine, measured, compared, apart, shows)
+
+    def found(ends: Estimate, beside: Estimate) -> tuple[Verdict, str]:
+        return _verdict(judged, mine, ends, compared, beside, shows)
+
+    verdict, why = found(measured, apart)
+    moved = zip(_moved(measured, bar), _moved(apart, bar), strict=True)
+    shaky = any(found(*ends)[0] != verdict for ends in moved)
     share = None
     if bar.band is None and measured.middle is not None:
         share = _share(judged, measured.middle)
-    if bar.rounding_decides and verdict != "not comparable":
-        here = f"On this machine: {verdict}."
-        why = f"Rounding decides; another processor may reach another verdict. {here}"
+    if shaky and verdict != "inconclusive":
+        why = f"Rounding decides: on this machine {verdict}, on another perhaps not."
         verdict = "inconclusive"
     if precondition is not None and not precondition.met():
         verdict, why = "not comparable", _unmet(precondition)
@@ -165,11 +184,24 @@ def judge(
         replace(apart, **_ratio(apart)) if scale.name == "logarithms" else apart,
         _p_bar(judged, mine),
         share,
+        shaky,
     )
 
 
+def _moved(found: Estimate, bar: Bar) -> list[Estimate]:
+    """An interval with each of its ends moved as far as rounding may, either way."""
+    if not bar.rounding or found.low is None or found.high is None:
+        return [found] * 4
+    r = bar.rounding
+    return [
+        replace(found, low=found.low + a, high=found.high + b)
+        for a in (-r, r)
+        for b in (-r, r)
+    ]
+
+
 def _on_scale(bar: Bar, scale: Scale) -> Bar:
-    """The bar on the scale, mirrored so that more is always better."""
+    """The bar on the scale."""
 
     def turned(x: float) -> float:
         return float(scale.judged(x))
@@ -248,7 +280,7 @@ def _compare(bar: Bar, found: Estimate) -> tuple[Verdict, str]:
 
 def _reaches(x: float, mark: float) -> bool:
     """Whether x is as large as a mark; what rounding parts from it is."""
-    return x > mark or math.isclose(x, mark, rel_tol=ROUNDING)
+    return x > mark or math.isclose(x, mark, rel_tol=ROUNDING, abs_tol=AT_ZERO)
 
 
 def _shows(bar: Bar, control: Estimate) -> Shown:
@@ -264,14 +296,19 @@ def _shows(bar: Bar, control: Estimate) -> Shown:
 
 
 def _apart(bar: Bar, apart: Estimate) -> bool:
-    """Whether measurement less control excludes 0 on the claim's side."""
-    if apart.low is None or apart.high is None:
+    """Whether measurement less control excludes 0 on the claim's side.
+
+    Exact numbers leave nothing to chance: there, some entries may be alike.
+    """
+    low, high = apart.low, apart.high
+    if low is None or high is None:
         return False
-    if bar.direction == "greater":
-        return apart.low > 0
-    if bar.direction == "less":
-        return apart.high < 0
-    return apart.low > 0 or apart.high < 0
+    above, below = low > 0, high < 0
+    if bar.exact:
+        above, below = high > 0 and low >= 0, low < 0 and high <= 0
+    if bar.direction == "within":
+        return above or below
+    return above if bar.direction == "greater" else below
 
 
 def _share(bar: Bar, middle: float) -> float | None:

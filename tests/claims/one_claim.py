@@ -1,7 +1,10 @@
 """A claim that grows, of which a test changes what it is about."""
 
-from spectral_book.claims.claims_file import Claim, ClaimsFile, entry
-from spectral_book.claims.verdicts import estimate, judge
+import numpy as np
+import scipy.stats
+
+from spectral_book.claims.claims_file import Claim, ClaimsFile
+from spectral_book.claims.rows import judged_row
 
 CLAIM = {
     "id": "a-claim",
@@ -13,22 +16,34 @@ CLAIM = {
     "no_effect": 0.0,
     "threshold": 1.0,
     "control": "nothing",
-    "differs": {},
 }
 BAND = {"direction": "within", "band": (-0.5, 0.5), "threshold": None}
 BAND |= {"no_effect": None}
+RUN = {"profile": "quick", "device": "cpu", "seconds": 1.0}
+
+
+def around(mean, half, n=5):
+    """Values whose 95 % t interval is mean -+ half."""
+    base = np.linspace(-1, 1, n)
+    width = scipy.stats.t.ppf(0.975, n - 1) * base.std(ddof=1) / np.sqrt(n)
+    return mean + base * half / width
 
 
 def claim(**changes):
     return Claim.model_validate(CLAIM | changes)
 
 
-def judged(values, control=(0.0, 0.0, 0.0), **changes):
+def file_of(*claims):
+    return ClaimsFile(chapter="c", paper="P", frozen="then", claims=claims)
+
+
+def row(values, control=(0.0, 0.0, 0.0), measured=None, rounding=None, **changes):
     """The ledger's row of a claim that was judged from these values."""
     one = claim(**changes)
-    measured, compared = estimate(one, {"x": values}), estimate(one, {"x": control})
-    verdict, of_control, why = judge(one, measured, compared)
-    file = ClaimsFile(chapter="c", paper="P", frozen="then", claims=(one,))
-    beside = {"name": one.control, "verdict": of_control, **compared.model_dump()}
-    numbers = measured.model_dump()
-    return entry(one, file, **numbers, verdict=verdict, why=why, control=beside)
+    mine, other = {"x": values}, {"x": control}
+    if one.statistic == "ratio":
+        mine, other = (
+            {"numerator": x, "denominator": np.ones(len(x))} for x in (values, control)
+        )
+    beside = (mine, other, measured, rounding)
+    return judged_row(one, file_of(one), *beside, **RUN)

@@ -2,37 +2,32 @@
 
 import nbformat
 import pytest
+from one_claim import around
+from one_claim import row as judged
 
 from spectral_book.claims.ledger import (
     MIME_TYPE,
-    VERDICTS,
     Ledger,
     claims_of,
     repeated_ids,
+    runs_of,
     without_claims,
 )
 
+JUDGED = judged(around(1.5, 0.4), [-1.0, -1.2, 0.0, -0.5, -0.7])
+RUN = {"chapter": "one", "profile": "quick"}
 
-def row(name, verdict="replicated", **more):
+
+def row(name, **more):
     """What a chapter writes of a claim."""
-    return {
-        "id": name,
-        "chapter": "one",
-        "statement": "It grows",
-        "estimate": 0.6,
-        "ci_low": 0.5,
-        "ci_high": 0.7,
-        "n": 5,
-        "control": {"name": "shuffled"},
-        "values": [0.5, 0.6, 0.7],
-        "verdict": verdict,
-        **more,
-    }
+    return JUDGED | {"id": name, "chapter": "one"} | more
 
 
 def notebook(*rows, **beside):
     """Return a notebook whose one cell holds claims, and perhaps something beside."""
-    output = nbformat.v4.new_output("display_data", data={MIME_TYPE: [*rows], **beside})
+    published = {"run": RUN, "claims": [*rows]}
+    data = {MIME_TYPE: published, **beside}
+    output = nbformat.v4.new_output("display_data", data=data)
     return nbformat.v4.new_notebook(
         cells=[
             nbformat.v4.new_markdown_cell("# Title"),
@@ -41,33 +36,41 @@ def notebook(*rows, **beside):
     )
 
 
-def test_claims_come_with_their_page():
-    rows = claims_of("chapters/one", notebook(row("one.a"), row("one.b")))
+def test_claims_come_with_their_page_and_run():
+    source = notebook(row("one.a"), row("one.b", origin="book", verdict="holds"))
+    rows = claims_of("chapters/one", source)
     assert [one["id"] for one in rows] == ["one.a", "one.b"]
     assert {one["page"] for one in rows} == {"chapters/one"}
-    assert rows[0]["values"] == [0.5, 0.6, 0.7]
-
-
-@pytest.mark.parametrize("verdict", VERDICTS)
-def test_every_verdict_is_known(verdict):
-    assert claims_of("one", notebook(row("one.a", verdict)))[0]["verdict"] == verdict
+    assert rows[0]["values"] == JUDGED["values"]
+    assert (rows[0]["figure"], rows[0]["code"]) == (None, None)
+    assert runs_of("chapters/one", source) == [RUN]
+    assert runs_of("one", nbformat.v4.new_notebook()) == []
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"verdict": "yes"}, "none of: replicated"),
-        ({"statement": ""}, "has no statement"),
-        ({"id": None}, "has no id"),
-        ({"estimate": "0.5"}, "estimate = '0.5', not a number"),
-        ({"ci_low": True}, "ci_low = True, not a number"),
-        ({"control": "shuffled"}, "control that is no mapping"),
-        ({"values": [float("nan")]}, "not JSON compliant"),
+        ({"verdict": "yes"}, "the verdict 'yes' is not the word for 'replicated'"),
+        ({"statement": ""}, "claim 'one.a': statement"),
+        ({"values": [float("nan")]}, "values"),
     ],
 )
-def test_bad_claim_is_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        claims_of("one", notebook(row("one.a") | change))
+def test_a_bad_claim_is_refused_with_its_page(change, message):
+    with pytest.raises(ValueError, match=r"^page/one: claim 'one\.a': ") as caught:
+        claims_of("page/one", notebook(row("one.a", **change)))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "published",
+    [[JUDGED], {"claims": []}, {"run": RUN}, {"run": 1, "claims": [], "x": 1}],
+)
+def test_an_output_holds_a_run_and_its_claims(published):
+    source = notebook()
+    source.cells[1].outputs[0].data[MIME_TYPE] = published
+    for read in (claims_of, runs_of):
+        with pytest.raises(ValueError, match="one: its ledger does not hold a run and"):
+            read("one", source)
 
 
 def test_repeated_id_is_found_within_and_across_pages():
@@ -78,40 +81,14 @@ def test_repeated_id_is_found_within_and_across_pages():
     ]
 
 
-def test_count_line_tells_verdicts_in_their_order():
-    rows = [row("a", "inconclusive"), row("b"), row("c")]
-    rows = [one | {"page": "one", "origin": "paper"} for one in rows]
-    line = Ledger(tuple(rows)).count_line()
-    assert line == "3 claims, the paper's: 2 replicated, 1 inconclusive"
-
-
-@pytest.mark.parametrize(
-    ("rows", "line"),
-    [
-        ([], "0 claims"),
-        ([("one", None)], "1 claim, the paper's: 1 replicated"),
-        ([("one", "book")] * 2, "2 claims, the book's own: 2 replicated"),
-        (
-            [("one", "paper"), ("one", "book")],
-            "2 claims, 1 of them the paper's: 2 replicated",
-        ),
-        (
-            [("one", "paper"), ("two", "paper"), ("two", "book")],
-            "3 claims, 2 of them the papers': 3 replicated",
-        ),
-    ],
-)
-def test_count_line_of_a_page_says_whose_claims_they_are(rows, line):
-    claims = tuple(row("a", page=page, origin=origin) for page, origin in rows)
-    assert Ledger(claims).count_line() == line
-
-
 def test_a_chapter_is_named_by_its_document_or_by_itself():
     rows = (row("a", page="pages/first", chapter="first"), row("b", page="second"))
-    ledger = Ledger(rows, ("third",))
-    for name in ("first", "pages/first"):
-        assert ledger.of_chapter(name) == Ledger(rows[:1])
+    runs = ({"chapter": "first"}, {"chapter": "other"})
+    ledger = Ledger(rows, ("third",), runs)
+    assert ledger.of_chapter("first") == Ledger(rows[:1], (), runs[:1])
+    assert ledger.of_chapter("pages/first") == Ledger(rows[:1])
     assert ledger.of_chapter("third") == Ledger((), ("third",))
+    assert ledger.count_line() == "2 claims of the papers: 2 replicated"
 
 
 def test_page_keeps_what_stands_beside_the_claims():

@@ -2,7 +2,15 @@
 
 import pytest
 
-from spectral_book.claims.numbers import coarse, interval, needed, number, p_value
+from spectral_book.claims.numbers import (
+    coarse,
+    interval,
+    needed,
+    needed_from,
+    number,
+    p_value,
+    resolution,
+)
 
 
 @pytest.mark.parametrize(
@@ -10,7 +18,9 @@ from spectral_book.claims.numbers import coarse, interval, needed, number, p_val
     [
         (None, "", "–"),
         (float("nan"), "", "–"),
-        (float("inf"), ".1f", "–"),
+        (float("inf"), ".1f", "∞"),
+        ("-inf", "", "−∞"),
+        ("inf", "%", "∞"),
         (0.5, "", "0.5"),
         (-0.25, "", "−0.25"),
         (-5, "", "−5"),
@@ -36,6 +46,8 @@ def test_number(x, form, written):
     ("x", "resolution", "written"),
     [
         (None, 1e-3, "-"),
+        ("inf", 1e-3, "∞"),
+        (float("-inf"), 1e-3, "−∞"),
         (0.0, 1e-3, "~0"),
         (3e-4, 1e-3, "~0"),
         (1e-3, 1e-3, "~0.001"),
@@ -59,11 +71,32 @@ def test_coarse_numbers_hold_under_a_change_of_two_percent():
 def test_an_interval_is_written_where_there_is_one():
     row = {"estimate": -0.5, "ci_low": -1.0, "ci_high": 2e-5}
     assert interval(row) == "−0.5 [−1, 2.0·10⁻⁵]"
+    assert interval(row | {"ci_low": "-inf"}) == "−0.5 [−∞, 2.0·10⁻⁵]"
     assert interval({"estimate": 0.5}) == "0.5"
 
 
-def test_what_is_needed_and_p_values_use_powers_of_ten():
-    assert needed("≤ 1e-05 (no effect -0.5)") == "≤ 1.0·10⁻⁵ (no effect −0.5)"
+LESS = {"direction": "less", "threshold": 1e-5, "no_effect": -0.5, "band": None}
+GREATER = LESS | {"direction": "greater"}
+BAND = {"direction": "within", "threshold": None, "no_effect": None, "band": [-1, 3.0]}
+
+
+@pytest.mark.parametrize(
+    ("row", "short", "long", "least"),
+    [
+        (LESS, "≤ 1.0·10⁻⁵", "≤ 1.0·10⁻⁵ (no effect −0.5)", 0.025),
+        (GREATER, "≥ 1.0·10⁻⁵", "≥ 1.0·10⁻⁵ (no effect −0.5)", 0.025),
+        (BAND, "within [−1, 3]", "within [−1, 3]", 0.2),
+    ],
+)
+def test_what_is_needed_and_what_is_as_good_as_nothing_beside_it(
+    row, short, long, least
+):
+    written = [f(row).replace("\u00a0", " ") for f in (needed, needed_from)]
+    assert written == [short, long]
+    assert resolution(row) == pytest.approx(least, rel=1e-4)
+
+
+def test_p_values_use_powers_of_ten():
     assert p_value(0.0042) == "p = 0.004"
     assert p_value(7e-7) == "p = 7.0·10⁻⁷"
     assert p_value(7e-51) == "p < 1.0·10⁻¹²"

@@ -5,23 +5,29 @@ import re
 import nbformat
 
 from spectral_book.claims.places import (
-    CLAIM,
+    CLAIMS,
     FIGURE,
+    JUDGED,
     code_anchors,
     figures_of_claims,
     mark,
     with_code_anchors,
 )
 
+KINDS = {int: FIGURE, list: CLAIMS, str: JUDGED}
+
 
 def page(*cells):
-    """Return a notebook: texts are Markdown, lists the marks of a cell's outputs."""
+    """Return a notebook: texts are Markdown, lists the marks of a cell's outputs.
+
+    Of these a number marks a figure, a list claims that are shown, a word a judgement.
+    """
     made = []
     for cell in cells:
         if isinstance(cell, str):
             made.append(nbformat.v4.new_markdown_cell(cell))
             continue
-        kinds = [(FIGURE if isinstance(name, int) else CLAIM, name) for name in cell]
+        kinds = [(KINDS[type(name)], name) for name in cell]
         outputs = [
             nbformat.v4.new_output("display_data", {}, metadata=mark(*kind))
             for kind in kinds
@@ -34,21 +40,21 @@ def page(*cells):
 def test_a_claim_belongs_to_the_last_figure_before_it_or_the_first_after_it():
     found = figures_of_claims(
         page(
-            *("# Title", [1], ["after"], [2], ["second"], ["early"]),
-            *("text\n\n## Next", ["early", "too"], [3, 4, "between"], [5], ["late"]),
-            *("### No figure", ["none"]),
-            *("text\n\n```python\n# a comment\n```\n\nand on", ["also-none"]),
-            *("## Last", [6], "```\n# no heading\n```", ["same"]),
+            *("# Title", [1], [["after"]], [2], [["second", "two"]], [["early"]]),
+            *("text\n\n## Next", ["late", ["early", "too"]], [3, 4, ["between"]]),
+            *([5], [["late"]], "### No figure", [["none"]], ["only judged"]),
+            *("text\n\n```python\n# a comment\n```\n\nand on", [["also-none"]]),
+            *("## Last", [6], "```\n# no heading\n```", [["same"]]),
         )
     )
     assert found == {
-        **{"after": 1, "second": 2, "early": 3, "too": 3},
+        **{"after": 1, "second": 2, "two": 2, "early": 3, "too": 3},
         **{"between": 4, "late": 5, "same": 6},
     }
 
 
 def test_cells_that_judge_get_anchors():
-    source = page("# Title", [1], [2, "one", "two"], ["three"])
+    source = page("# Title", [1, ["one"]], [2, "one", "two"], ["three"])
     anchored = with_code_anchors(source)
     kinds = [cell.cell_type for cell in anchored.cells]
     assert kinds == ["markdown", "code", "markdown", "code", "markdown", "code"]

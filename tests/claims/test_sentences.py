@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from one_claim import BAND, claim, judged
+from one_claim import BAND, claim, row
 
 from spectral_book.claims.sentences import (
     FIELDS,
@@ -74,29 +74,31 @@ def test_a_slip_in_a_sentence_of_the_notebook(text, numbers, why):
 ROW = {
     "estimate": 0.12345,
     "ci_low": -2e-5,
-    "ci_high": 0.5,
+    "ci_high": "inf",
     "n": 5,
+    "threshold": 1.0,
+    "band": None,
     "control": {"estimate": 7.0, "ci_low": 6.0, "ci_high": None},
 }
+ALL = dict.fromkeys(("estimate", "ci_low", "ci_high"), 1.0)
 
 
 @pytest.mark.parametrize(
-    ("text", "filled"),
+    ("text", "change", "filled"),
     [
-        ("{estimate} [{low}, {high}]", "0.123 [−2.0·10⁻⁵, 0.5]"),
-        ("{estimate:%}, n = {n}, {threshold}", "12.3 %, n = 5, 1"),
-        ("{band_low} to {band_high}", "0.5 to 2"),
-        ("{control} [{control_low}]", "7 [6]"),
-        ("{control} [{control_high}]", ""),
+        ("{estimate} [{low}, {high}]", {}, "0.123 [−2.0·10⁻⁵, ∞]"),
+        ("{estimate:%}, n = {n}, {threshold}", {}, "12.3 %, n = 5, 1"),
+        ("{band_low} to {band_high}", {"band": [0.5, 2.0]}, "0.5 to 2"),
+        ("{control} [{control_low}]", {}, "7 [6]"),
+        # A number that the run did not give leaves no sentence.
+        ("{control} [{control_high}]", {}, ""),
+        ("{band_low} to {band_high}", {}, ""),
+        ("{threshold}", {"threshold": None}, ""),
+        ("{estimate}", {"estimate": None}, ""),
     ],
 )
-def test_a_claims_sentence(text, filled):
-    assert fill_from_row(text, ROW, 1.0, (0.5, 2.0)) == filled
-
-
-def test_a_number_that_the_run_did_not_give_leaves_no_sentence():
-    assert fill_from_row("{threshold}", ROW) == ""
-    assert fill_from_row("{estimate}", ROW | {"estimate": None}) == ""
+def test_a_claims_sentence(text, change, filled):
+    assert fill_from_row(text, ROW | change) == filled
 
 
 @pytest.mark.parametrize(
@@ -119,8 +121,7 @@ def test_a_sentence_that_could_not_be_filled_is_refused(text, message):
 def test_every_field_that_a_sentence_may_name_can_be_filled():
     text = "".join(f"{{{name}}}" for name in FIELDS)
     check_sentence(text)
-    control = dict.fromkeys(("estimate", "ci_low", "ci_high"), 1.0)
-    assert fill_from_row(text, ROW | {"control": control}, 1.0, (0.0, 2.0))
+    assert fill_from_row(text, ROW | {"control": ALL, "band": [0.0, 2.0]})
 
 
 def test_a_claim_names_its_own_kind_of_bar():
@@ -131,8 +132,8 @@ def test_a_claim_names_its_own_kind_of_bar():
     claim(**BAND, otherwise="{band_low} was asked")
 
 
-WEAK, NONE, HELD, OPEN = [0.5, 0.6, 0.7], [-0.1, 0, 0.1], [2.0, 2.1, 2.2], [0, 2, -1]
-EACH = {"direction only": "a little", "inconclusive": "who knows"}
+WEAK, NONE, OPEN = [0.5, 0.6, 0.7], [-0.1, 0, 0.1], [0, 2, -1]
+EACH = {"weaker than claimed": "a little", "inconclusive": "who knows"}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ EACH = {"direction only": "a little", "inconclusive": "who knows"}
     [
         (WEAK, "only {estimate}", "only 0.6"),
         (NONE, "only {estimate}", "only 0"),
-        (HELD, "only {estimate}", ""),
+        ([2.0, 2.1, 2.2], "only {estimate}", ""),
         (OPEN, "only {estimate}", ""),
         (WEAK, EACH, "a little"),
         (NONE, EACH, ""),
@@ -149,7 +150,7 @@ EACH = {"direction only": "a little", "inconclusive": "who knows"}
     ],
 )
 def test_the_row_holds_the_sentence_of_its_verdict(values, otherwise, sentence):
-    assert judged(values, otherwise=otherwise)["otherwise"] == sentence
+    assert row(values, otherwise=otherwise)["otherwise"] == sentence
 
 
 def test_no_sentence_is_for_a_claim_that_held():

@@ -1,84 +1,126 @@
-"""Claims as a box, as a table and as text to compare."""
+"""Claims as a table, folded, as strips, and as text to compare; what each row tells."""
 
+import re
+
+import numpy as np
 import pytest
+from one_claim import BAND, RUN, around, claim, file_of, row
 
-from spectral_book.claims.tables import control_found, html, plain_html, row_html, text
+from spectral_book.claims.facts import apart, control_found, facts, place, sample
+from spectral_book.claims.rows import row_without_numbers, with_holm
+from spectral_book.claims.strip import common_axis, strip, strips
+from spectral_book.claims.tables import folded, html, plain_html, text
 
-ROW = {
-    "id": "a-claim",
-    "source": "Figure 1",
-    "origin": "book",
-    "statement": "x < y & more",
-    "quantity": "x",
-    "threshold": "≤ 1e-05 (no effect 0.01)",
-    "estimate": 0.0312,
-    "ci_low": 0.01,
-    "ci_high": 0.09,
-    "ci_method": "95 % t interval of logarithms",
-    "p_value": 7e-51,
-    "n": 5,
-    "control": {"name": "none", "estimate": None, "ci_low": None, "ci_high": None},
-    "differs": "smaller",
-    "rounding_decides": False,
-    "resolution": 0.001,
-    "verdict": "not replicated",
-    "profile": "quick, changed",
-    "device": "cpu",
-    "why": "The interval excludes the threshold.",
-}
-OPEN = ROW | {"rounding_decides": True}
+FAR = [-1.0, -1.2, 0.0, -0.5, -0.7]
+SAID = {"statement": "x < y & more", "quantity": "x < y", "differs": "half < all"}
+SAID |= {"printed": {"value": 0.88, "where": "Table 2"}, "late": "bar"}
+ROW = row(around(0.5, 0.4), FAR, **SAID)
+GOOD = row(around(1.41, 0.4), FAR)
+FINDING = row(around(1.5, 0.4), FAR, origin="book", source="Derived")
+SHAKY = row(around(1.5, 0.4), FAR, rounding=0.2)
+LOST = row([np.nan, 2.0, 2.1, 2.2], [1.0] * 4)
+RATIO = row(
+    [4.0, 8.0, 4.1], [1.0, 2.0, 1.0], statistic="ratio", no_effect=1, threshold=2
+)
+NOT_RUN = row_without_numbers(claim(), file_of(claim()), "not comparable", "<b>", **RUN)
 
 
 @pytest.mark.parametrize(
     "part",
     [
-        '<div class="claim" id="a-claim">',
-        "x &lt; y &amp; more",
-        "the paper's Figure 1 · found by this book",
-        "0.0312 [0.01, 0.09]",
-        "95 % t interval of logarithms, n = 5, p &lt; 1.0·10⁻¹²; ",
-        "needed ≤ 1.0·10⁻⁵ (no effect 0.01); quick, changed, cpu",
-        "differs:</span> smaller",
-        "✗ not replicated",
+        "Right sign; the interval excludes the bar. It reaches 50 % of the effect",
+        "x &lt; y: 0.5 [0.1, 0.9] (95 % t interval; n = 5; needed ≥ 1 ",
+        "(no effect 0); p = 1 against the bar)",
+        "Control, nothing: −0.68 [−1.2",
+        "], does not show it, less the control: 1.18 [",
+        "The paper: 0.88 (Table 2); inside our interval 0.5 [0.1, 0.9]",
+        "The bar was set after a run had been seen.",
+        "Differs from the paper: half &lt; all",
+        "quick, cpu",
     ],
 )
-def test_a_box_holds_the_numbers_and_escapes_the_words(part):
-    assert part in row_html(ROW)
+def test_a_row_tells_how_it_was_measured_and_escapes_the_words(part):
+    assert part in "\n".join(facts(ROW)).replace("\u00a0", " ")
+    for drawn in (folded("More", [ROW]), strips([ROW])):
+        assert part in drawn.replace("\u00a0", " ")
+        assert "x < y" not in drawn
+        assert "x &lt; y &amp; more" in drawn
+        assert 'id="a-claim"' in drawn
 
 
-def test_a_box_leaves_out_what_is_not_so():
-    assert "another processor" in row_html(OPEN)
-    assert "another processor" not in row_html(ROW)
-    plain = row_html(
-        ROW | {"source": "Derived", "origin": "paper", "differs": "", "p_value": None}
-    )
-    for part in ("the paper's", "found by", "differs:", "p ="):
-        assert part not in plain
+def test_a_row_leaves_out_what_is_not_so():
+    for words in ("paper", "set after", "Differs", "reaches", "Holm", "Recorded"):
+        assert words not in "\n".join(facts(GOOD))
+    assert apart(NOT_RUN) == control_found(NOT_RUN) == ""
+    assert "p =" not in "\n".join(facts(row([1.0] * 3, [0.0] * 3)))
 
 
-def test_a_table_has_what_was_needed_and_marks_what_rounding_decides():
-    assert "<td>≤ 1.0·10⁻⁵ (no effect 0.01)</td>" in html([ROW])
-    assert "(rounding decides)" in html([OPEN])
-    assert "(rounding decides)" not in html([ROW])
+def test_a_row_tells_place_sample_and_distance():
+    assert place(ROW) == "the paper's Figure 1"
+    assert place(FINDING) == "a finding of this book; Derived"
+    assert place(row([1.0], source="Derived")) == "Derived"
+    assert sample(ROW) == "n\u00a0=\u00a05"
+    assert sample(LOST) == "n\u00a0=\u00a03 of 4"
+    assert apart(RATIO).startswith("divided by the control's: 4.03 [3.89, 4.18]")
+    share = row([0.9, 0.8, 0.85], [0.1, 0.2, 0.1], bounds=(0.0, 1.0))
+    assert apart(share).startswith("less the control, as log odds: ")
+    (failed, *_) = with_holm([GOOD, GOOD, GOOD])
+    assert "Fails Holm's correction for the chapter's claims." in facts(failed)
+    assert "Recorded run, quick, cpu: holds, 1.5 [1.1, 1.9]" in facts(GOOD, FINDING)
+
+
+def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
+    (failed, *_) = with_holm([GOOD, GOOD, GOOD])
+    drawn = html([ROW, SHAKY, failed, NOT_RUN])
+    assert "<td>0.5 [0.1, 0.9]</td><td>≥\u00a01</td>" in drawn
+    assert drawn.count("(rounding decides)") == 1
+    assert drawn.count("(fails Holm's correction within its chapter)") == 1
+    assert "ledger-weaker-than-claimed" in drawn
+    assert "<td>–</td>" in drawn
+    assert "<td>within [−0.5, 0.5]</td>" in html([row(around(0, 0.3), FAR, **BAND)])
     assert "<td>a &lt; b</td>" in plain_html(["head"], [["a < b"]])
 
 
-def test_the_text_to_compare_is_coarse_and_leaves_open_what_rounding_decides():
-    head, first, last = text([ROW, OPEN | {"id": "another"}]).splitlines()
-    assert head.split() == ["claim", "estimate", "needed", "n", "verdict"]
-    assert first.split()[:2] == ["a-claim", "~0.03"]
-    assert first.endswith("5  not replicated")
-    assert last.split()[:2] == ["another", "open"]
-    assert last.endswith("-  open")
-    assert first.index("not replicated") == head.index("verdict")
-    (only,) = text([ROW | {"resolution": 0.05}]).splitlines()[1:]
-    assert only.split()[1] == "~0"
+def test_the_text_to_compare_is_coarse_and_leaves_open_what_another_machine_prints():
+    moves = row(around(0.3, 0.1), FAR, rounding=0.3)
+    steady = row(around(0.3, 0.1), FAR, rounding=1e-3)
+    blown = row([np.inf] * 5, FAR, rounding=0.1)
+    lines = text([ROW, SHAKY, moves, steady, blown, NOT_RUN]).splitlines()
+    cells = [re.split(r"  +", line) for line in lines]
+    assert cells[0] == ["claim", "estimate", "needed", "n", "verdict"]
+    assert cells[1][1:] == ["~0.3", "≥ 1 (no effect 0)", "5", "weaker than claimed"]
+    assert [line[1] for line in cells[2:]] == ["varies", "varies", "~0.3", "∞", "-"]
+    assert [line[3] for line in cells[2:]] == ["-", "-", "5", "5", "0"]
+    assert len({line.index(c[4]) for line, c in zip(lines, cells, strict=True)}) == 1
 
 
-@pytest.mark.parametrize(
-    ("verdict", "words"),
-    [("replicated", "shows it"), ("direction only", "shows some of it"), (None, "")],
-)
-def test_what_a_control_shows(verdict, words):
-    assert control_found({"control": {"verdict": verdict}}) == words
-    assert control_found({"control": None}) == ""
+def places(drawn, kind):
+    found = re.search(rf'class="{kind}" (?:c?x|x1)="([-\d.]+)%', drawn)
+    return float(found[1])
+
+
+def test_a_strip_places_its_marks_on_the_scale():
+    drawn = strip(RATIO)
+    # Ratios of 1, 2, 4: equally far apart as logarithms.
+    nothing, bar = places(drawn, "none"), places(drawn, "zone")
+    control, estimate = places(drawn, "control"), places(drawn, "estimate")
+    octave = bar - nothing
+    assert octave > 5
+    middle = np.log2(2 ** (1 / 3)), np.log2((4 * 8 * 4.1) ** (1 / 3))
+    assert (control - nothing, estimate - nothing) == pytest.approx(
+        [octave * m for m in middle], abs=0.05
+    )
+    assert 'aria-label="estimate 5.08, interval' in drawn
+    assert "no effect 1, control 1.26" in drawn
+    assert "<svg" not in strip(NOT_RUN)
+    assert "&lt;b&gt;" in strip(NOT_RUN)
+    assert 'class="control"' in strip(row([np.inf] * 5, [-np.inf] * 5))
+    assert "■" in strip(GOOD, recorded=FINDING)
+
+
+def test_neighbours_share_an_axis_where_their_bars_are_alike():
+    other = row(around(3.0, 0.4), FAR)
+    assert common_axis([GOOD, other]).high > 3.4
+    assert common_axis([GOOD, RATIO]) is None
+    assert common_axis([]) is None
+    assert places(strips([GOOD, other]), "estimate") < places(strip(GOOD), "estimate")

@@ -1,187 +1,341 @@
-"""Estimates with their intervals, and each way from there to a verdict."""
+"""The rule's table of cases: each way from numbers to a verdict, and its reason.
+
+Every case of a bar is judged four times: as numbers and as logarithms, and mirrored.
+"""
+
+import math
 
 import numpy as np
 import pytest
 import scipy.stats
-from one_claim import BAND, claim, judged
+from one_claim import around
 
-from spectral_book.claims.verdicts import estimate
+from spectral_book.claims.scales import Scale
+from spectral_book.claims.verdicts import Bar, Precondition, judge
 
-
-def around(mean, half):
-    """Five values whose 95 % t interval is mean -+ half."""
-    base = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
-    width = scipy.stats.t.ppf(0.975, 4) * base.std(ddof=1) / np.sqrt(5)
-    return mean + base * half / width
-
-
-def verdict(values, control=(0.0, 0.0, 0.0), **changes):
-    """The verdict, that of the control, and why."""
-    row = judged(values, control, **changes)
-    return row["verdict"], row["control"]["verdict"], row["why"]
+INF, NAN = math.inf, math.nan
+PLAIN, LOG = Scale(), Scale("logarithms")
+ODDS = Scale("log odds", (0.0, 1.0), 1e-3)
+GREATER = Bar("greater", 1.0, 0.0)
+BAND = Bar("within", band=(-0.5, 0.5))
+FAR = np.array([-5.0, -6.0, -7.0, -5.5, -6.5])
+GOOD = around(1.5, 0.4)
 
 
-def test_the_t_interval_is_the_closed_form():
-    e = estimate(claim(), {"x": around(1.3, 0.2)})
-    assert e.estimate == pytest.approx(1.3)
-    assert (e.ci_low, e.ci_high) == pytest.approx((1.1, 1.5))
-    assert e.n == 5
-    assert e.ci_method == "95 % t interval"
+def turned(bar, f):
+    """The same bar in other numbers; of a falling f the ends change places."""
+    if bar.band is not None:
+        return Bar("within", band=tuple(sorted(map(f, bar.band))), exact=bar.exact)
+    side = bar.direction if f(1) > f(0) else "less"
+    return Bar(side, f(bar.threshold), f(bar.no_effect), None, bar.exact, bar.rounding)
 
 
-def test_a_jackknife_is_named():
-    pair = {"numerator": [1.0, 1.4, 2.0, 1.2], "denominator": [2.0, 2.9, 4.1, 2.4]}
-    bar = {"no_effect": 1.0, "threshold": 2.0}
-    e = estimate(claim(statistic="spread_ratio", **bar), pair)
-    assert e.ci_method == "95 % t interval of logarithms, jackknife"
-    plain = estimate(claim(statistic="ratio", **bar), pair)
-    assert plain.ci_method == "95 % t interval of logarithms"
+def four(values, control, bar):
+    """The judgement of numbers, of logarithms, and of both mirrored."""
+    z, c = np.array(values, float), np.array(control, float)
+    for sign in (1, -1):
+        yield judge(turned(bar, lambda x, s=sign: s * x), sign * z, sign * c, PLAIN)
+        seen = turned(bar, lambda x, s=sign: math.exp(s * x))
+        yield judge(seen, np.exp(sign * z), np.exp(sign * c), LOG)
 
 
-def test_the_p_value_is_that_of_the_one_sided_test():
-    values = around(0.5, 0.6)
-    expected = scipy.stats.ttest_1samp(values, 0.0, alternative="greater").pvalue
-    assert estimate(claim(), {"x": values}).p_value == pytest.approx(expected)
-    less = claim(direction="less", threshold=-1.0)
-    assert estimate(less, {"x": values}).p_value == pytest.approx(1 - expected)
+def says(found, why):
+    """Whether a reason is that sentence, or begins with what is no whole one."""
+    return found.why == why if why.endswith(".") else found.why.startswith(why)
+
+
+def check(values, control, bar, verdict, why):
+    for found in four(values, control, bar):
+        assert (found.verdict, found.why) == (verdict, why)
+
+
+CLEARS, EXCLUDES = "The interval clears the bar.", "The interval excludes the bar."
+WEAK = "Right sign; the interval excludes the bar."
+HOLDS = "Right sign, but the interval holds the bar."
+BOTH = "The interval holds both no effect and the bar."
+SAME = " All 5 seeds gave the same number."
 
 
 @pytest.mark.parametrize(
-    ("mean", "half", "expected"),
+    ("values", "verdict", "why"),
     [
-        (1.5, 0.4, "replicated"),
-        (0.5, 0.4, "direction only"),
-        (1.0, 0.5, "direction only"),
-        (0.0, 0.5, "not replicated"),
-        (-3.0, 0.5, "not replicated"),
-        (0.6, 0.9, "inconclusive"),
-        # The whole number lies on a bar: it is cleared, and no effect is not excluded.
-        ([1.0], 0, "replicated"),
-        ([0.0], 0, "not replicated"),
+        (GOOD, "replicated", CLEARS),
+        (around(0.5, 0.4), "weaker than claimed", WEAK),
+        (around(0.0, 0.5), "not replicated", EXCLUDES),
+        (around(-3.0, 0.5), "not replicated", EXCLUDES),
+        (around(1.0, 0.5), "inconclusive", HOLDS),
+        (around(0.6, 0.9), "inconclusive", BOTH),
+        # An end that lies on the bar reaches it; no effect is excluded from beyond it.
+        (around(1.4, 0.4), "replicated", CLEARS),
+        (around(1.4, 0.401), "inconclusive", HOLDS),
+        (around(0.6, 0.4), "inconclusive", HOLDS),
+        (around(0.5, 0.5), "inconclusive", BOTH),
+        (around(0.4, 0.4), "not replicated", EXCLUDES),
+        ([1.0] * 5, "replicated", CLEARS + SAME),
+        ([1 - 1e-15] * 5, "replicated", CLEARS + SAME),
+        ([1 - 1e-9] * 5, "weaker than claimed", WEAK + SAME),
+        ([0.0] * 5, "not replicated", EXCLUDES + SAME),
+        ([2e-16] * 5, "not replicated", EXCLUDES + SAME),
+        ([1e-9] * 5, "weaker than claimed", WEAK + SAME),
+        # Seeds without a number forbid what speaks for a claim.
+        ([2, 2.1, 2.2, NAN, NAN], "inconclusive", f"{CLEARS} 2 of 5 seeds gave no num"),
+        ([0.4, 0.5, 0.5, 0.6, NAN], "inconclusive", f"{WEAK} 1 of 5 seeds gave no num"),
+        (
+            [0, -0.1, 0.1, NAN, NAN],
+            "not replicated",
+            f"{EXCLUDES} 2 of 5 seeds gave no num",
+        ),
+        ([0, 2, 1, NAN, 1.5], "inconclusive", f"{BOTH} 1 of 5 seeds gave no number."),
+        ([3, 3, NAN, NAN, NAN], "inconclusive", "3 of 5 seeds gave no number. 2 valu"),
+        ([NAN] * 5, "inconclusive", "5 of 5 seeds gave no number. 0 values; at least"),
+        ([3, 3], "inconclusive", "2 values; at least 3 are needed."),
+        # What is infinite counts where it falls.
+        ([2, 2.1, 2.2, -INF, -INF], "inconclusive", BOTH),
+        ([2, 2.1, 2.2, INF, INF], "replicated", CLEARS),
+        ([0.2, 0.3, 0.4, 0.5, INF], "inconclusive", HOLDS),
+        ([0.2, 0.3, 0.4, 0.5, -INF], "not replicated", EXCLUDES),
+        ([INF] * 5, "replicated", CLEARS + SAME),
+        ([-INF] * 5, "not replicated", EXCLUDES + SAME),
     ],
 )
-def test_verdicts_follow_from_the_interval(mean, half, expected):
-    values = around(mean, half) if half else np.array(3 * mean)
-    assert verdict(values, [-5, -6, -7])[0] == expected
-    mirrored = {"direction": "less", "threshold": -1.0}
-    assert verdict(-values, [5, 6, 7], **mirrored)[0] == expected
+def test_a_verdict_follows_from_the_interval(values, verdict, why):
+    control = FAR if len(values) == 5 else FAR[:4]
+    for found in four(values, control, GREATER):
+        assert found.verdict == verdict
+        assert says(found, why)
+
+
+def test_three_survivors_of_three_hundred_are_no_replication():
+    lost = [NAN] * 297
+    why = f"{CLEARS} 297 of 300 seeds gave no number."
+    check([2, 2.1, 2.2, *lost], [*FAR] * 60, GREATER, "inconclusive", why)
 
 
 @pytest.mark.parametrize(
-    ("mean", "half", "expected"),
+    ("values", "verdict", "why"),
     [
-        (0.0, 0.4, "replicated"),
-        (0.5, 0.4, "inconclusive"),
-        (2.0, 0.4, "not replicated"),
-        (-2.0, 0.4, "not replicated"),
-        (-0.5, 0.4, "inconclusive"),
-        ([0.5], 0, "replicated"),
-        ([-0.5], 0, "replicated"),
+        (around(0.0, 0.4), "replicated", "inside the band."),
+        (around(0.1, 0.4), "replicated", "inside the band."),
+        (around(0.1, 0.401), "inconclusive", "crosses the edge of the band."),
+        (around(0.5, 0.4), "inconclusive", "crosses the edge of the band."),
+        (around(0.0, 0.9), "inconclusive", "crosses the edge of the band."),
+        (around(0.9, 0.4), "inconclusive", "crosses the edge of the band."),
+        (around(0.9, 0.399), "not replicated", "outside the band."),
+        (around(2.0, 0.4), "not replicated", "outside the band."),
+        ([0.5] * 5, "replicated", "inside the band. All 5 seeds gave the same number."),
+        ([0, 0.1, 0.2, 0, NAN], "inconclusive", "band. 1 of 5 seeds gave no number."),
+        ([0, 0.1, 0.2, 0, INF], "inconclusive", "crosses the edge of the band."),
+        ([INF] * 5, "not replicated", "band. All 5 seeds gave the same number."),
     ],
 )
-def test_verdicts_of_a_band(mean, half, expected):
-    values = around(mean, half) if half else 3 * mean
-    assert verdict(values, control=around(5, 1), **BAND)[0] == expected
+def test_a_band_is_held_left_or_crossed(values, verdict, why):
+    for found in four(values, FAR, BAND):
+        assert found.verdict == verdict
+        assert found.why.startswith("The interval ")
+        assert found.why.endswith(why)
 
 
-def test_a_control_with_the_effect_takes_the_verdict_away():
-    values = around(1.5, 0.4)
-    assert verdict(values)[0] == "replicated"
-    taken, of_control, why = verdict(values, control=values)
-    assert taken == "inconclusive"
-    assert of_control == "replicated"
-    assert "control" in why
+def test_seeds_lost_near_an_edge_and_between_checkpoints_leave_a_finding_open():
+    lost = "The interval lies inside the band. 2 of {} seeds gave no number."
+    bar = Bar("within", band=(0.99, 1.01))
+    onset = judge(bar, [1, 1, 1.001, NAN, NAN], [0.9] * 5, LOG)
+    assert (onset.verdict, onset.why) == ("inconclusive", lost.format(5))
+    bar = Bar("within", band=(-0.1, 0.1))
+    own = [0.01, -0.01, 0.02, 0.0, -0.02, NAN, NAN]
+    over_time = judge(bar, own, [0.3, 0.4, 0.5, 0.3, 0.4, 0.5, 0.4], PLAIN)
+    assert (over_time.verdict, over_time.why) == ("inconclusive", lost.format(7))
+
+
+ALSO = f"{CLEARS} The control shows the effect, too."
+UNTOLD = "It cannot be told from its control."
+TOO_FEW = "The control gave too few numbers."
 
 
 @pytest.mark.parametrize(
-    ("control", "expected"),
-    [(1.5, "inconclusive"), (0.6, "inconclusive"), (0.0, "direction only")],
+    ("values", "control", "verdict", "shows", "why"),
+    [
+        (GOOD, [], "inconclusive", "undecided", TOO_FEW),
+        (GOOD, [NAN] * 5, "inconclusive", "undecided", TOO_FEW),
+        (around(0.0, 0.5), [], "inconclusive", "undecided", TOO_FEW),
+        (GOOD, FAR, "replicated", "does not show it", CLEARS),
+        (GOOD, GOOD, "inconclusive", "shows it", f"{ALSO} {UNTOLD}"),
+        (GOOD + 5, GOOD, "inconclusive", "shows it", ALSO),
+        (GOOD, GOOD + 5, "inconclusive", "shows it", f"{ALSO} {UNTOLD}"),
+        (GOOD + 1, around(0.5, 0.4), "replicated", "shows some of it", CLEARS),
+        (GOOD + 1, around(1.0, 0.5), "replicated", "shows some of it", CLEARS),
+        (GOOD + 3, around(0.6, 0.9), "replicated", "undecided", CLEARS),
+        (GOOD, around(0.6, 2)[::-1], "inconclusive", "undecided", f"{CLEARS} {UNTOLD}"),
+        # Seeds that both share make a small difference certain; two samples do not.
+        (GOOD, GOOD - 0.3, "replicated", "shows some of it", CLEARS),
+        (GOOD, around(1.2, 0.4, 4), "inconclusive", "shows some of it", UNTOLD),
+        (GOOD, around(0.0, 0.4, 50), "replicated", "does not show it", CLEARS),
+        (
+            GOOD,
+            [*FAR[:4], NAN],
+            "inconclusive",
+            "does not show it",
+            "control gave no num",
+        ),
+        (
+            around(0.5, 0.4),
+            around(0.5, 0.4),
+            "inconclusive",
+            "shows some of it",
+            UNTOLD,
+        ),
+        (around(0.5, 0.4), GOOD, "inconclusive", "shows it", UNTOLD),
+        (around(0.0, 0.5), GOOD, "not replicated", "shows it", EXCLUDES),
+        (
+            [INF] * 5,
+            [INF] * 5,
+            "inconclusive",
+            "shows it",
+            f"{ALSO} {UNTOLD}",
+        ),
+        ([INF] * 5, [1.5, 0, 0, 0, 0], "replicated", "undecided", CLEARS),
+        ([INF] * 5, [1.5, 0, 0, 0], "replicated", "undecided", CLEARS),
+        ([INF] * 5, [INF] * 4, "inconclusive", "shows it", f"{ALSO} {UNTOLD}"),
+    ],
 )
-def test_a_control_as_good_as_a_weak_claim_takes_its_verdict_away(control, expected):
-    taken, _, why = verdict(around(0.5, 0.4), control=around(control, 0.3))
-    assert taken == expected
-    assert ("control" in why) == (expected == "inconclusive")
+def test_a_control_has_to_lie_apart(values, control, verdict, shows, why):
+    for found in four(values, control, GREATER):
+        assert (found.verdict, found.control_shows) == (verdict, shows)
+        assert why in found.why
+        assert (UNTOLD in found.why) == (UNTOLD in why)
 
 
-def test_a_weak_control_is_not_said_to_show_the_effect():
-    for control, told in ((1.5, True), (0.6, False)):
-        _, of_control, why = verdict(around(0.5, 0.4), control=around(control, 0.3))
-        assert (of_control == "replicated") == told
-        assert (why == "The control shows the effect too.") == told
-        assert ("the control, too, excludes no effect" in why) != told
-
-
-def test_a_control_that_is_weaker_than_the_claim_leaves_the_verdict():
-    weaker = verdict(around(1.5, 0.4), control=around(0.5, 0.4))
-    assert weaker[:2] == ("replicated", "direction only")
-    failed = verdict(around(0.0, 0.5), control=around(1.5, 0.4))
-    assert failed[:2] == ("not replicated", "replicated")
-
-
-def test_a_control_without_numbers_takes_the_verdict_away():
-    lost = [float("nan")] * 5
-    taken, _, why = verdict(around(1.5, 0.4), control=lost)
-    assert taken == "inconclusive"
-    assert "control" in why
-    # Where the claim has none either, that is the reason.
-    assert "0 finite values" in verdict(lost, control=lost)[2]
-
-
-@pytest.mark.parametrize(("beyond", "shown"), [(2e-16, False), (1e-3, True)])
-def test_a_control_that_rounding_parts_from_no_effect_does_not_show_it(beyond, shown):
-    some = [1 + beyond] * 5
-    _, of_control, _ = verdict([3.0] * 5, some, no_effect=1.0, threshold=2.0)
-    assert of_control == ("direction only" if shown else "not replicated")
-    e = estimate(
-        claim(statistic="ratio"), {"numerator": some, "denominator": [1.0] * 5}
+@pytest.mark.parametrize("far", [3.0, -3.0])
+def test_a_control_of_a_band_lies_apart_on_either_side(far):
+    inside = around(0.0, 0.3)
+    check(
+        inside, inside + far, BAND, "replicated", "The interval lies inside the band."
     )
-    assert e.ci_low == e.estimate == e.ci_high
+    for found in four(inside, inside[::-1] + far / 30, BAND):
+        assert (found.verdict, found.control_shows) == ("inconclusive", "shows it")
+        assert found.why.endswith(UNTOLD)
 
 
-def test_too_few_values_are_inconclusive_and_lost_ones_are_counted():
-    taken, _, why = verdict([2.0, 2.1, float("nan"), float("inf")])
-    assert taken == "inconclusive"
-    assert "2 finite values" in why
-    e = estimate(claim(), {"x": [2.0, 2.1, float("nan"), 2.2]})
-    assert e.n == 3
-    assert e.values == (2.0, 2.1, None, 2.2)
-
-
-def test_exact_numbers_must_all_clear_the_threshold():
-    exact = {"interval": "range", "direction": "less", "no_effect": 1.0}
-    exact |= {"threshold": 0.1}
-    e = estimate(claim(**exact), {"x": [0.0, 0.02, 0.09]})
-    assert (e.ci_low, e.ci_high) == (0.0, 0.09)
-    assert e.ci_method == "range of all entries"
-    assert e.p_value is None
-    apart = (1.0, 2.0, 3.0)
-    assert verdict([0.0, 0.02, 0.09], control=apart, **exact)[0] == "replicated"
-    assert verdict([0.0, 0.02, 0.11], control=apart, **exact)[0] == "direction only"
+RANGE = Bar("greater", 1.0, 0.0, exact=True)
 
 
 @pytest.mark.parametrize(
-    ("values", "changes"),
-    [([0.0, 0.5, 1.0], {}), ([-0.7, -0.6, -0.5], BAND), ([0.5, 0.6, 0.7], BAND)],
+    ("values", "control", "verdict", "why"),
+    [
+        ([1.0, 1.5, 3.0], [0, 0, 0], "replicated", CLEARS),
+        ([0.9, 1.5, 3.0], [0, 0, 0], "inconclusive", HOLDS),
+        ([0.2, 0.5, 0.9], [0, 0, 0], "weaker than claimed", WEAK),
+        ([0.2, 0.5, 1.0], [0, 0, 0], "inconclusive", HOLDS),
+        ([0.0, 0.5, 0.9], [0, 0, 0], "not replicated", EXCLUDES),
+        ([0.0, 0.5, 1.0], [0, 0, 0], "inconclusive", BOTH),
+        ([2.0, 2.0, 2.0], [0, 0, 0], "replicated", CLEARS),
+        # Some entries may be the control's; none may be less, and not all the same.
+        ([1.0, 1.5, 3.0], [0, 1.5, 0], "replicated", CLEARS),
+        ([1.0, 1.5, 3.0], [0, 1.6, 0], "inconclusive", f"{CLEARS} {UNTOLD}"),
+        ([1.0, 1.5, 3.0], [0, 0, 0, 0.5], "replicated", CLEARS),
+        ([1.0, 1.5, 3.0], [0, 0, 0, 1.5], "inconclusive", f"{CLEARS} {UNTOLD}"),
+    ],
 )
-def test_an_interval_that_ends_on_the_bar_excludes_nothing(values, changes):
-    control = [5.0, 6.0, 7.0] if changes else [-5.0, -6.0, -7.0]
-    found = verdict(values, control, **changes, interval="range")
-    assert found[0] == "inconclusive"
+def test_of_exact_numbers_every_entry_counts(values, control, verdict, why):
+    check(values, control, RANGE, verdict, why)
+    assert all(found.p_bar is None for found in four(values, control, RANGE))
 
 
-def test_values_alike_but_for_rounding_have_an_interval_of_no_width():
-    e = estimate(claim(), {"x": [2.0, 2.0 + 4e-16, 2.0]})
-    assert e.ci_low == e.ci_high
-    assert e.p_value is None
+@pytest.mark.parametrize(
+    ("values", "control", "rounding", "verdict", "decides"),
+    [
+        (around(1.45, 0.4), FAR, 0.04, "replicated", False),
+        (around(1.45, 0.4), FAR, 0.06, "inconclusive", True),
+        (around(0.5, 0.4), FAR, 0.15, "inconclusive", True),
+        (around(0.55, 0.4), FAR, 0.04, "weaker than claimed", False),
+        (around(0.0, 0.5), FAR, 0.6, "inconclusive", True),
+        (around(1.35, 0.4), FAR, 0.06, "inconclusive", True),
+        (around(2.5, 0.4), around(1.4, 1.4), 0.05, "replicated", False),
+        (around(2.5, 0.4), around(1.4, 1.4), 0.2, "inconclusive", True),
+        (GOOD + 1, GOOD - 0.3 + 1, 0.31, "inconclusive", False),
+        (GOOD, FAR, 1e300, "inconclusive", True),
+    ],
+)
+def test_an_end_near_an_edge_is_left_open(values, control, rounding, verdict, decides):
+    bar = Bar("greater", 1.0, 0.0, rounding=rounding)
+    for found in four(values, control, bar):
+        assert (found.verdict, found.rounding_decides) == (verdict, decides)
 
 
-def test_ratios_are_geometric_means_with_intervals_of_logarithms():
-    c = claim(statistic="ratio", no_effect=1.0, threshold=2.0)
-    top, bottom = np.array([2.0, 8.0, 4.0]), np.array([1.0, 1.0, 1.0])
-    e = estimate(c, {"numerator": top, "denominator": bottom})
-    assert e.estimate == pytest.approx(4.0)
-    assert e.ci_low * e.ci_high == pytest.approx(16.0)
-    assert e.values == pytest.approx((2.0, 8.0, 4.0))
-    logs = np.log(top)
-    expected = scipy.stats.ttest_1samp(logs, 0.0, alternative="greater").pvalue
-    assert e.p_value == pytest.approx(expected)
+def test_rounding_that_decides_says_what_it_was_here():
+    found = judge(Bar("greater", 1.0, 0.0, rounding=0.2), GOOD, FAR, PLAIN)
+    assert found.why.startswith("Rounding decides: on this machine replicated, on")
+    # Open it was already: the reason stays.
+    bar = Bar("greater", 1.0, 0.0, rounding=0.2)
+    assert judge(bar, around(1.3, 0.4), FAR, PLAIN).why == HOLDS
+
+
+@pytest.mark.parametrize(
+    ("measured", "bounds", "why"),
+    [
+        (0.05, {"below": 0.1}, CLEARS),
+        (0.99, {"below": 0.1}, "NMSE is 0.99; it has to be below 0.1."),
+        (0.1, {"below": 0.1}, "NMSE is 0.1; it has to be below 0.1."),
+        (0.3, {"above": 0.2}, CLEARS),
+        (0.2, {"above": 0.2}, "NMSE is 0.2; it has to be above 0.2."),
+        (NAN, {"below": 0.1}, "NMSE is nan; it has to be below 0.1."),
+        (NAN, {"above": 0.2}, "NMSE is nan; it has to be above 0.2."),
+        (INF, {"above": 0.2}, CLEARS),
+    ],
+)
+def test_a_precondition_comes_first(measured, bounds, why):
+    held = Precondition("NMSE", measured, **bounds)
+    found = judge(GREATER, GOOD, FAR, PLAIN, held)
+    assert found.why == why
+    assert found.verdict == ("replicated" if why == CLEARS else "not comparable")
+    shaky = Bar("greater", 1.0, 0.0, rounding=9.0)
+    if why != CLEARS:
+        assert judge(shaky, GOOD, FAR, PLAIN, held).verdict == "not comparable"
+
+
+def test_p_is_that_of_the_test_against_the_bar():
+    def p(x, edge, side):
+        return scipy.stats.ttest_1samp(x, edge, alternative=side).pvalue
+
+    x = around(1.2, 0.6)
+    for found in four(x, FAR, GREATER):
+        assert found.p_bar == pytest.approx(p(x, 1.0, "greater"))
+    near = around(0.2, 0.4)
+    both = p(near, -0.5, "greater"), p(near, 0.5, "less")
+    for found in four(near, FAR, BAND):
+        assert found.p_bar == pytest.approx(max(both))
+    for none in ([1.0] * 5, [1.0, 2.0], [NAN] * 5, [1, 2, 3, 4, INF]):
+        assert all(found.p_bar is None for found in four(none, FAR, GREATER))
+
+
+def test_numbers_are_shown_as_readers_see_them_and_shares_taken_on_the_scale():
+    found = judge(Bar("greater", 16.0, 1.0), [2.0, 8.0, 4.0], [1.0, 1.0, 2.0], LOG)
+    assert found.measured.middle == pytest.approx(4.0)
+    assert found.measured.low * found.measured.high == pytest.approx(16.0)
+    assert found.difference.middle == pytest.approx(4.0 / 2 ** (1 / 3))
+    assert found.share == pytest.approx(0.5)
+    shares = judge(Bar("greater", 0.9, 0.5), [0.8, 0.7, 0.9], [0.5] * 3, ODDS)
+    assert 0.7 < shares.measured.middle < 0.9
+    assert shares.measured.high < 1
+    logit = np.log([4, 7 / 3, 9]).mean()
+    assert shares.difference.middle == pytest.approx(logit)
+    assert shares.share == pytest.approx(logit / math.log(9))
+    assert judge(BAND, GOOD, FAR, PLAIN).share is None
+    assert judge(GREATER, [INF] * 5, FAR, PLAIN).share is None
+    assert judge(GREATER, [NAN] * 5, FAR, PLAIN).share is None
+
+
+@pytest.mark.parametrize(
+    ("bar", "scale", "factor", "moved"),
+    [
+        (Bar("greater", 3.0, 1.0), PLAIN, 2, 5.0),
+        (Bar("less", -1.0, 1.0), PLAIN, 0.5, 0.0),
+        (Bar("less", 0.3, 1.0), LOG, 2, 0.09),
+        (Bar("greater", 0.8, 0.5), ODDS, 2, 16 / 17),
+        (Bar("within", band=(1.0, 5.0)), PLAIN, 0.5, (2.0, 4.0)),
+        (Bar("within", band=(0.5, 2.0)), LOG, 2, (0.25, 4.0)),
+    ],
+)
+def test_a_bar_is_moved_on_its_scale(bar, scale, factor, moved):
+    found = bar.scaled(factor, scale)
+    assert (found.band or found.threshold) == pytest.approx(moved)
+    assert (found.direction, found.no_effect) == (bar.direction, bar.no_effect)

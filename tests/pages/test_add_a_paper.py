@@ -69,7 +69,7 @@ def chapter(tmp_path_factory: pytest.TempPathFactory) -> MiniBook:
     (book.folder / "add_a_paper.md").write_text(PAGE.read_text("utf-8"))
     toc = yaml.safe_load((book.folder / "_toc.yml").read_text())
     toc["chapters"] = [
-        *yaml.safe_load(blocks()["_toc.yml, before how_to_read"]),
+        *yaml.safe_load(blocks()["_toc.yml, among the papers by their year"]),
         {"file": "add_a_paper"},
         {"file": "bibliography"},
     ]

@@ -1,0 +1,86 @@
+"""What a claim's row says besides its verdict, a short HTML text a fact."""
+
+import re
+from html import escape
+
+from spectral_book.claims.numbers import (
+    Row,
+    interval,
+    needed_from,
+    number,
+    p_value,
+)
+from spectral_book.claims.printed import agreement
+
+_NUMBERED = re.compile(r"(Abstract|Appendix|Equation|Figure|Section|Table)s?\b")
+"""How a place in a paper begins; the pages number their own figures and equations."""
+
+_APART = {"numbers": "less the control", "logarithms": "divided by the control's"}
+"""How a difference from the control is told, by the scale it is taken on."""
+
+
+def facts(row: Row, recorded: Row | None = None) -> list[str]:
+    """How a claim was measured and why its verdict is what it is."""
+    found = [escape(f"{row['why']}{share_reached(row)}")]
+    found.append(f"{escape(row['quantity'])}: {interval(row)} ({escape(_how(row))})")
+    control = row["control"]
+    beside = [interval(control), control_found(row), apart(row)]
+    found.append(
+        f"Control, {escape(control['name'])}: {escape(', '.join(filter(None, beside)))}"
+    )
+    if row["printed"]:
+        found.append(f"The paper: {escape(agreement(row))}")
+    if recorded is not None:
+        said = f"{recorded['profile']}, {recorded['device']}: {recorded['verdict']}"
+        found.append(f"Recorded run, {escape(said)}, {interval(recorded)}")
+    if row["late"]:
+        found.append(f"The {escape(row['late'])} was set after a run had been seen.")
+    if row["differs"]:
+        found.append(f"Differs from the paper: {escape(row['differs'])}")
+    if row["holm"] is False:
+        found.append("Fails Holm's correction for the chapter's claims.")
+    found.append(escape(f"{row['profile']}, {row['device']}"))
+    return found
+
+
+def place(row: Row) -> str:
+    """Where a paper says it, or that this book found it."""
+    if row["origin"] == "book":
+        return f"a finding of this book; {row['source']}"
+    paper = "the paper's " if _NUMBERED.match(row["source"]) else ""
+    return f"{paper}{row['source']}"
+
+
+def sample(row: Row) -> str:
+    """How many seeds gave a number: `n = 5`, or `n = 3 of 5`."""
+    missing = row["missing"]
+    of = f" of {row['n'] + missing}" if missing else ""
+    return f"n\u00a0=\u00a0{row['n']}{of}"
+
+
+def control_found(row: Row) -> str:
+    """Whether a claim's control shows what the claim says; empty if it was not run."""
+    return str(row["control"]["shows"]) if row["control"]["n"] else ""
+
+
+def apart(row: Row) -> str:
+    """How far a measurement lies from its control, with the interval."""
+    difference = row["difference"]
+    if difference is None or difference["ci_low"] is None:
+        return ""
+    scale = row["scale"]["name"]
+    how = _APART.get(scale, f"less the control, as {scale}")
+    return f"{how}: {interval(difference)}"
+
+
+def share_reached(row: Row) -> str:
+    """How much of the effect that was asked for was there, where it was too weak."""
+    if row["rule"] != "weaker than claimed" or row["share"] is None:
+        return ""
+    return f" It reaches {number(row['share'], '.0%')} of the effect asked for."
+
+
+def _how(row: Row) -> str:
+    p = "" if row["p_bar"] is None else f"{p_value(row['p_bar'])} against the bar"
+    parts = (row["ci_method"], sample(row), f"needed {needed_from(row)}", p)
+    return "; ".join(filter(None, parts))

@@ -1,0 +1,174 @@
+"""A claim as a strip: its verdict, its sentence and an axis with what was measured.
+
+The axis is SVG with places in per cent, so that it stretches and its marks do not. It
+lies on the scale that the claim is judged on. Shaded is what was needed; a dashed tick
+is "no effect", the dot and bar the estimate and its interval, a hollow dot the control,
+a diamond the paper's number, a square a recorded run.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from spectral_book.claims.facts import facts, place
+from spectral_book.claims.numbers import Row, interval, needed, number
+from spectral_book.claims.scales import Scale
+from spectral_book.claims.tables import chip
+
+MARGIN = 0.08
+"""Room at both ends of an axis, as a part of what it has to show."""
+
+_MIDDLE, _HEIGHT = 11, 22
+
+
+class Axis:
+    """Where numbers lie between the ends of one or several rows' common axis, in %."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        rows = list(rows)
+        self.scale = Scale.from_dict(rows[0]["scale"])
+        places = [z for row in rows for z in self._wanted(row)]
+        low, high = min(places, default=0.0), max(places, default=1.0)
+        room = MARGIN * (high - low) or 1.0
+        self.low, self.high = low - room, high + room
+
+    def __call__(self, x: float | str) -> float:
+        """The place of a number as readers see it; at an end if it lies beyond."""
+        z = float(self.scale.judged(float(x)))
+        share = (z - self.low) / (self.high - self.low)
+        return 100 * min(max(share, 0.0), 1.0)
+
+    def holds(self, x: float | str) -> bool:
+        """Whether a number lies between the ends."""
+        return self.low <= float(self.scale.judged(float(x))) <= self.high
+
+    def _wanted(self, row: Row) -> list[float]:
+        """What an axis has to show: bar, no effect and interval, where finite."""
+        edges = row["band"] or [row["threshold"], row["no_effect"]]
+        numbers = [*edges, row["ci_low"], row["ci_high"], row["estimate"]]
+        found = [float(self.scale.judged(float(x))) for x in numbers if x is not None]
+        return [z for z in found if math.isfinite(z)]
+
+
+def common_axis(rows: Sequence[Row]) -> Axis | None:
+    """One axis for rows that are judged on one scale by one bar; None for others."""
+    keys = ("scale", "direction", "threshold", "no_effect", "band")
+    alike = all(row[key] == rows[0][key] for row in rows for key in keys)
+    return Axis(rows) if rows and alike else None
+
+
+def strip(row: Row, axis: Axis | None = None, recorded: Row | None = None) -> str:
+    """One claim as a line with its axis; how it was measured unfolds.
+
+    Parameters
+    ----------
+    axis
+        An axis shared with neighbours; by default the row's own.
+    recorded
+        The row of a recorded run, for a second mark.
+    """
+    verdict = row["verdict"].replace(" ", "-")
+    more = "".join(f"<li>{fact}</li>" for fact in facts(row, recorded))
+    return (
+        f'<details class="strip strip-{row["origin"]} strip-{verdict}" '
+        f'id="{escape(row["id"])}"><summary>'
+        f"{chip(row['verdict'])} "
+        f'<span class="strip-says">{escape(row["statement"])}</span> '
+        f'<span class="strip-source">{escape(place(row))}</span> '
+        f'<span class="strip-axis">{_drawn(row, axis or Axis([row]), recorded)}</span> '
+        f'<span class="strip-numbers">{_numbers(row)}</span></summary>'
+        f'<ul class="strip-more">{more}</ul></details>'
+    )
+
+
+def strips(rows: Sequence[Row]) -> str:
+    """Several claims below each other, on one axis where their bars are alike."""
+    axis = common_axis(rows)
+    lines = "".join(strip(row, axis) for row in rows)
+    return f'<div class="strips">{lines}</div>'
+
+
+def _numbers(row: Row) -> str:
+    """The estimate and what was needed, in words beside the axis."""
+    if row["estimate"] is None:
+        return f"<small>{escape(row['why'])}</small>"
+    return f"<b>{interval(row)}</b> <small>needed {escape(needed(row))}</small>"
+
+
+def _drawn(row: Row, axis: Axis, recorded: Row | None) -> str:
+    """The axis as SVG; its text is what it shows."""
+    if row["estimate"] is None:
+        return ""
+    marks = [f'<line class="base" x1="0" x2="100%" {_level()}/>']
+    left, right = _zone(row, axis)
+    marks.insert(
+        0,
+        f'<rect class="zone" x="{left:.2f}%" y="3" width="{right - left:.2f}%" '
+        'height="16"/>',
+    )
+    if row["no_effect"] is not None and axis.holds(row["no_effect"]):
+        x = f"{axis(row['no_effect']):.2f}%"
+        marks.append(f'<line class="none" x1="{x}" x2="{x}" y1="3" y2="19"/>')
+    control = row["control"]["estimate"]
+    if control is not None:
+        marks.append(_dot("control", axis(control), axis.holds(control)))
+    if row["ci_low"] is not None:
+        low, high = axis(row["ci_low"]), axis(row["ci_high"])
+        marks.append(
+            f'<line class="interval" x1="{low:.2f}%" x2="{high:.2f}%" {_level()}/>'
+        )
+    if row["printed"]:
+        value = row["printed"]["value"]
+        marks.append(_glyph("paper", "◆", axis(value)))
+    if recorded is not None and recorded["estimate"] is not None:
+        marks.append(_glyph("recorded", "■", axis(recorded["estimate"])))
+    marks.append(_dot("estimate", axis(row["estimate"]), True))
+    label = escape(_spoken(row))
+    return (
+        f'<svg width="100%" height="{_HEIGHT}" role="img" aria-label="{label}">'
+        f"{''.join(marks)}</svg>"
+    )
+
+
+def _zone(row: Row, axis: Axis) -> tuple[float, float]:
+    """The two ends of what was needed."""
+    if row["band"] is not None:
+        return axis(row["band"][0]), axis(row["band"][1])
+    edge = axis(row["threshold"])
+    return (edge, 100.0) if row["direction"] == "greater" else (0.0, edge)
+
+
+def _level() -> str:
+    return f'y1="{_MIDDLE}" y2="{_MIDDLE}"'
+
+
+def _dot(kind: str, x: float, inside: bool) -> str:
+    """A dot, or an arrow head at the end that a number lies beyond."""
+    if not inside:
+        return _glyph(kind, "◂" if x < 50 else "▸", x)
+    radius = 5 if kind == "estimate" else 4
+    return f'<circle class="{kind}" cx="{x:.2f}%" cy="{_MIDDLE}" r="{radius}"/>'
+
+
+def _glyph(kind: str, sign: str, x: float) -> str:
+    anchor = "start" if x < 2 else "end" if x > 98 else "middle"
+    return (
+        f'<text class="{kind}" x="{x:.2f}%" y="{_MIDDLE + 4}" '
+        f'text-anchor="{anchor}">{sign}</text>'
+    )
+
+
+def _spoken(row: Row) -> str:
+    """What the axis shows, as a sentence."""
+    parts = [f"estimate {number(row['estimate'])}"]
+    if row["ci_low"] is not None:
+        ends = f"{number(row['ci_low'])} to {number(row['ci_high'])}"
+        parts.append(f"interval {ends}")
+    parts.append(f"needed {needed(row)}")
+    if row["no_effect"] is not None:
+        parts.append(f"no effect {number(row['no_effect'])}")
+    if row["control"]["estimate"] is not None:
+        parts.append(f"control {number(row['control']['estimate'])}")
+    if row["printed"]:
+        parts.append(f"the paper {number(row['printed']['value'])}")
+    return ", ".join(parts)

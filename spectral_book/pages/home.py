@@ -1,0 +1,152 @@
+"""What only the front page shows: the answer in one picture, findings, cards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from sphinx.errors import ExtensionError
+
+from spectral_book.claims.numbers import Row
+from spectral_book.claims.sentences import check_sentence, fill_from_row
+from spectral_book.claims.words import has_held
+from spectral_book.pages.directives import ClaimsDirective
+from spectral_book.readable import error_sentences
+from spectral_book.yaml_files import read_yaml
+
+WIDTH, HEIGHT = 200, 80
+"""The size of a panel's curve, in units of its drawing."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A panel as its template draws it: the page it leads to, and its curve."""
+
+    page: str
+    title: str
+    about: str
+    label: str
+    points: str
+    spoken: str
+
+
+class Finding(BaseModel):
+    """A finding for the front page, as a sentence for each way it may come out.
+
+    ``held`` is said where the claim is replicated or holds, ``failed`` where it is not
+    or weaker, ``open`` in all other cases. Braces name numbers of the claim's row.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claim: str
+    held: str
+    failed: str
+    open: str
+
+    def said(self, row: Row) -> str:
+        """Return the sentence that is true of a row."""
+        if has_held(row):
+            return fill_from_row(self.held, row)
+        failed = row["rule"] in ("not replicated", "weaker than claimed")
+        return fill_from_row(self.failed if failed else self.open, row)
+
+
+def read_findings(path: Path) -> list[Finding]:
+    """Read the file of findings.
+
+    Raises
+    ------
+    ValueError
+        If it is not such a file, or a sentence names a number that rows do not have.
+    """
+    try:
+        found = TypeAdapter(list[Finding]).validate_python(read_yaml(path))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {error_sentences(error, [], 'field')}") from None
+    for one in found:
+        for sentence in (one.held, one.failed, one.open):
+            check_sentence(sentence)
+    return found
+
+
+def drawn(page: str, panel: Mapping[str, Any]) -> Drawn:
+    """Return a panel's curve: frequency to the right, what is missing upwards."""
+    x, y = panel["x"], panel["missing"]
+    low, high = min(x), max(x)
+    top = max(1.0, *y)
+    points = " ".join(
+        f"{WIDTH * (a - low) / ((high - low) or 1):.1f},{HEIGHT * (1 - b / top):.1f}"
+        for a, b in zip(x, y, strict=True)
+    )
+    spoken = (
+        f"{panel['title']}. Missing from the lowest to the highest frequency: "
+        f"{y[0]:.2f} to {y[-1]:.2f}"
+    )
+    return Drawn(page, panel["title"], panel["about"], panel["label"], points, spoken)
+
+
+class AnswerDirective(ClaimsDirective):
+    """Show the panel of every chapter that handed one over."""
+
+    template = "answer"
+
+    def context(self) -> dict[str, Any]:
+        """Return the panels in the order of the chapters."""
+        runs = self.ledger().runs
+        panels = [drawn(run["page"], run["panel"]) for run in runs if run["panel"]]
+        builder, here = self.env.app.builder, self.env.docname
+        return {
+            "panels": panels,
+            "address": lambda page: builder.get_relative_uri(here, page),
+            "WIDTH": WIDTH,
+            "HEIGHT": HEIGHT,
+        }
+
+
+class FindingsDirective(ClaimsDirective):
+    """List the findings of `findings.yaml`, as this build has them."""
+
+    template = "findings"
+    option_spec: ClassVar = {}
+
+    def context(self) -> dict[str, Any]:
+        """Return each finding's row and sentence; claims that did not run are left out.
+
+        Raises
+        ------
+        ExtensionError
+            If the file cannot be read, or names a claim that the book does not have.
+        """
+        path = Path(self.env.srcdir) / "findings.yaml"
+        self.env.note_dependency(str(path))
+        ledger = self.ledger()
+        try:
+            found = read_findings(path)
+        except ValueError as error:
+            raise ExtensionError(str(error)) from error
+        return {
+            **self.shared(ledger),
+            "findings": said(found, ledger.claims, complete=not ledger.failed),
+        }
+
+
+def said(
+    found: Sequence[Finding], rows: Sequence[Row], *, complete: bool
+) -> list[tuple[Row, str]]:
+    """Return each finding's row with the sentence that is true of it.
+
+    Raises
+    ------
+    ExtensionError
+        If the book is complete and does not have a claim.
+    """
+    by_id = {row["id"]: row for row in rows}
+    missing = [one.claim for one in found if one.claim not in by_id]
+    if missing and complete:
+        raise ExtensionError(f"findings.yaml names no claim of the book: {missing[0]}")
+    judged = [(by_id[one.claim], one) for one in found if one.claim in by_id]
+    return [(row, one.said(row)) for row, one in judged if row["estimate"] is not None]

@@ -1,0 +1,69 @@
+"""A chapter as it is read: the answer first, code folded, how to cite it last.
+
+The notebook that a reader opens in Jupyter stays as it is; its page gets these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
+
+CORE = "core"
+"""The tag of a cell whose code a page shows unfolded: a paper's algorithm."""
+
+_CHECKED = "nbval-check-output"
+
+
+def for_reading(notebook: NotebookNode) -> NotebookNode:
+    """Return a chapter's notebook with what its page adds and folds.
+
+    Below the title stands *In one minute*, at the end *Cite this chapter*. Code is
+    folded but for cells tagged ``core``, and so is the table for automatic checks. The
+    notebook itself is left as it is.
+    """
+    cells = [_folded(cell) for cell in notebook.cells]
+    first = next((i for i, c in enumerate(cells) if c.cell_type == "markdown"), None)
+    if first is not None:
+        cells.insert(first + 1, new_markdown_cell("```{minute}\n```"))
+        cells.append(new_markdown_cell("```{cite-chapter}\n```"))
+    return NotebookNode({**notebook, "cells": cells})
+
+
+def _folded(cell: NotebookNode) -> NotebookNode:
+    """Return a cell with the tags that fold its code."""
+    tags = cell.metadata.get("tags", [])
+    if cell.cell_type != "code" or CORE in tags:
+        return cell
+    whole = _CHECKED in tags
+    fold = "hide-cell" if whole else "hide-input"
+    if any(tag.startswith(("hide-", "remove-")) for tag in tags) and not whole:
+        return cell
+    return NotebookNode({**cell, "metadata": {**cell.metadata, "tags": [*tags, fold]}})
+
+
+def bibtex(docname: str, run: Mapping[str, Any], built: Mapping[str, str]) -> str:
+    """Return the BibTeX entry of a chapter.
+
+    Parameters
+    ----------
+    docname
+        The page's name.
+    run
+        The chapter's run; it names the title.
+    built
+        The book's title, version, date and commit.
+    """
+    key = docname.rsplit("/", 1)[-1].replace("_", "-")
+    return (
+        f"@incollection{{{key}-{built['version']},\n"
+        f"  title     = {{{run['title']}}},\n"
+        f"  booktitle = {{{built['title']}}},\n"
+        f"  author    = {{{{{built['author']}}}}},\n"
+        f"  year      = {{{built['date'][:4]}}},\n"
+        f"  note      = {{Version {built['version']}, commit {built['commit']}, "
+        f"built on {built['date']}}},\n"
+        "}"
+    )
