@@ -39,7 +39,7 @@ LARGE = ("gpu", "paper")
 
 JUDGED_BY = (
     *("origin", "statistic", "quantity", "direction", "threshold", "no_effect"),
-    *("band", "interval", "rounding_decides", "precondition", "control"),
+    *("band", "interval", "precondition", "control"),
 )
 """What of a claim a verdict rests on; a record with another one counts no more."""
 

@@ -33,14 +33,14 @@ def row(name: str, verdict: str = "replicated", **changes: Any) -> dict[str, Any
     """Return the row of a claim whose numbers come to a verdict.
 
     ``changes`` go by their names: fields of a claim and its file, what tells of its
-    run, ``values``, ``controls`` and ``precondition`` (in numbers, with ``condition``
-    for what the claims file says of it), and ``why`` of a claim without numbers. For a
-    finding of this book ``verdict`` names the rule's.
+    run, ``values``, ``controls``, ``rounding`` and ``precondition`` (in numbers, with
+    ``condition`` for what the claims file says of it), and ``why`` of a claim without
+    numbers. For a finding of this book ``verdict`` names the rule's.
     """
     usual = "values" not in changes
     values = changes.pop("values", VALUES.get(verdict))
     controls = changes.pop("controls", CONTROL)
-    measured = changes.pop("precondition", None)
+    beside = (changes.pop("precondition", None), changes.pop("rounding", None))
     why = changes.pop("why", "Not run at this size.")
     said: dict[str, Any] = {"id": name, **CLAIM}
     said["precondition"] = changes.pop("condition", None)
@@ -52,7 +52,7 @@ def row(name: str, verdict: str = "replicated", **changes: Any) -> dict[str, Any
     whole = ClaimsFile.model_validate(file | {"claims": [said]})
     if values is None:
         return row_without_numbers(claim, whole, verdict, why, **run)  # type: ignore[arg-type]
-    made = judged_row(claim, whole, {"x": values}, {"x": controls}, measured, **run)
+    made = judged_row(claim, whole, {"x": values}, {"x": controls}, *beside, **run)
     if usual:
         assert made["rule"] == verdict, made["why"]
     return with_holm([made])[0]
@@ -62,7 +62,8 @@ def run_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what a chapter publishes of the run of its rows."""
     first = rows[0] if rows else {**FILE, **RUN}
     said = {key: first[key] for key in ("chapter", "profile", "device")}
-    return {**said, "parameters": {"profile": first["profile"]}, "differences": []}
+    empty = {"differences": [], "minute": [], "panel": None}
+    return {**said, "parameters": {"profile": first["profile"]}, **empty}
 
 
 def published(*rows: Mapping[str, Any]) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.add_directive(name, directive)
     app.add_css_file("chapter.css")
     app.add_css_file("ledger.css")
+    app.add_css_file("strip.css")
     app.connect("config-inited", assets.use_local_scripts)
     app.connect("builder-inited", assets.copy_scripts)
 

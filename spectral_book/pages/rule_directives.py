@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from docutils.parsers.rst import Directive
 from markupsafe import Markup
 
+from spectral_book.claims import coverage
+from spectral_book.claims.facts import apart, control_found, sample
 from spectral_book.claims.intervals import FALSE_POSITIVES
 from spectral_book.claims.numbers import Row, interval, needed, number, p_value
-from spectral_book.claims.printed import agreement, criteria
+from spectral_book.claims.printed import criteria
 from spectral_book.claims.rows import bar_of, rejudged
-from spectral_book.claims.tables import apart, control_found, row_html, sample
+from spectral_book.claims.scales import Scale
+from spectral_book.claims.strip import strip
 from spectral_book.claims.words import has_held
 from spectral_book.pages.directives import ClaimsDirective
 
@@ -73,13 +75,11 @@ class CoverageDirective(ClaimsDirective):
 
     def context(self) -> dict[str, Any]:
         """Return the table of `spectral_book.claims.coverage`."""
-        # Only a page that shows it waits for its simulation.
-        coverage = import_module("spectral_book.claims.coverage")
-        return {"rows": coverage.table(), "number": number}
+        return {"rows": coverage.table(), "number": number, "RATIOS": coverage.RATIOS}
 
 
 class ClaimExampleDirective(ClaimsDirective):
-    """Show a claim of this build as its box, with a note on each of its parts."""
+    """Show a claim of this build as its strip, with a note on each of its parts."""
 
     template = "claim_example"
     required_arguments = 1
@@ -94,14 +94,14 @@ class ClaimExampleDirective(ClaimsDirective):
         return {
             "row": found[0] if found else None,
             "name": name,
-            "box": Markup(row_html(found[0])) if found else "",
+            "strip": Markup(strip(found[0]).replace("<details ", "<details open ", 1))
+            if found
+            else "",
             "uri": self.uri,
-            "agreement": agreement,
             "apart": apart,
             "control_found": control_found,
             "interval": interval,
             "needed": needed,
-            "number": number,
             "p_value": p_value,
             "sample": sample,
         }
@@ -160,14 +160,15 @@ def papers_claims(rows: Sequence[Row]) -> list[Row]:
 def replicated_by_factor(rows: Sequence[Row]) -> dict[float, int]:
     """Return how many rows hold with their bars moved by each of `FACTORS`.
 
-    A claim of no effect is asked for more the narrower its band is, so the factor
-    divides a band's width.
+    Distances are those on a claim's scale. A claim of no effect is asked for more the
+    narrower its band is, so the factor divides a band's width.
     """
 
     def holds(row: Row, factor: float) -> bool:
         if factor == 1 or not row["values"]:
             return has_held(row)
-        moved = bar_of(row).scaled(1 / factor if row["band"] else factor)
+        far = 1 / factor if row["band"] else factor
+        moved = bar_of(row).scaled(far, Scale.from_dict(row["scale"]))
         return has_held(rejudged(row, moved))
 
     return {factor: sum(holds(row, factor) for row in rows) for factor in FACTORS}

@@ -98,6 +98,7 @@ chapter = open_chapter("tiny", P)
 x = [2.1, 2.0, 1.9]
 """
 JUDGE = 'chapter.judge("{}", x=x, control={{"x": [0.0, 0.0, 0.0]}})'
+STRIPS = "chapter.strips()"
 SHOW = """
 import matplotlib.pyplot as plt
 chapter.show(plt.figure(), "<b>A figure.</b> Nothing is drawn.")
@@ -140,15 +141,15 @@ def front(new_book) -> MiniBook:
     book.add(
         "tiny",
         OPEN,
-        *("#! ## First", JUDGE.format("before-figure"), SHOW),
-        JUDGE.format("after-figure"),
-        *("#! ## Second", JUDGE.format("no-figure"), "chapter.publish()"),
+        *("#! ## First", JUDGE.format("before-figure"), STRIPS, SHOW),
+        *(JUDGE.format("after-figure"), STRIPS),
+        *("#! ## Second", JUDGE.format("no-figure"), STRIPS, "chapter.publish()"),
     )
     rows = [
         claim("lucky", values=LUCKY, chapter="plain", printed=PRINTED),
         *many("not replicated", 9),
         *many("weaker than claimed", 3),
-        *many("inconclusive", 2, rounding_decides=True),
+        *many("inconclusive", 2, values=[0.6, 0.61, 0.62], rounding=0.5),
         *many("replicated", 1, origin="book"),
         *many("weaker than claimed", 2, otherwise="It is small $x$.", **OURS, **SMALL),
         *many("inconclusive", 1, origin="book"),
@@ -210,13 +211,13 @@ def test_rows_say_whose_the_claim_is_and_what_the_control_shows(shown_rows):
         assert "≥ 1.0·10⁻⁶ (no effect −0.5)" in row
         assert "value, n = 3" in row
         assert "shuffled: does not show it" in row
-        assert "the control plus 0.29 [" in row
+        assert "less the control: 0.29 [" in row
 
 
 def test_rows_say_why_a_claim_is_open_and_what_chance_may_have_done(shown_rows):
     unclear = [row for row in shown_rows if row.startswith("Verdict ? inconclusive")]
     assert len(unclear) == 2
-    assert "Rounding decides; another processor may reach another" in unclear[0]
+    assert "Rounding decides: on this machine replicated, on" in unclear[0]
     (lucky,) = (row for row in shown_rows if "fails Holm" in row)
     assert "✓ replicated" in lucky
     assert "p = 0.02 against the bar" in lucky

@@ -37,6 +37,7 @@ import torch
 assert P.size < 9, "size is larger than this chapter can bear"
 found = P.size + torch.tensor([0.01, 0.02, 0.03])
 chapter.judge("size-counts", x=found, control={"x": 0 * found})
+chapter.folded()
 chapter.table()
 chapter.publish()
 """

@@ -12,6 +12,7 @@ import pytest
 from minibook import claim, claim_cell
 from pages import barriers
 
+from spectral_book.claims import coverage
 from spectral_book.claims.rows import with_holm
 from spectral_book.pages.ledger_files import LEDGER_FILES
 from spectral_book.pages.rule_directives import (
@@ -51,11 +52,12 @@ def test_bars_are_moved_as_counted_by_hand():
     assert list(counts.values()) == COUNTS
 
 
-def test_a_bar_moved_past_what_numbers_can_reach_is_met_by_none():
-    values = {"statistic": "value", "values": [0.1, 0.11, 0.12], "controls": [1, 1, 1]}
-    row = claim("a", direction="less", no_effect=1.0, threshold=0.2, **values)
+def test_bars_are_moved_on_the_scale_of_their_claim():
+    share = {"bounds": [0.0, 1.0], "no_effect": 0.5, "threshold": 0.9}
+    row = claim("a", values=[0.97, 0.971, 0.972], controls=[0.5, 0.51, 0.49], **share)
+    # Log odds of 0.9 are 2.2, of 0.97 3.5: 1.58 times as far; by shares it were 1.18.
     counts = replicated_by_factor([row])
-    assert (counts[1.0], counts[1.2], counts[2.0]) == (1, 0, 0)
+    assert (counts[1.4], counts[1.6]) == (1, 0)
 
 
 def test_the_curve_lies_where_its_marks_say():
@@ -86,9 +88,9 @@ def ruled(new_book):
     book.add("plain", claim_cell(*ROWS))
     shown = "".join(
         f"```{{{name}}}\n```\n\n"
-        for name in ("criteria", "bars", "expected-false", "claim-example} just")
+        for name in ("criteria", "bars", "expected-false", "coverage")
     )
-    book.configure(shown.replace("just}", "just"))
+    book.configure(f"{shown}```{{claim-example}} just\n```\n")
     built = book.build("-W", "--keep-going")
     assert built.returncode == 0, built.stdout
     return book
@@ -131,7 +133,18 @@ def test_the_example_is_a_row_of_the_build_with_its_parts_named(ruled, words):
     assert 'href="plain.html#just"' in page
     assert "0.61 [0.598, 0.622]: the mean over seeds (n = 5)" in words
     assert "here the effect should be absent. It does not show it." in words
-    assert "beside ours: 0.61 (Table 1); inside our interval" in words
+    assert "The diamond is the number that the paper prints." in words
+    assert '<details open class="strip strip-paper strip-replicated"' in page
+
+
+def test_coverage_is_that_of_the_simulation(words):
+    table = words.partition("Replicated at twice the bar")[2].partition("The last")[0]
+    for kind in coverage.table():
+        mark = " (low)" if kind.low else ""
+        start = f"{kind.statistic} {kind.distribution} {kind.seeds} "
+        assert f"{start}{kind.coverage:.0%}{mark}".replace("%", " %") in table.replace(
+            "\xa0", " "
+        )
 
 
 def test_an_example_that_no_chapter_holds_is_an_error(new_book):
