@@ -25,7 +25,7 @@ from spectral_book.claims.claims_file import Claim, load_claims
 from spectral_book.claims.ledger import claims_of, runs_of
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.published import ChapterRun, check_row
-from spectral_book.claims.rows import contradictions
+from spectral_book.claims.rows import contradictions, with_holm
 from spectral_book.files import write_atomic
 from spectral_book.repository import checkout, knows_commit
 from spectral_book.runner import NotebookJob, execute_notebooks
@@ -170,7 +170,11 @@ def name_of(record: Record) -> str:
 def differences(record: Record, root: Path) -> list[str]:
     """Where a record does not match the repository or itself, one sentence each."""
     commit = record["made"]["commit"]
-    told = contradictions(record["claims"])
+    rows = record["claims"]
+    told = contradictions(rows)
+    for row, again in zip(rows, with_holm(rows), strict=True):
+        if row["holm"] != again["holm"]:
+            told.append(f"{row['id']}: its mark of Holm's correction does not follow.")
     told += _outdated(record, root)
     if knows_commit(root, commit) is False:
         told.append(

@@ -23,8 +23,8 @@ def write_ledger(folder: Path, ledger: Ledger, root: Path) -> None:
     """
     texts = (
         published.to_json(
-            list(ledger.claims),
-            list(ledger.runs),
+            ledger.claims,
+            ledger.runs,
             book=__version__,
             commit=_commit(root),
             date=datetime.now(UTC).date().isoformat(),

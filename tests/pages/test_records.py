@@ -215,7 +215,7 @@ def test_another_wording_does_not_outdate_a_record(repository, fitting):
     [
         ("no_effect: 0.0", "no_effect: 0.5", "no_effect"),
         ("direction: greater", "direction: less\n    threshold: -1.0", "direction"),
-        ("statistic: value", "statistic: ratio", "statistic"),
+        ("statistic: value", "statistic: log_log_slope", "statistic"),
         ('quantity: "size"', 'quantity: "weight"', "quantity"),
         ("threshold: 1.0", "threshold: 1.0\n    interval: range", "interval"),
         ("threshold: 1.0", "threshold: 1.0\n    origin: book", "origin"),
@@ -239,10 +239,12 @@ def test_a_verdict_that_does_not_follow_and_an_unknown_commit_are_refused(
     repository, fitting
 ):
     fitting["claims"][0] |= {"rule": "not replicated", "verdict": "not replicated"}
+    fitting["claims"][0]["holm"] = False
     fitting["made"]["commit"] = 40 * "0"
-    first, second = differences(fitting, repository)
-    assert "tiny, gpu: size-counts: its verdict is 'not replicated', and" in first
-    assert f"the repository knows no commit {40 * '0'}" in second
+    told = " ".join(differences(fitting, repository))
+    assert "tiny, gpu: size-counts: its verdict is 'not replicated', and" in told
+    assert "its mark of Holm's correction does not follow" in told
+    assert f"the repository knows no commit {40 * '0'}" in told
 
 
 def wrong(**changes):
