@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,12 +14,13 @@ from sphinx.errors import ExtensionError
 
 from spectral_book.claims.claims_file import ClaimsFile, load_claims
 from spectral_book.claims.facts import apart, control_found, sample, share_reached
-from spectral_book.claims.ledger import Ledger
+from spectral_book.claims.ledger import ChapterRun, Ledger
 from spectral_book.claims.numbers import Row, interval, needed, needed_from, p_value
 from spectral_book.claims.printed import agreement
 from spectral_book.claims.tables import FAILS_HOLM, chip
 from spectral_book.claims.words import CLAIM_WORDS, FINDING_WORDS, SIGNS, count_line
 from spectral_book.pages.costs import COLUMNS, command, filled, read_costs
+from spectral_book.pages.curves import Drawn, drawn
 from spectral_book.pages.templates import TemplateDirective
 
 EXPLAINED = ("inconclusive", "not comparable")
@@ -109,7 +110,7 @@ class SurprisesDirective(ClaimsDirective):
 
 
 class ChaptersDirective(ClaimsDirective):
-    """List the chapters in order: paper, question, number of claims."""
+    """Show a card for each chapter: curve, paper, question, answer, its claims."""
 
     template = "chapters"
 
@@ -117,7 +118,11 @@ class ChaptersDirective(ClaimsDirective):
         """Return each chapter with the head of its claims file and its claims."""
         ledger = self.ledger()
         pages = self.env.spectral_chapters  # type: ignore[attr-defined]
-        chapters = [(p, self._head(p), ledger.of_chapter(p)) for p in pages]
+        chapters = [
+            (page, self._head(page), part, _curve(part.runs))
+            for page in pages
+            for part in [ledger.of_chapter(page)]
+        ]
         return {"chapters": chapters}
 
     def _head(self, docname: str) -> ClaimsFile | None:
@@ -197,6 +202,11 @@ class CostsDirective(TemplateDirective):
             "filled": filled,
             "COLUMNS": COLUMNS,
         }
+
+
+def _curve(runs: Sequence[ChapterRun]) -> Drawn | None:
+    """Return the curve of a chapter's run, if it handed one over."""
+    return next((drawn(run) for run in runs if run["panel"]), None)
 
 
 def by_page(claims: Iterable[Row]) -> list[tuple[str, list[Row]]]:

@@ -35,6 +35,7 @@ from spectral_book.claims.ledger import (
 from spectral_book.claims.places import with_code_anchors
 from spectral_book.files import remove_all, write_atomic
 from spectral_book.pages import assets, bibliography
+from spectral_book.pages.chapter_directives import CiteDirective, MinuteDirective
 from spectral_book.pages.directives import (
     ChaptersDirective,
     CostsDirective,
@@ -43,7 +44,9 @@ from spectral_book.pages.directives import (
     VerdictsDirective,
 )
 from spectral_book.pages.draft import announcement, drafted_chapter, last_executed
+from spectral_book.pages.home import AnswerDirective, FindingsDirective
 from spectral_book.pages.ledger_files import LEDGER_FILES, write_ledger
+from spectral_book.pages.reading import for_reading
 from spectral_book.pages.rule_directives import RULE_DIRECTIVES
 from spectral_book.records import (
     differences,
@@ -78,11 +81,16 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("ledger", LedgerDirective)
     app.add_directive("surprises", SurprisesDirective)
     app.add_directive("verdicts", VerdictsDirective)
+    app.add_directive("answer", AnswerDirective)
+    app.add_directive("findings", FindingsDirective)
+    app.add_directive("minute", MinuteDirective)
+    app.add_directive("cite-chapter", CiteDirective)
     for name, directive in RULE_DIRECTIVES.items():
         app.add_directive(name, directive)
     app.add_css_file("chapter.css")
     app.add_css_file("ledger.css")
     app.add_css_file("strip.css")
+    app.add_css_file("home.css")
     app.connect("config-inited", assets.use_local_scripts)
     app.connect("builder-inited", assets.copy_scripts)
 
@@ -295,7 +303,8 @@ class BookBuild:
         claims: list[Row] = []
         runs: list[ChapterRun] = []
         for docname, notebook in notebooks.items():
-            self.notebooks[docname] = without_claims(with_code_anchors(notebook))
+            shown = without_claims(with_code_anchors(notebook))
+            self.notebooks[docname] = for_reading(shown)
             if docname in failed:
                 continue
             try:
