@@ -57,7 +57,7 @@ class Chapter:
     provenance: Provenance
     parameters: Mapping[str, Any] = field(default_factory=dict)
     differences: Sequence[Difference] = ()
-    rounding: Mapping[str, float] = field(default_factory=dict)
+    rounding: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
     curve: dict[str, Any] | None = None

@@ -86,8 +86,9 @@ class PublishedRow(Interval):
     printed: Printed | None
     late: str | None
     frozen: str
-    rounding: float | None = Field(
-        description="how far numbers are known to move between processors"
+    rounding: list[float] | None = Field(
+        description="how far interval and difference are known to move between "
+        "processors, on the claim's scale"
     )
     rounding_decides: bool
     differs: str

@@ -6,7 +6,6 @@ edge that such a move would change it.
 """
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,28 +15,31 @@ from spectral_book.claims.numbers import Row
 from spectral_book.claims.rows import numbers_of
 from spectral_book.claims.scales import Scale
 
+LOST = 1e9
+"""The move of an end that only one of two builds has."""
 
-def spreads(one: Iterable[Row], other: Iterable[Row]) -> dict[str, float]:
+Spread = tuple[float, float]
+"""How far the measurement's ends move, and those of its difference from the control."""
+
+
+def spreads(one: Iterable[Row], other: Iterable[Row]) -> dict[str, Spread]:
     """Return how far the ends of each claim's intervals lie apart in two builds.
 
-    It is the largest move of the measurement's and the difference's ends, on the scale
-    that the claim is judged on; claims that are alike in both are left out.
+    On the scale that the claim is judged on; claims alike in both are left out.
     """
     rows = {row["id"]: row for row in other}
     found = {}
     for row in one:
         if not row["values"] or not rows.get(row["id"], {}).get("values"):
             continue
-        here, there = _ends(row), _ends(rows[row["id"]])
-        moves = [abs(a - b) for a, b in zip(here, there, strict=True) if a != b]
-        if any(not math.isfinite(move) for move in moves):
-            moves = [float("1e300")]  # no number on one of the two
-        if moves:
-            found[row["id"]] = max(moves)
+        here, there = _intervals(row), _intervals(rows[row["id"]])
+        own, beside = (_move(a, b) for a, b in zip(here, there, strict=True))
+        if own or beside:
+            found[row["id"]] = own, beside
     return found
 
 
-def read_spreads(results: Path, profile: str) -> dict[str, float]:
+def read_spreads(results: Path, profile: str) -> dict[str, Spread]:
     """Return how far to reckon with for each claim of a profile, by its id.
 
     It is twice what was measured, as two processors are few; nothing where none was.
@@ -46,27 +48,36 @@ def read_spreads(results: Path, profile: str) -> dict[str, float]:
     if not path.is_file():
         return {}
     measured = json.loads(path.read_text("utf-8"))["spreads"]
-    return {name: 2 * float(spread) for name, spread in measured.items()}
+    return {name: (2 * own, 2 * beside) for name, (own, beside) in measured.items()}
 
 
 def spreads_file(
     one: Mapping[str, Any], other: Mapping[str, Any], names: tuple[str, str]
 ) -> str:
-    """Return the file of spreads between two ledgers, as JSON."""
-    made = {
-        "between": list(names),
-        "commit": one["commit"],
-        "date": one["date"],
-    }
+    """Return the file of spreads between two ledgers: JSON, a line a claim."""
+    made = {"between": names, "commit": one["commit"], "date": one["date"]}
     found = spreads(one["claims"], other["claims"])
-    return json.dumps({"made": made, "spreads": found}, indent=1) + "\n"
+    lines = ",\n".join(
+        f"  {json.dumps(name)}: {json.dumps([float(f'{move:.3g}') for move in moves])}"
+        for name, moves in found.items()
+    )
+    return f'{{\n "made": {json.dumps(made)},\n "spreads": {{\n{lines}\n }}\n}}\n'
 
 
-def _ends(row: Row) -> list[float]:
-    """The ends of a row's two intervals on its scale."""
+def _intervals(row: Row) -> tuple[Estimate, Estimate]:
+    """A row's two intervals on its scale."""
     scale, exact = Scale.from_dict(row["scale"]), row["interval"] == "range"
     mine = scale.judged(numbers_of(row["values"]))
     other = scale.judged(numbers_of(row["control"]["values"]))
-    found: list[Estimate] = [interval(mine, exact), difference(mine, other, exact)]
-    ends = [end for one in found for end in (one.low, one.high)]
-    return [math.nan if end is None else end for end in ends]
+    return interval(mine, exact), difference(mine, other, exact)
+
+
+def _move(one: Estimate, other: Estimate) -> float:
+    """The larger move of two ends; a very large one where only one has a number."""
+    moves = [0.0]
+    for a, b in ((one.low, other.low), (one.high, other.high)):
+        if a is None or b is None:
+            moves.append(0.0 if a is b else LOST)
+        elif a != b:
+            moves.append(min(abs(a - b), LOST))
+    return max(moves)

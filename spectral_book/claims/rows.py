@@ -52,7 +52,7 @@ def judged_row(
     inputs: Inputs,
     control: Inputs,
     precondition: ArrayLike | None = None,
-    rounding: float | None = None,
+    rounding: tuple[float, float] | None = None,
     **run: Any,
 ) -> dict[str, Any]:
     """A claim's row, judged from its statistic's inputs and its control's.
@@ -91,7 +91,7 @@ def judged_row(
             "values": [_plain(x) for x in values_of(claim.statistic, control)],
         },
         "precondition": held,
-        "rounding": rounding,
+        "rounding": None if rounding is None else list(rounding),
         **run,
     }
     row |= _findings(row, _judgement(row, bar_of(row)))
@@ -135,7 +135,7 @@ def bar_of(row: Row) -> Bar:
         row["no_effect"],
         None if band is None else (band[0], band[1]),
         exact=row["interval"] == "range",
-        rounding=row["rounding"] or 0.0,
+        rounding=tuple(row["rounding"] or (0.0, 0.0)),
     )
 
 

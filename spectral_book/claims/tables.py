@@ -107,7 +107,8 @@ def _rounded(row: Row) -> str:
     if row["rounding"] and x is not None:
         scale = Scale.from_dict(row["scale"])
         z = float(scale.judged(float(x)))
-        moved = (scale.shown(z + move) for move in (-row["rounding"], row["rounding"]))
+        far = row["rounding"][0]
+        moved = (scale.shown(z + move) for move in (-far, far))
         if any(coarse(y, least) != coarse(x, least) for y in moved):
             return "varies"
     return coarse(x, least)

@@ -8,6 +8,7 @@ Numbers are compared on the claim's scale (`spectral_book.claims.scales`).
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -53,8 +54,8 @@ class Bar:
     exact
         Whether the numbers are all entries of a table, and not a sample of seeds.
     rounding
-        How far an interval's ends are known to move from one processor to another, on
-        the claim's scale.
+        How far the ends of the measurement's interval, and of that of its difference
+        from the control, are known to move between processors, on the claim's scale.
     """
 
     direction: str
@@ -62,7 +63,7 @@ class Bar:
     no_effect: float | None = None
     band: tuple[float, float] | None = None
     exact: bool = False
-    rounding: float = 0.0
+    rounding: tuple[float, float] = (0.0, 0.0)
 
     def scaled(self, factor: float, scale: Scale) -> Self:
         """The bar at so many times its distance from "no effect", or a band's width.
@@ -165,7 +166,8 @@ def judge(
         return _verdict(judged, mine, ends, compared, beside, shows)
 
     verdict, why = found(measured, apart)
-    moved = zip(_moved(measured, bar), _moved(apart, bar), strict=True)
+    own, beside = bar.rounding
+    moved = product(_moved(measured, own), _moved(apart, beside))
     shaky = any(found(*ends)[0] != verdict for ends in moved)
     share = None
     if bar.band is None and measured.middle is not None:
@@ -188,16 +190,12 @@ def judge(
     )
 
 
-def _moved(found: Estimate, bar: Bar) -> list[Estimate]:
-    """An interval with each of its ends moved as far as rounding may, either way."""
-    if not bar.rounding or found.low is None or found.high is None:
-        return [found] * 4
-    r = bar.rounding
-    return [
-        replace(found, low=found.low + a, high=found.high + b)
-        for a in (-r, r)
-        for b in (-r, r)
-    ]
+def _moved(found: Estimate, by: float) -> list[Estimate]:
+    """An interval, and it with each of its ends moved so far either way."""
+    if not by or found.low is None or found.high is None:
+        return [found]
+    ends = product((found.low - by, found.low + by), (found.high - by, found.high + by))
+    return [found, *(replace(found, low=low, high=high) for low, high in ends)]
 
 
 def _on_scale(bar: Bar, scale: Scale) -> Bar:
