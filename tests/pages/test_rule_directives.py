@@ -195,7 +195,7 @@ def test_the_picture_is_legible_on_a_phone(ruled, open_page, scheme):
         )
         assert min(heights) >= 10
         colour = page.locator(".bars svg").evaluate(
-            "e => [getComputedStyle(e).fill, getComputedStyle(document.body).color]"
+            "e => [getComputedStyle(e).fill, getComputedStyle(e.parentElement).color]"
         )
         assert colour[0] == colour[1]
         assert not barriers(page)
