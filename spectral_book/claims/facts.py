@@ -21,7 +21,8 @@ _APART = {"numbers": "less the control", "logarithms": "divided by the control's
 
 def facts(row: Row, recorded: Row | None = None) -> list[str]:
     """How a claim was measured and why its verdict is what it is."""
-    found = [escape(f"{row['why']}{share_reached(row)}")]
+    found = [escape(row["otherwise"])] if row["otherwise"] else []
+    found.append(escape(f"{row['why']}{share_reached(row)}"))
     found.append(f"{escape(row['quantity'])}: {interval(row)} ({escape(_how(row))})")
     control = row["control"]
     beside = [interval(control), control_found(row), apart(row)]

@@ -24,6 +24,8 @@ _FINDINGS: Mapping[Verdict, str] = {
     "not comparable": "not comparable",
 }
 
+_PLURAL = {"holds": "hold", "does not hold": "do not hold"}
+
 FINDING_WORDS = tuple(dict.fromkeys(_FINDINGS.values()))
 """Verdicts of a finding of this book, the best first."""
 
@@ -70,4 +72,7 @@ def count_line(rows: Iterable[Row]) -> str:
 
 def _counted(rows: Iterable[Row], words: Iterable[str]) -> str:
     counts = Counter(row["verdict"] for row in rows)
-    return ", ".join(f"{counts[name]} {name}" for name in words if counts[name])
+    told = [(counts[name], name) for name in words if counts[name]]
+    return ", ".join(
+        f"{n} {_PLURAL.get(name, name) if n > 1 else name}" for n, name in told
+    )

@@ -15,7 +15,7 @@ from sphinx.errors import ExtensionError
 from spectral_book.claims.claims_file import ClaimsFile, load_claims
 from spectral_book.claims.facts import apart, control_found, sample, share_reached
 from spectral_book.claims.ledger import ChapterRun, Ledger
-from spectral_book.claims.numbers import Row, interval, needed, needed_from, p_value
+from spectral_book.claims.numbers import Row, interval, needed_from, p_value
 from spectral_book.claims.printed import agreement
 from spectral_book.claims.tables import FAILS_HOLM, chip
 from spectral_book.claims.words import CLAIM_WORDS, FINDING_WORDS, SIGNS, count_line
@@ -25,9 +25,6 @@ from spectral_book.pages.templates import TemplateDirective
 
 EXPLAINED = ("inconclusive", "not comparable")
 """What a rule came to where a row says the reason."""
-
-FEW = 12
-"""Up to so many surprises are all shown; of more, those not replicated."""
 
 KINDS = (("paper", CLAIM_WORDS), ("book", FINDING_WORDS))
 """Whose a claim can be, and its verdicts, the best first."""
@@ -78,34 +75,6 @@ class VerdictsDirective(ClaimsDirective):
             "papers": len(
                 {r["chapter"] for r in ledger.claims if r["origin"] == "paper"}
             ),
-        }
-
-
-class SurprisesDirective(ClaimsDirective):
-    """List what did not come out, each in a sentence of its chapter."""
-
-    template = "surprises"
-
-    def context(self) -> dict[str, Any]:
-        """Return claims of papers and, apart, findings; the less certain are folded."""
-        ledger = self.ledger()
-
-        def of(origin: str, *verdicts: str) -> list[Row]:
-            rows = (row for row in ledger.claims if row["origin"] == origin)
-            return [row for row in rows if row["verdict"] in verdicts]
-
-        failed = of("paper", "not replicated")
-        weaker = of("paper", "weaker than claimed")
-        if len(failed) + len(weaker) <= FEW:
-            failed, weaker = failed + weaker, []
-        return {
-            **self.shared(ledger),
-            "failed": by_page(failed),
-            "weaker": by_page(weaker),
-            "unclear": by_page(of("paper", "inconclusive")),
-            "findings": by_page(of("book", "does not hold", "open")),
-            "no_surprise": no_surprise(ledger),
-            "plain_sentence": plain_sentence,
         }
 
 
@@ -215,26 +184,6 @@ def by_page(claims: Iterable[Row]) -> list[tuple[str, list[Row]]]:
     for claim in claims:
         pages.setdefault(claim["page"], []).append(claim)
     return list(pages.items())
-
-
-def no_surprise(ledger: Ledger) -> str:
-    """Return what to say where no claim failed: how much that says."""
-    verdicts = {row["verdict"] for row in ledger.claims if row["origin"] == "paper"}
-    if "replicated" not in verdicts:
-        return "No claim could be judged."
-    if "inconclusive" in verdicts or ledger.failed:
-        return "No claim failed that could be judged."
-    return "Every claim that could be judged held."
-
-
-def plain_sentence(row: Row) -> str:
-    """Return what to say of a claim that has no sentence of its own."""
-    statement = row["statement"].rstrip(".")
-    if row["estimate"] is None:
-        return f"{statement}: no number was reached. {row['why']}"
-    because = row["why"] if row["rule"] == "inconclusive" else share_reached(row)
-    measured = f"measured {interval(row)}, where {needed(row)} was needed."
-    return f"{statement}: {measured} {because.strip()}".rstrip()
 
 
 def sample_of_statistic(row: Row) -> str:

@@ -40,7 +40,6 @@ from spectral_book.pages.directives import (
     ChaptersDirective,
     CostsDirective,
     LedgerDirective,
-    SurprisesDirective,
     VerdictsDirective,
 )
 from spectral_book.pages.draft import announcement, drafted_chapter, last_executed
@@ -79,7 +78,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("chapters", ChaptersDirective)
     app.add_directive("costs", CostsDirective)
     app.add_directive("ledger", LedgerDirective)
-    app.add_directive("surprises", SurprisesDirective)
     app.add_directive("verdicts", VerdictsDirective)
     app.add_directive("answer", AnswerDirective)
     app.add_directive("findings", FindingsDirective)

@@ -1,4 +1,4 @@
-"""What the front page shows of claims: a picture, surprises, chapters, the ledger."""
+"""What the front page shows of claims: a picture, chapters, the ledger."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from html import unescape
 
 import pytest
 from minibook import MiniBook, claim, claim_cell
+from sphinx.errors import ExtensionError
 
-from spectral_book.claims.ledger import Ledger
 from spectral_book.claims.rows import with_holm
-from spectral_book.pages.directives import no_surprise, plain_sentence
+from spectral_book.pages.home import read_findings, said
 
 
 def test_ledger_file_follows_the_table_of_contents(good_book):
@@ -32,44 +32,16 @@ def test_unknown_chapter_is_an_error(new_book):
     assert "the book has no chapter named 'gamma'" in result.stdout
 
 
-@pytest.mark.parametrize(
-    ("verdict", "shown"),
-    [
-        (
-            "not replicated",
-            "It grows: measured 0 [−0.0196, 0.0196], where ≥\xa00.5 was",
-        ),
-        ("weaker than claimed", "needed. It reaches 42 % of the effect asked for."),
-        ("inconclusive", "needed. Right sign, but the interval holds the bar."),
-        ("not comparable", "It grows: no number was reached. Not run at this size."),
-    ],
-)
-def test_a_claim_without_a_sentence_gets_a_plain_one(verdict, shown):
-    assert shown in plain_sentence(claim("a", verdict, statement="It grows."))
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "failed", "start"),
-    [
-        (["replicated"], (), "Every claim that could be judged held."),
-        (["replicated", "not comparable"], (), "Every claim"),
-        (["replicated", "inconclusive"], (), "No claim failed that could be judged."),
-        (["replicated"], ("broken",), "No claim failed that could be judged."),
-        (["inconclusive", "not comparable"], (), "No claim could be judged."),
-        ([], (), "No claim could be judged."),
-    ],
-)
-def test_without_surprises_the_page_says_how_much_that_tells(verdicts, failed, start):
-    rows = [claim(f"a-{i}", verdict) for i, verdict in enumerate(verdicts)]
-    ours = claim("ours", "inconclusive", origin="book")
-    assert no_surprise(Ledger((*rows, ours), failed)).startswith(start)
-
-
 TINY = """
 chapter: tiny
 paper: "Euler 1748"
 question: "How large is it?"
 frozen: "2026-01-01"
+minute:
+  - says: "It is *large*."
+    measured: "It is {no-figure:interval}."
+    claim: no-figure
+panel: {claim: no-figure, held: "Large", otherwise: "Small", about: "a size"}
 claims:
   - &first
     id: before-figure
@@ -103,10 +75,22 @@ SHOW = """
 import matplotlib.pyplot as plt
 chapter.show(plt.figure(), "<b>A figure.</b> Nothing is drawn.")
 """
+FINDINGS = """
+- claim: no-figure
+  held: "The size is {estimate}: large."
+  failed: "The size is small."
+  open: "The size is open."
+- claim: before-figure
+  held: "Very large."
+  failed: "Not {threshold}, but {estimate}."
+  open: "Open."
+"""
 FRONT = """
-```{verdicts}
+```{answer}
 ```
-```{surprises}
+```{findings}
+```
+```{verdicts}
 ```
 ```{chapters}
 ```
@@ -138,18 +122,20 @@ def front(new_book) -> MiniBook:
     book = new_book("front")
     (book.folder / "claims").mkdir()
     (book.folder / "claims" / "tiny.yaml").write_text(TINY)
+    (book.folder / "findings.yaml").write_text(FINDINGS)
     book.add(
         "tiny",
         OPEN,
         *("#! ## First", JUDGE.format("before-figure"), STRIPS, SHOW),
         *(JUDGE.format("after-figure"), STRIPS),
-        *("#! ## Second", JUDGE.format("no-figure"), STRIPS, "chapter.publish()"),
+        *("#! ## Second", JUDGE.format("no-figure"), STRIPS),
+        *('chapter.panel([1, 2, 4], [0.0, 0.5, 1.0], "wave")', "chapter.publish()"),
     )
     rows = [
         claim("lucky", values=LUCKY, chapter="plain", printed=PRINTED),
         *many("not replicated", 9),
         *many("weaker than claimed", 3),
-        *many("inconclusive", 2, values=[0.6, 0.61, 0.62], rounding=0.5),
+        *many("inconclusive", 2, values=[0.6, 0.61, 0.62], rounding=(0.5, 0.5)),
         *many("replicated", 1, origin="book"),
         *many("weaker than claimed", 2, otherwise="It is small $x$.", **OURS, **SMALL),
         *many("inconclusive", 1, origin="book"),
@@ -262,46 +248,65 @@ def test_the_picture_has_a_square_for_each_claim_and_a_circle_for_each_finding(f
     assert 'title="weaker than claimed: The size is large."' in marks
 
 
-def test_surprises_are_told_by_verdict_and_folded_if_there_are_many(front):
-    shown = unescape((front.html / "intro.html").read_text())
-    told = between(shown, 'class="surprises"', "<table")
-    plain = re.sub("<[^>]*>", "", told)
-    open_part, weaker, unclear, findings = told.split("<details")
-    assert open_part.count("✗") == 9
-    assert "of the right sign, weaker than claimed: 5" in weaker
-    assert "The size is 2, of" in plain
-    assert "The size is large: measured 2 [" in plain
-    assert "Claims that stayed open: 2" in unclear
-    assert "that do not hold, or are open: 3" in findings
-    assert findings.count("×") == 2
-    assert "✓" not in told
-
-
-def test_few_surprises_are_all_shown(new_book):
-    book = new_book("few")
-    book.add(
-        "alpha", claim_cell(*many("weaker than claimed", 2), *many("not replicated", 1))
-    )
-    book.add("beta", claim_cell(claim("failed", "not replicated"), claim("held")))
-    book.add("gamma", claim_cell(claim("also-held")))
-    book.configure("```{surprises}\n```\n\n```{verdicts}\n```")
-    assert book.build().returncode == 0
-    told = between(
-        (book.html / "intro.html").read_text(), 'class="surprises"', 'class="verdicts"'
-    )
-    order = ["Chapter alpha", "✗", "↗", "↗", "Chapter beta", "✗"]
-    assert re.findall("Chapter [a-z]+|[↗✗]", told) == order
-    assert "<details" not in told
-
-
 def test_chapters_are_listed_in_order_with_paper_question_and_claims(front):
     shown = (front.html / "intro.html").read_text()
-    table = between(shown, 'class="table chapters"', "</table>")
-    told = [words(f"<tr{row}") for row in table.split("<tr")[2:]]
-    assert told == [
-        "Chapter tiny Euler 1748 How large is it? 3 claims of the paper: "
-        "1 replicated, 2 weaker than claimed",
+    cards = between(shown, 'class="cards"', 'class="ledger"').split('class="card"')
+    told = [words(f"<{card}") for card in cards[1:]]
+    assert told[0] == (
+        "wave → Chapter tiny Euler 1748 How large is it? It is 2 [1.75, 2.25]. "
+        "3 claims of the paper: 1 replicated, 2 weaker than claimed"
+    )
+    assert told[1] == (
         "Chapter plain 15 claims of the paper: 1 replicated, 3 weaker than claimed, "
         "9 not replicated, 2 inconclusive; 4 findings of this book: 1 holds, "
-        "2 does not hold, 1 open",
-    ]
+        "2 do not hold, 1 open"
+    )
+
+
+def test_the_answer_is_a_curve_that_leads_to_its_chapter(front):
+    shown = (front.html / "intro.html").read_text()
+    panel = between(shown, 'class="panels"', 'class="findings"')
+    assert 'href="tiny.html"' in panel
+    # Nothing is missing at the lowest frequency, all of it at the highest.
+    assert 'points="0.0,80.0 66.7,40.0 200.0,0.0"' in panel
+    assert "<b>Large</b>" in panel
+    assert "0.00 to 1.00" in panel
+
+
+def test_findings_are_told_by_the_verdict_of_the_build(front):
+    told = words(
+        between((front.html / "intro.html").read_text(), 'class="findings"', "</ul>")
+    )
+    assert "The size is 2: large. ( Euler 1748, replicated )" in told
+    assert "Not 9, but 2. ( Euler 1748, weaker than claimed )" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- {claim: gone, held: a, failed: b, open: c}", "names no claim of the book"),
+        ("- {claim: a, held: '{size}', failed: b, open: c}", "names {size}"),
+        ("- {claim: a, held: a, failed: b}", "'0.open' is missing"),
+        ("- {claim: a\n", "findings.yaml"),
+    ],
+)
+def test_findings_that_cannot_be_told_are_refused(tmp_path, text, message):
+    path = tmp_path / "findings.yaml"
+    path.write_text(text)
+    with pytest.raises((ValueError, ExtensionError), match=re.escape(message)):
+        said(read_findings(path), [], complete=True)
+
+
+def test_a_page_begins_with_the_answer_and_ends_with_how_to_cite_it(front):
+    page = (front.html / "tiny.html").read_text()
+    assert page.index('class="minute"') < page.index("First")
+    minute = words(between(page, 'class="minute"', "</table>"))
+    assert "It is large . It is 2 [1.75, 2.25]. ✓ replicated" in minute
+    cite = words(between(page, 'class="folded cite"', "</details>"))
+    assert "@incollection{tiny, title = {Chapter tiny}" in cite
+    assert 'class="minute"' not in (front.html / "plain.html").read_text()
+
+
+def test_a_page_folds_its_code(front):
+    page = (front.html / "tiny.html").read_text()
+    assert page.count("tag_hide-input") == page.count("cell_input")

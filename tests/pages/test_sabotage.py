@@ -50,7 +50,7 @@ def broken(new_book):
     book.add("spins", note.format("spins"), "sum(range(10**13))")
     book.add("dies", "import os", "os._exit(3)")
     book.add("fine", "print('all', 'well')", claim_cell(claim("fine-one")))
-    directives = ("verdicts", "surprises", "ledger")
+    directives = ("verdicts", "ledger")
     intro = "\n".join(f"```{{{name}}}\n```" for name in directives)
     book.configure(intro, timeout=TIMEOUT)
     book.html.mkdir(parents=True)
