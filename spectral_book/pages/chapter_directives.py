@@ -53,7 +53,7 @@ class CiteDirective(OfChapterDirective):
             "entry": bibtex(
                 self.env.docname,
                 title=title_of(Path(self.env.doc2path(self.env.docname))),
-                book=config.project,
+                book=config.html_title,
                 author=config.author,
                 version=__version__,
                 date=today.isoformat(),

@@ -303,7 +303,7 @@ def test_a_page_begins_with_the_answer_and_ends_with_how_to_cite_it(front):
     minute = words(between(page, 'class="minute"', "</table>"))
     assert "It is large . It is 2 [1.75, 2.25]. ✓ replicated" in minute
     cite = words(between(page, 'class="folded cite"', "</details>"))
-    assert "@incollection{tiny, title = {Chapter tiny}" in cite
+    assert "title = {Chapter tiny} , booktitle = {The Spectral Bias Book}" in cite
     assert 'class="minute"' not in (front.html / "plain.html").read_text()
 
 
