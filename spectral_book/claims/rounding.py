@@ -29,7 +29,11 @@ def spreads(one: Iterable[Row], other: Iterable[Row]) -> dict[str, float]:
         if not row["values"] or not rows.get(row["id"], {}).get("values"):
             continue
         here, there = _ends(row), _ends(rows[row["id"]])
-        moves = [abs(a - b) for a, b in zip(here, there, strict=True) if a != b]
+        moves = [
+            abs(a - b)
+            for a, b in zip(here, there, strict=True)
+            if a != b and not (math.isnan(a) and math.isnan(b))
+        ]
         if any(not math.isfinite(move) for move in moves):
             moves = [float("1e300")]  # no number on one of the two
         if moves:

@@ -161,8 +161,10 @@ def judge(
     apart = difference(mine, other, bar.exact)
     shows = _shows(judged, compared)
 
+    seen = np.asarray(values, float)
+
     def found(ends: Estimate, beside: Estimate) -> tuple[Verdict, str]:
-        return _verdict(judged, mine, ends, compared, beside, shows)
+        return _verdict(judged, seen, ends, compared, beside, shows)
 
     verdict, why = found(measured, apart)
     moved = zip(_moved(measured, bar), _moved(apart, bar), strict=True)
@@ -223,7 +225,7 @@ def _verdict(
     apart: Estimate,
     shows: Shown,
 ) -> tuple[Verdict, str]:
-    """The verdict of numbers on their scale, and why."""
+    """The verdict of numbers, of which the intervals are on the scale, and why."""
     if measured.low is None:
         lost = _lost(measured, "")
         few = f"{measured.n} values; at least {FEWEST_SEEDS} are needed."

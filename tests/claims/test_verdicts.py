@@ -324,6 +324,11 @@ def test_numbers_are_shown_as_readers_see_them_and_shares_taken_on_the_scale():
     assert judge(GREATER, [NAN] * 5, FAR, PLAIN).share is None
 
 
+def test_numbers_that_only_the_scale_takes_for_equal_are_not_said_to_be():
+    near = judge(Bar("greater", 0.9, 0.5), [0.9992, 0.9996, 1.0], [0.5] * 3, ODDS)
+    assert (near.verdict, near.why) == ("replicated", CLEARS)
+
+
 @pytest.mark.parametrize(
     ("bar", "scale", "factor", "moved"),
     [
