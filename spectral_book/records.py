@@ -2,9 +2,10 @@
 
 ``python -m spectral_book.records CHAPTER PROFILE`` executes a chapter with the
 parameters of a profile and writes ``results/<profile>/<chapter>.json``: its claims with
-all values, its parameters, and what it ran on. The front page shows it beside each
-build's own run. A record counts only as long as the repository still holds the
-parameters and thresholds it was made with.
+all values, in the form of `ledger.json`, its run, and what it ran on. The front page
+shows it beside each build's own run. A record counts only as long as the repository
+still holds the parameters and thresholds it was made with, knows its commit, and its
+verdicts follow from its values.
 """
 
 import argparse
@@ -20,10 +21,13 @@ from typing import Any
 import nbformat
 
 from spectral_book.chapter.parameters import MACHINE, defaults
-from spectral_book.claims.claims_file import load_claims
-from spectral_book.claims.ledger import claims_of
+from spectral_book.claims.claims_file import Claim, load_claims
+from spectral_book.claims.ledger import claims_of, runs_of
+from spectral_book.claims.numbers import Row
+from spectral_book.claims.published import ChapterRun, check_row
+from spectral_book.claims.rows import contradictions, with_holm
 from spectral_book.files import write_atomic
-from spectral_book.repository import checkout
+from spectral_book.repository import checkout, knows_commit
 from spectral_book.runner import NotebookJob, execute_notebooks
 from spectral_book.yaml_files import profile_values
 from spectral_lib.data.sources import HUB, SETTING, SOURCES, find_files
@@ -32,6 +36,12 @@ Record = dict[str, Any]
 
 LARGE = ("gpu", "paper")
 """Profiles that are recorded, the larger one last."""
+
+JUDGED_BY = (
+    *("origin", "statistic", "quantity", "direction", "threshold", "no_effect"),
+    *("band", "interval", "precondition", "control"),
+)
+"""What of a claim a verdict rests on; a record with another one counts no more."""
 
 
 def record(
@@ -112,11 +122,10 @@ def record(
     }
     parameters = {k: v for k, v in {**usual, **given}.items() if k not in MACHINE}
     path = root / "results" / profile / f"{chapter}.json"
+    (of_run,) = runs_of(chapter, run.notebook)
     content = {
-        "chapter": chapter,
-        "profile": profile,
         "made": made,
-        "parameters": parameters,
+        "run": {**of_run, "parameters": parameters},
         "claims": rows,
     }
     write_atomic(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
@@ -136,24 +145,48 @@ def read_records(results: Path) -> list[Record]:
         for path in sorted((results / profile).glob("*.json")):
             try:
                 content = json.loads(path.read_text())
-                itself = content["profile"], content["chapter"]
-                complete = content["made"] and content["claims"]
-                complete = complete and isinstance(content["parameters"], dict)
+                run = ChapterRun.model_validate(content["run"])
+                for row in content["claims"]:
+                    check_row(row)
+                complete = content["claims"] and str(content["made"]["commit"])
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
                     f"{path} is not a record: {error!r}; make it anew."
                 ) from error
-            if itself != (profile, path.stem) or not complete:
+            if (run.profile, run.chapter) != (profile, path.stem) or not complete:
                 raise ValueError(
-                    f"{path} holds a record of {itself[1]}, {itself[0]}; make it anew."
+                    f"{path} holds a record of {run.chapter}, {run.profile}; "
+                    "make it anew."
                 )
             found.append(content)
     return found
 
 
+def name_of(record: Record) -> str:
+    """Return the chapter and profile that a record is of."""
+    return f"{record['run']['chapter']}, {record['run']['profile']}"
+
+
 def differences(record: Record, root: Path) -> list[str]:
-    """Where a record no longer matches the repository, one sentence each."""
-    chapter, profile = record["chapter"], record["profile"]
+    """Where a record does not match the repository or itself, one sentence each."""
+    commit = record["made"]["commit"]
+    rows = record["claims"]
+    told = contradictions(rows)
+    for row, again in zip(rows, with_holm(rows), strict=True):
+        if row["holm"] != again["holm"]:
+            told.append(f"{row['id']}: its mark of Holm's correction does not follow.")
+    told += _outdated(record, root)
+    if knows_commit(root, commit) is False:
+        told.append(
+            f"the repository knows no commit {commit}; fetch it, or make the record "
+            "anew."
+        )
+    return [f"{name_of(record)}: {line}" for line in told]
+
+
+def _outdated(record: Record, root: Path) -> list[str]:
+    """In what the repository's parameters and claims are no longer a record's."""
+    chapter, profile = record["run"]["chapter"], record["run"]["profile"]
     try:
         wanted = {
             **defaults(root / "book" / f"{chapter}.ipynb"),
@@ -161,36 +194,40 @@ def differences(record: Record, root: Path) -> list[str]:
         }
         claims = load_claims(root / "book" / "claims" / f"{chapter}.yaml").claims
     except (ValueError, OSError) as error:
-        return [f"{chapter}, {profile}: {error}"]
-    told = []
-    names = (set(wanted) | set(record["parameters"])) - set(MACHINE)
-    for name in sorted(names):
-        now, then = wanted.get(name), record["parameters"].get(name)
-        if now != then:
-            told.append(f"{chapter}, {profile}: {name} was {then!r} and is {now!r}.")
+        return [str(error)]
+    told, had = [], record["run"]["parameters"]
+    for name in sorted((set(wanted) | set(had)) - set(MACHINE)):
+        if wanted.get(name) != had.get(name):
+            told.append(f"{name} was {had.get(name)!r} and is {wanted.get(name)!r}.")
     rows = {row["id"]: row for row in record["claims"]}
     for name in sorted(set(rows) ^ {claim.id for claim in claims}):
         where = "the record" if name in rows else "the claims file"
-        told.append(f"{chapter}, {profile}: the claim {name!r} is in {where} alone.")
+        told.append(f"the claim {name!r} is in {where} alone.")
     for claim in claims:
-        then = rows.get(claim.id)
-        if then is None:
+        if claim.id not in rows:
             continue
-        now = {
-            "statistic": claim.statistic,
-            "quantity": claim.quantity,
-            "threshold": claim.bar(),
-            "interval": claim.interval,
-            "control": claim.control,
-        }
-        was = {**then, "control": then["control"]["name"]}
-        for key, value in now.items():
-            if was.get(key) != value:
+        then = _asked_then(rows[claim.id])
+        for key, value in _asked_now(claim).items():
+            # A row without numbers tells of no precondition.
+            if then[key] != value and (key != "precondition" or then["values"]):
                 told.append(
-                    f"{chapter}, {profile}: {key} of {claim.id!r} was "
-                    f"{was.get(key)!r} and is {value!r}."
+                    f"{key} of {claim.id!r} was {then[key]!r} and is {value!r}."
                 )
     return told
+
+
+def _asked_now(claim: Claim) -> dict[str, Any]:
+    """What a claims file asks for, by the keys of a row."""
+    asked = claim.model_dump(mode="json", include=set(JUDGED_BY))
+    return {key: asked[key] for key in JUDGED_BY}
+
+
+def _asked_then(row: Row) -> dict[str, Any]:
+    """The same of a row, whose precondition and control hold more."""
+    held = row["precondition"] and {**row["precondition"]}
+    if held:
+        del held["measured"]
+    return {**row, "control": row["control"]["name"], "precondition": held}
 
 
 def recorded_claims(records: Sequence[Record]) -> dict[str, dict[str, Any]]:

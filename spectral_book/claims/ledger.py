@@ -49,7 +49,7 @@ class Ledger:
         return Ledger(
             tuple(c for c in self.claims if name in (c["page"], c["chapter"])),
             tuple(page for page in self.failed if page == name),
-            tuple(run for run in self.runs if run["chapter"] == name),
+            tuple(run for run in self.runs if name in (run["page"], run["chapter"])),
         )
 
 
@@ -76,7 +76,10 @@ def claims_of(docname: str, notebook: NotebookNode) -> list[Row]:
 
 def runs_of(docname: str, notebook: NotebookNode) -> list[ChapterRun]:
     """Return what a notebook's outputs say of the run that its claims come from."""
-    return [published["run"] for published in _published(docname, notebook)]
+    return [
+        {**published["run"], "page": docname}
+        for published in _published(docname, notebook)
+    ]
 
 
 def _published(docname: str, notebook: NotebookNode) -> list[Mapping[str, Any]]:

@@ -157,6 +157,7 @@ class ChapterRun(_Strict):
     differences: list[Differs]
     minute: list[Minute]
     panel: Panel | None
+    page: str = ""
 
 
 class PublishedLedger(_Strict):

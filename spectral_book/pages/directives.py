@@ -13,17 +13,24 @@ from markupsafe import Markup
 from sphinx.errors import ExtensionError
 
 from spectral_book.claims.claims_file import ClaimsFile, load_claims
-from spectral_book.claims.ledger import VERDICTS, Ledger
-from spectral_book.claims.numbers import Row, interval, needed, number
-from spectral_book.claims.tables import SIGNS, control_found
+from spectral_book.claims.facts import apart, control_found, sample, share_reached
+from spectral_book.claims.ledger import ChapterRun, Ledger
+from spectral_book.claims.numbers import Row, interval, needed, needed_from, p_value
+from spectral_book.claims.printed import agreement
+from spectral_book.claims.tables import FAILS_HOLM, chip
+from spectral_book.claims.words import CLAIM_WORDS, FINDING_WORDS, SIGNS, count_line
 from spectral_book.pages.costs import COLUMNS, command, filled, read_costs
+from spectral_book.pages.curves import Drawn, drawn
 from spectral_book.pages.templates import TemplateDirective
 
 EXPLAINED = ("inconclusive", "not comparable")
-"""Verdicts that a row says the reason of."""
+"""What a rule came to where a row says the reason."""
 
 FEW = 12
 """Up to so many surprises are all shown; of more, those not replicated."""
+
+KINDS = (("paper", CLAIM_WORDS), ("book", FINDING_WORDS))
+"""Whose a claim can be, and its verdicts, the best first."""
 
 
 class ClaimsDirective(TemplateDirective):
@@ -48,51 +55,62 @@ class ClaimsDirective(TemplateDirective):
             "ledger": ledger,
             "chapters": by_page(ledger.claims),
             "uri": self.uri,
-            "count_line": lambda claims: Ledger(tuple(claims)).count_line(),
-            "VERDICTS": VERDICTS,
+            "count_line": count_line,
             "SIGNS": SIGNS,
         }
 
 
 class VerdictsDirective(ClaimsDirective):
-    """Show every claim as a square of its verdict's colour and sign, by chapters."""
+    """Show claims as squares of a verdict's colour and sign, findings as circles."""
 
     template = "verdicts"
 
     def context(self) -> dict[str, Any]:
-        """Return the claims, and how many there are of each verdict."""
+        """Return the claims, and how many there are of each kind and verdict."""
         ledger = self.ledger()
-        counts = Counter(claim["verdict"] for claim in ledger.claims)
-        return {**self.shared(ledger), "counts": counts}
+        counts = Counter((row["origin"], row["verdict"]) for row in ledger.claims)
+        whose = Counter(row["origin"] for row in ledger.claims)
+        return {
+            **self.shared(ledger),
+            "KINDS": KINDS,
+            "counts": counts,
+            "whose": whose,
+            "papers": len(
+                {r["chapter"] for r in ledger.claims if r["origin"] == "paper"}
+            ),
+        }
 
 
 class SurprisesDirective(ClaimsDirective):
-    """List the claims that were not replicated, each in a sentence of its chapter."""
+    """List what did not come out, each in a sentence of its chapter."""
 
     template = "surprises"
 
     def context(self) -> dict[str, Any]:
-        """Return the claims to list, the less certain ones to be folded."""
+        """Return claims of papers and, apart, findings; the less certain are folded."""
         ledger = self.ledger()
 
-        def of(verdict: str) -> list[Row]:
-            return [claim for claim in ledger.claims if claim["verdict"] == verdict]
+        def of(origin: str, *verdicts: str) -> list[Row]:
+            rows = (row for row in ledger.claims if row["origin"] == origin)
+            return [row for row in rows if row["verdict"] in verdicts]
 
-        failed, weaker = of("not replicated"), of("direction only")
+        failed = of("paper", "not replicated")
+        weaker = of("paper", "weaker than claimed")
         if len(failed) + len(weaker) <= FEW:
             failed, weaker = failed + weaker, []
         return {
             **self.shared(ledger),
-            "open": by_page(failed),
+            "failed": by_page(failed),
             "weaker": by_page(weaker),
-            "unclear": by_page(of("inconclusive")),
+            "unclear": by_page(of("paper", "inconclusive")),
+            "findings": by_page(of("book", "does not hold", "open")),
             "no_surprise": no_surprise(ledger),
             "plain_sentence": plain_sentence,
         }
 
 
 class ChaptersDirective(ClaimsDirective):
-    """List the chapters in order: paper, question, number of claims."""
+    """Show a card for each chapter: curve, paper, question, answer, its claims."""
 
     template = "chapters"
 
@@ -100,7 +118,12 @@ class ChaptersDirective(ClaimsDirective):
         """Return each chapter with the head of its claims file and its claims."""
         ledger = self.ledger()
         pages = self.env.spectral_chapters  # type: ignore[attr-defined]
-        return {"chapters": [(p, self._head(p), ledger.of_chapter(p)) for p in pages]}
+        chapters = [
+            (page, self._head(page), part, _curve(part.runs))
+            for page in pages
+            for part in [ledger.of_chapter(page)]
+        ]
+        return {"chapters": chapters}
 
     def _head(self, docname: str) -> ClaimsFile | None:
         """Return a chapter's claims file; the chapter itself reports a faulty one."""
@@ -132,11 +155,16 @@ class LedgerDirective(ClaimsDirective):
             "folded": name is None,
             "records": self.env.spectral_records,  # type: ignore[attr-defined]
             "EXPLAINED": EXPLAINED,
-            "bar": bar,
+            "FAILS_HOLM": FAILS_HOLM,
+            "apart": apart,
+            "agreement": agreement,
+            "chip": lambda row: Markup(chip(row["verdict"])),
             "run": run,
-            "sample": sample,
+            "sample": sample_of_statistic,
+            "share_reached": share_reached,
             "interval": interval,
-            "number": number,
+            "needed_from": needed_from,
+            "p_value": p_value,
             "control_found": control_found,
         }
 
@@ -176,6 +204,11 @@ class CostsDirective(TemplateDirective):
         }
 
 
+def _curve(runs: Sequence[ChapterRun]) -> Drawn | None:
+    """Return the curve of a chapter's run, if it handed one over."""
+    return next((drawn(run) for run in runs if run["panel"]), None)
+
+
 def by_page(claims: Iterable[Row]) -> list[tuple[str, list[Row]]]:
     """Group claims by the page that holds them, in their order."""
     pages: dict[str, list[Row]] = {}
@@ -186,7 +219,7 @@ def by_page(claims: Iterable[Row]) -> list[tuple[str, list[Row]]]:
 
 def no_surprise(ledger: Ledger) -> str:
     """Return what to say where no claim failed: how much that says."""
-    verdicts = {claim["verdict"] for claim in ledger.claims}
+    verdicts = {row["verdict"] for row in ledger.claims if row["origin"] == "paper"}
     if "replicated" not in verdicts:
         return "No claim could be judged."
     if "inconclusive" in verdicts or ledger.failed:
@@ -194,35 +227,21 @@ def no_surprise(ledger: Ledger) -> str:
     return "Every claim that could be judged held."
 
 
-def plain_sentence(claim: Row) -> str:
+def plain_sentence(row: Row) -> str:
     """Return what to say of a claim that has no sentence of its own."""
-    statement, why = claim["statement"].rstrip("."), claim.get("why", "")
-    if claim.get("estimate") is None:
-        missing = "" if why.startswith("Withdrawn") else "no number was reached. "
-        return f"{statement}: {missing}{why}".rstrip()
-    threshold = claim.get("threshold")
-    asked = f", where {needed(threshold)} was needed" if threshold else ""
-    because = why if claim["verdict"] == "inconclusive" else ""
-    return f"{statement}: measured {interval(claim)}{asked}. {because}".rstrip()
+    statement = row["statement"].rstrip(".")
+    if row["estimate"] is None:
+        return f"{statement}: no number was reached. {row['why']}"
+    because = row["why"] if row["rule"] == "inconclusive" else share_reached(row)
+    measured = f"measured {interval(row)}, where {needed(row)} was needed."
+    return f"{statement}: {measured} {because.strip()}".rstrip()
 
 
-def sample(claim: Row) -> str:
+def sample_of_statistic(row: Row) -> str:
     """Return the statistic and the number of values behind an estimate."""
-    statistic = str(claim.get("statistic") or "").replace("_", " ")
-    size = "" if claim.get("n") is None else f"n\u00a0=\u00a0{number(claim['n'])}"
-    return _listed([statistic, size])
+    return f"{row['statistic'].replace('_', ' ')}, {sample(row)}"
 
 
-def bar(claim: Row) -> str:
-    """Return what was needed, its sign and number on one line."""
-    shown = needed(str(claim.get("threshold") or "–"))
-    return shown.replace("≤ ", "≤\u00a0").replace("≥ ", "≥\u00a0")
-
-
-def run(claim: Row) -> str:
+def run(row: Row) -> str:
     """Return the profile and device a claim was tested with."""
-    return _listed([claim.get("profile"), claim.get("device")])
-
-
-def _listed(parts: Sequence[str | None]) -> str:
-    return ", ".join(part for part in parts if part)
+    return f"{row['profile']}, {row['device']}"

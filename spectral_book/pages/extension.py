@@ -24,15 +24,18 @@ from sphinx.errors import ConfigError, ExtensionError
 from sphinx.util import logging
 
 from spectral_book.claims.ledger import (
+    ChapterRun,
     Ledger,
     Row,
     claims_of,
     repeated_ids,
+    runs_of,
     without_claims,
 )
 from spectral_book.claims.places import with_code_anchors
 from spectral_book.files import remove_all, write_atomic
 from spectral_book.pages import assets, bibliography
+from spectral_book.pages.chapter_directives import CiteDirective, MinuteDirective
 from spectral_book.pages.directives import (
     ChaptersDirective,
     CostsDirective,
@@ -41,7 +44,17 @@ from spectral_book.pages.directives import (
     VerdictsDirective,
 )
 from spectral_book.pages.draft import announcement, drafted_chapter, last_executed
-from spectral_book.records import differences, read_records, recorded_claims
+from spectral_book.pages.home import AnswerDirective, FindingsDirective
+from spectral_book.pages.ledger_files import LEDGER_FILES, write_ledger
+from spectral_book.pages.reading import for_reading
+from spectral_book.pages.rule_directives import RULE_DIRECTIVES
+from spectral_book.records import (
+    differences,
+    name_of,
+    read_records,
+    recorded_claims,
+)
+from spectral_book.repository import knows_commit
 from spectral_book.runner import (
     Budget,
     Execution,
@@ -68,8 +81,16 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("ledger", LedgerDirective)
     app.add_directive("surprises", SurprisesDirective)
     app.add_directive("verdicts", VerdictsDirective)
+    app.add_directive("answer", AnswerDirective)
+    app.add_directive("findings", FindingsDirective)
+    app.add_directive("minute", MinuteDirective)
+    app.add_directive("cite-chapter", CiteDirective)
+    for name, directive in RULE_DIRECTIVES.items():
+        app.add_directive(name, directive)
     app.add_css_file("chapter.css")
     app.add_css_file("ledger.css")
+    app.add_css_file("strip.css")
+    app.add_css_file("home.css")
     app.connect("config-inited", assets.use_local_scripts)
     app.connect("builder-inited", assets.copy_scripts)
 
@@ -155,7 +176,7 @@ class BookBuild:
     def prepare(self, app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
         """Get all chapters' results, by execution or from their files."""
         html, build = Path(app.outdir), Path(app.outdir).parent
-        remove_all([html / "ledger.json"])
+        remove_all(html / name for name in LEDGER_FILES)
         chapters = _chapters(app, env)
         if not _executes(app):
             notebooks, failed = _read(chapters)
@@ -197,7 +218,10 @@ class BookBuild:
         """Write the ledger, or report what went wrong and fail the build."""
         complete = not (self.problems or exception or self.draft)
         if complete and app.builder.format == "html":
-            write_atomic(Path(app.outdir) / "ledger.json", self.ledger.to_json())
+            try:
+                write_ledger(Path(app.outdir), self.ledger, Path(app.srcdir).parent)
+            except ValueError as error:
+                self.problems.append(f"the ledger cannot be published: {error}")
         if self.problems:
             # The status is set whatever happens to the messages.
             app.statuscode = 1
@@ -252,30 +276,44 @@ class BookBuild:
         return {run.name: run.notebook for run in runs}, failed
 
     def _records(self, root: Path) -> Mapping[str, Row]:
-        """Return the claims of recorded runs; one that is out of date is a problem."""
+        """Return the claims of recorded runs; one that cannot be believed is a problem.
+
+        Where nothing tells whether a record's commit is one of the repository's, the
+        log says so.
+        """
         try:
             records = read_records(root / "results")
         except ValueError as error:
             self.problems.append(str(error))
             return {}
         told = [line for record in records for line in differences(record, root)]
-        self.problems += [f"recorded results are out of date: {line}" for line in told]
+        self.problems += [f"recorded results do not fit: {line}" for line in told]
+        for record in records:
+            if knows_commit(root, record["made"]["commit"]) is None:
+                _logger.info(
+                    "%s: cannot tell here whether the repository knows the commit of "
+                    "these recorded results",
+                    name_of(record),
+                )
         return recorded_claims(records)
 
     def _keep(self, notebooks: dict[str, NotebookNode], failed: dict[str, str]) -> None:
         """Keep the notebooks to render, the problems, and the ledger."""
         self.problems += failed.values()
         claims: list[Row] = []
+        runs: list[ChapterRun] = []
         for docname, notebook in notebooks.items():
-            self.notebooks[docname] = without_claims(with_code_anchors(notebook))
+            shown = without_claims(with_code_anchors(notebook))
+            self.notebooks[docname] = for_reading(shown)
             if docname in failed:
                 continue
             try:
                 claims += claims_of(docname, notebook)
+                runs += runs_of(docname, notebook)
             except ValueError as error:
                 self.problems.append(str(error))
         self.problems += repeated_ids(claims)
-        self.ledger = Ledger(tuple(claims), tuple(failed))
+        self.ledger = Ledger(tuple(claims), tuple(failed), tuple(runs))
 
 
 def _read(chapters: list[NotebookJob]) -> Results:

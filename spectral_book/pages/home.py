@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from sphinx.errors import ExtensionError
@@ -13,24 +12,10 @@ from sphinx.errors import ExtensionError
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.sentences import check_sentence, fill_from_row
 from spectral_book.claims.words import has_held
+from spectral_book.pages.curves import drawn
 from spectral_book.pages.directives import ClaimsDirective
 from spectral_book.readable import error_sentences
 from spectral_book.yaml_files import read_yaml
-
-WIDTH, HEIGHT = 200, 80
-"""The size of a panel's curve, in units of its drawing."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A panel as its template draws it: the page it leads to, and its curve."""
-
-    page: str
-    title: str
-    about: str
-    label: str
-    points: str
-    spoken: str
 
 
 class Finding(BaseModel):
@@ -73,22 +58,6 @@ def read_findings(path: Path) -> list[Finding]:
     return found
 
 
-def drawn(page: str, panel: Mapping[str, Any]) -> Drawn:
-    """Return a panel's curve: frequency to the right, what is missing upwards."""
-    x, y = panel["x"], panel["missing"]
-    low, high = min(x), max(x)
-    top = max(1.0, *y)
-    points = " ".join(
-        f"{WIDTH * (a - low) / ((high - low) or 1):.1f},{HEIGHT * (1 - b / top):.1f}"
-        for a, b in zip(x, y, strict=True)
-    )
-    spoken = (
-        f"{panel['title']}. Missing from the lowest to the highest frequency: "
-        f"{y[0]:.2f} to {y[-1]:.2f}"
-    )
-    return Drawn(page, panel["title"], panel["about"], panel["label"], points, spoken)
-
-
 class AnswerDirective(ClaimsDirective):
     """Show the panel of every chapter that handed one over."""
 
@@ -97,13 +66,11 @@ class AnswerDirective(ClaimsDirective):
     def context(self) -> dict[str, Any]:
         """Return the panels in the order of the chapters."""
         runs = self.ledger().runs
-        panels = [drawn(run["page"], run["panel"]) for run in runs if run["panel"]]
+        panels = [drawn(run) for run in runs if run["panel"]]
         builder, here = self.env.app.builder, self.env.docname
         return {
             "panels": panels,
             "address": lambda page: builder.get_relative_uri(here, page),
-            "WIDTH": WIDTH,
-            "HEIGHT": HEIGHT,
         }
 
 
@@ -111,7 +78,6 @@ class FindingsDirective(ClaimsDirective):
     """List the findings of `findings.yaml`, as this build has them."""
 
     template = "findings"
-    option_spec: ClassVar = {}
 
     def context(self) -> dict[str, Any]:
         """Return each finding's row and sentence; claims that did not run are left out.

@@ -5,9 +5,6 @@ The notebook that a reader opens in Jupyter stays as it is; its page gets these.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
@@ -44,26 +41,17 @@ def _folded(cell: NotebookNode) -> NotebookNode:
     return NotebookNode({**cell, "metadata": {**cell.metadata, "tags": [*tags, fold]}})
 
 
-def bibtex(docname: str, run: Mapping[str, Any], built: Mapping[str, str]) -> str:
-    """Return the BibTeX entry of a chapter.
-
-    Parameters
-    ----------
-    docname
-        The page's name.
-    run
-        The chapter's run; it names the title.
-    built
-        The book's title, version, date and commit.
-    """
+def bibtex(
+    docname: str, *, title: str, book: str, author: str, version: str, date: str
+) -> str:
+    """Return the BibTeX entry of a chapter."""
     key = docname.rsplit("/", 1)[-1].replace("_", "-")
     return (
-        f"@incollection{{{key}-{built['version']},\n"
-        f"  title     = {{{run['title']}}},\n"
-        f"  booktitle = {{{built['title']}}},\n"
-        f"  author    = {{{{{built['author']}}}}},\n"
-        f"  year      = {{{built['date'][:4]}}},\n"
-        f"  note      = {{Version {built['version']}, commit {built['commit']}, "
-        f"built on {built['date']}}},\n"
+        f"@incollection{{{key},\n"
+        f"  title     = {{{title}}},\n"
+        f"  booktitle = {{{book}}},\n"
+        f"  author    = {{{{{author}}}}},\n"
+        f"  year      = {{{date[:4]}}},\n"
+        f"  note      = {{Version {version}, built on {date}}},\n"
         "}"
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import nbformat
 import yaml
+from rows import published, row
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="90" height="90">
@@ -122,33 +123,13 @@ def claim_cell(*claims: Mapping[str, Any]) -> str:
     return f"""
 from IPython.display import display
 kind = "application/vnd.spectral-ledger+json"
-display({{kind: {list(claims)!r}, "text/plain": "the claims"}}, raw=True)
+display({{kind: {published(*claims)!r}, "text/plain": "the claims"}}, raw=True)
 """
 
 
 def claim(name: str, verdict: str = "replicated", **more: Any) -> dict[str, Any]:
     """Return a claim with everything a chapter gives."""
-    return {
-        "id": name,
-        "chapter": name.split(".")[0],
-        "paper": "Euler 1748",
-        "source": "Fig. 3",
-        "statement": r"The slope is $\lambda_1$ on *every* seed",
-        "statistic": "median slope",
-        "estimate": 0.61234,
-        "ci_low": 0.5,
-        "ci_high": 0.7,
-        "ci_method": "95 % t interval",
-        "n": 5,
-        "threshold": ">= 0.5 (null 0)",
-        "control": {"name": "shuffled", "estimate": 0.01, "ci_low": None},
-        "verdict": verdict,
-        "profile": "quick",
-        "device": "cpu",
-        "seconds": 1.5,
-        "values": [0.5, 0.6, 0.7],
-        **more,
-    }
+    return row(name, verdict, **{"chapter": name.split("-")[0], **more})
 
 
 PICTURES = """

@@ -80,7 +80,7 @@ def chapter(tmp_path_factory: pytest.TempPathFactory) -> MiniBook:
 def test_the_chapter_builds_and_its_claim_reaches_the_front_page(chapter: MiniBook):
     done = chapter.build("-W", "-n", "--keep-going")
     assert done.returncode == 0, done.stdout
-    (claim,) = json.loads((chapter.html / "ledger.json").read_text())
+    (claim,) = json.loads((chapter.html / "ledger.json").read_text())["claims"]
     assert claim["id"] == "my-low-first"
     assert claim["verdict"] == "replicated"
     assert claim["profile"] == "quick", "the notebook agrees with its own defaults"

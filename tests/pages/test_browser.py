@@ -177,7 +177,7 @@ def contrast(page, selector):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_chips_and_labels_are_readable(good_book, open_page, scheme):
     with open_page(good_book.html / "intro.html", 1280, scheme) as seen:
-        for kind in ("replicated", "direction-only", "not-replicated"):
+        for kind in ("replicated", "weaker-than-claimed", "not-replicated"):
             assert contrast(seen.page, f".ledger-{kind}") >= 4.5
     with open_page(good_book.html / "beta.html", 1280, scheme) as seen:
         assert contrast(seen.page, ".player label") >= 4.5
@@ -187,16 +187,16 @@ def test_ledger_shows_every_claim_and_links_to_its_chapter(good_book, open_page)
     with open_page(good_book.html / "intro.html") as seen:
         page = seen.page
         book, chapter = page.locator(".ledger").all()
-        counted = "1 replicated, 1 direction only, 1 not replicated"
-        assert f"3 claims, the papers’: {counted}" in book.inner_text()
+        counted = "1 replicated, 1 weaker than claimed, 1 not replicated"
+        assert f"3 claims of the papers: {counted}" in book.inner_text()
         assert not book.locator(".ledger-claim").first.is_visible()
         for line in book.locator("summary").all():
             line.click()
         assert book.locator(".ledger-claim").first.is_visible()
         chips = [chip.inner_text() for chip in book.locator(".ledger-chip").all()]
-        assert chips == ["✓ replicated", "↗ direction only", "✗ not replicated"]
+        assert chips == ["✓ replicated", "↗ weaker than claimed", "✗ not replicated"]
         row = book.locator(".ledger-claim").first.inner_text()
-        for part in ("0.612 [0.5, 0.7]", "n = 5", ">= 0.5 (null 0)", "shuffled", "cpu"):
+        for part in ("0.61 [0.598, 0.622]", "n = 5", "≥ 0.5 (no effect 0)", "cpu"):
             assert part in row.replace("\N{NO-BREAK SPACE}", " ")
         assert chapter.locator(".ledger-chip").count() == 1
         chapter.get_by_role("link", name="Chapter beta").click()

@@ -6,21 +6,21 @@ import json
 import re
 from html import unescape
 
-import nbformat
 import pytest
-import yaml
 from minibook import MiniBook, claim, claim_cell
 
 from spectral_book.claims.ledger import Ledger
+from spectral_book.claims.rows import with_holm
 from spectral_book.pages.directives import no_surprise, plain_sentence
-from spectral_book.records import differences
 
 
 def test_ledger_file_follows_the_table_of_contents(good_book):
-    rows = json.loads((good_book.html / "ledger.json").read_text())
-    assert [row["id"] for row in rows] == ["alpha.one", "alpha.two", "beta.one"]
+    held = json.loads((good_book.html / "ledger.json").read_text())
+    rows = held["claims"]
+    assert [row["id"] for row in rows] == ["alpha-one", "alpha-two", "beta-one"]
     where = {"page": "alpha", "figure": None, "code": None}
-    assert rows[0] == claim("alpha.one") | where
+    assert rows[0] == claim("alpha-one") | where
+    assert [run["chapter"] for run in held["chapters"]] == ["alpha", "beta"]
 
 
 def test_unknown_chapter_is_an_error(new_book):
@@ -33,22 +33,19 @@ def test_unknown_chapter_is_an_error(new_book):
 
 
 @pytest.mark.parametrize(
-    ("change", "shown"),
+    ("verdict", "shown"),
     [
-        ({}, "It grows: measured 0.5 [0.4, 0.6], where ≥ 1 was needed."),
         (
-            {"verdict": "inconclusive", "why": "Too wide."},
-            "It grows: measured 0.5 [0.4, 0.6], where ≥ 1 was needed. Too wide.",
+            "not replicated",
+            "It grows: measured 0 [−0.0196, 0.0196], where ≥\xa00.5 was",
         ),
-        ({"estimate": None, "why": "Two seeds."}, "It grows: no number was reached."),
-        ({"estimate": None, "why": "Withdrawn: old."}, "It grows: Withdrawn: old."),
-        ({"threshold": None}, "It grows: measured 0.5 [0.4, 0.6]."),
+        ("weaker than claimed", "needed. It reaches 42 % of the effect asked for."),
+        ("inconclusive", "needed. Right sign, but the interval holds the bar."),
+        ("not comparable", "It grows: no number was reached. Not run at this size."),
     ],
 )
-def test_a_claim_without_a_sentence_gets_a_plain_one(change, shown):
-    row = claim("a", "not replicated", statement="It grows.", threshold="≥ 1")
-    row |= {"estimate": 0.5, "ci_low": 0.4, "ci_high": 0.6} | change
-    assert plain_sentence(row).startswith(shown)
+def test_a_claim_without_a_sentence_gets_a_plain_one(verdict, shown):
+    assert shown in plain_sentence(claim("a", verdict, statement="It grows."))
 
 
 @pytest.mark.parametrize(
@@ -63,8 +60,9 @@ def test_a_claim_without_a_sentence_gets_a_plain_one(change, shown):
     ],
 )
 def test_without_surprises_the_page_says_how_much_that_tells(verdicts, failed, start):
-    rows = tuple(claim(f"a-{i}", verdict) for i, verdict in enumerate(verdicts))
-    assert no_surprise(Ledger(rows, failed)).startswith(start)
+    rows = [claim(f"a-{i}", verdict) for i, verdict in enumerate(verdicts)]
+    ours = claim("ours", "inconclusive", origin="book")
+    assert no_surprise(Ledger((*rows, ours), failed)).startswith(start)
 
 
 TINY = """
@@ -84,7 +82,6 @@ claims:
     threshold: 9.0
     control: "size 0"
     otherwise: "The size is {estimate}, of $9$ that were asked."
-    differs: {quick: "", gpu: "", paper: ""}
   - {<<: *first, id: after-figure, otherwise: {}}
   - {<<: *first, id: no-figure, threshold: 1.0}
 """
@@ -101,6 +98,7 @@ chapter = open_chapter("tiny", P)
 x = [2.1, 2.0, 1.9]
 """
 JUDGE = 'chapter.judge("{}", x=x, control={{"x": [0.0, 0.0, 0.0]}})'
+STRIPS = "chapter.strips()"
 SHOW = """
 import matplotlib.pyplot as plt
 chapter.show(plt.figure(), "<b>A figure.</b> Nothing is drawn.")
@@ -117,18 +115,21 @@ FRONT = """
 """
 
 
+PRINTED = {"value": 0.58, "where": "Table 2"}
+
+
 def many(verdict, number, **more):
     """Return so many claims of a verdict."""
     kind = verdict.replace(" ", "-")
-    return [claim(f"{kind}-{i}", verdict, **more) for i in range(number)]
+    named = {"chapter": "plain"} | more
+    whose = named.get("origin", "paper")
+    return [claim(f"{whose}-{kind}-{i}", verdict, **named) for i in range(number)]
 
 
-OURS = {
-    "origin": "book",
-    "statistic": "log_log_slope",
-    "threshold": "≥ 1e-06 (no effect -0.5)",
-    "control": {"name": "shuffled", "estimate": 2.0, "verdict": "not replicated"},
-}
+OURS = {"origin": "book", "threshold": 1e-6, "no_effect": -0.5, "late": "bar"}
+SMALL = {"values": [-0.2, -0.22, -0.21], "controls": [-0.5, -0.51, -0.49]}
+LUCKY = [0.505, 0.55, 0.6, 0.54, 0.6]
+"""Clear the bar of 0.5 with p = 0.016, too much for one of several tests."""
 
 
 @pytest.fixture(scope="module")
@@ -140,15 +141,20 @@ def front(new_book) -> MiniBook:
     book.add(
         "tiny",
         OPEN,
-        *("#! ## First", JUDGE.format("before-figure"), SHOW),
-        JUDGE.format("after-figure"),
-        *("#! ## Second", JUDGE.format("no-figure"), "chapter.publish()"),
+        *("#! ## First", JUDGE.format("before-figure"), STRIPS, SHOW),
+        *(JUDGE.format("after-figure"), STRIPS),
+        *("#! ## Second", JUDGE.format("no-figure"), STRIPS, "chapter.publish()"),
     )
     rows = [
-        *many("not replicated", 9, why="Not told."),
-        *many("direction only", 3, otherwise="It is small $x$.", **OURS),
-        *many("inconclusive", 2, why="Too wide.", rounding_decides=True),
+        claim("lucky", values=LUCKY, chapter="plain", printed=PRINTED),
+        *many("not replicated", 9),
+        *many("weaker than claimed", 3),
+        *many("inconclusive", 2, values=[0.6, 0.61, 0.62], rounding=0.5),
+        *many("replicated", 1, origin="book"),
+        *many("weaker than claimed", 2, otherwise="It is small $x$.", **OURS, **SMALL),
+        *many("inconclusive", 1, origin="book"),
     ]
+    rows = with_holm(rows)
     book.add("plain", claim_cell(*rows))
     book.configure(FRONT)
     built = book.build("-W", "--keep-going")
@@ -157,7 +163,8 @@ def front(new_book) -> MiniBook:
 
 
 def test_figures_are_numbered_and_claims_know_theirs(front):
-    rows = {r["id"]: r for r in json.loads((front.html / "ledger.json").read_text())}
+    held = json.loads((front.html / "ledger.json").read_text())
+    rows = {row["id"]: row for row in held["claims"]}
     assert rows["before-figure"]["figure"] == 1
     assert rows["after-figure"]["figure"] == 1
     assert rows["no-figure"]["figure"] is None
@@ -185,22 +192,36 @@ def words(html):
     return " ".join(re.sub("<[^>]*>", " ", unescape(html)).replace("’", "'").split())
 
 
-def test_rows_say_whose_the_claim_is_why_it_is_open_and_what_the_control_shows(front):
+@pytest.fixture(scope="module")
+def shown_rows(front) -> list[str]:
+    """The words of each row of the ledger on the front page."""
     shown = (front.html / "intro.html").read_text()
-    rows = [words(row) for row in shown.split('class="ledger-claim')[1:]]
-    theirs, unclear = (
-        next(row for row in rows if sign in row)
-        for sign in ("Fig. 1 · figure 1 here", "? inconclusive")
-    )
-    ours = [row for row in rows if "log log slope, n = 5" in row]
-    assert len(ours) == 3
+    return [words(f"<tr{row}") for row in shown.split('class="ledger-claim')[1:]]
+
+
+def test_rows_say_whose_the_claim_is_and_what_the_control_shows(shown_rows):
+    theirs = shown_rows[0]
+    assert "Fig. 1 · figure 1 here" in theirs
+    assert "finding of this book" not in theirs
+    assert "It reaches 22 % of the effect asked for." in theirs
+    ours = [row for row in shown_rows if row.startswith("Verdict × does not hold")]
+    assert len(ours) == 2
     for row in ours:
-        assert "Fig. 3 · this book's own claim" in row
+        assert "Fig. 3 · a finding of this book · bar set after a run was seen" in row
         assert "≥ 1.0·10⁻⁶ (no effect −0.5)" in row
-        assert "2 shuffled: does not show it" in row
-    assert "own claim" not in theirs
-    assert "Too wide. rounding decides" in unclear
-    assert not any("Not told" in row for row in rows)
+        assert "value, n = 3" in row
+        assert "shuffled: does not show it" in row
+        assert "less the control: 0.29 [" in row
+
+
+def test_rows_say_why_a_claim_is_open_and_what_chance_may_have_done(shown_rows):
+    unclear = [row for row in shown_rows if row.startswith("Verdict ? inconclusive")]
+    assert len(unclear) == 2
+    assert "Rounding decides: on this machine replicated, on" in unclear[0]
+    (lucky,) = (row for row in shown_rows if "fails Holm" in row)
+    assert "✓ replicated" in lucky
+    assert "p = 0.02 against the bar" in lucky
+    assert "the paper: 0.58 (Table 2); inside our interval 0.559 [" in lucky
 
 
 def test_the_ledger_unfolds_chapter_by_chapter(front):
@@ -209,47 +230,57 @@ def test_the_ledger_unfolds_chapter_by_chapter(front):
     tiny, plain = ledger.split("<details")[1:]
     assert "Chapter tiny" in words(ledger.partition("<details")[0])
     assert words(tiny.partition("<summary>")[2]).startswith(
-        "3 claims, the paper's: 1 replicated, 2 direction only"
+        "3 claims of the paper: 1 replicated, 2 weaker than claimed"
     )
     assert tiny.count('class="ledger-claim') == 3
-    assert plain.count('class="ledger-claim') == 14
+    assert plain.count('class="ledger-claim') == 19
     assert ledger.count("</details>") == 2
 
 
-def test_the_picture_has_a_square_for_each_claim(front):
+def test_the_picture_has_a_square_for_each_claim_and_a_circle_for_each_finding(front):
     shown = (front.html / "intro.html").read_text()
     picture = between(shown, 'class="verdicts"', 'id="after-verdicts"')
-    legend, _, rows = picture.partition("verdicts-row")
-    assert "17 claims , 14 of them the papers'" in words(legend)
-    assert re.findall(r"(\d+) (\w[a-z ]+)<", legend.partition("17 claims")[2])[:4] == [
-        ("1", "replicated"),
-        ("5", "direction only"),
+    claims, findings, *rows = re.split("verdicts-legend|verdicts-row", picture)[1:]
+    assert "18 claims of the papers" in words(claims)
+    counted = r"(\d+) (\w[a-z ]+)<"
+    assert re.findall(counted, claims.partition("papers")[2]) == [
+        ("2", "replicated"),
+        ("5", "weaker than claimed"),
         ("9", "not replicated"),
         ("2", "inconclusive"),
     ]
-    assert rows.count('class="name"') == 17
-    assert rows.count("✗") == 9
-    assert "3 claims, the paper's: 1 replicated, 2 direction only" in words(picture)
-    assert 'title="direction only: The size is large."' in rows
+    assert "4 findings of this book" in words(findings)
+    assert re.findall(counted, findings.partition("book")[2])[:3] == [
+        ("1", "holds"),
+        ("2", "does not hold"),
+        ("1", "open"),
+    ]
+    marks = "".join(rows)
+    assert marks.count('class="verdict verdict-paper') == 18
+    assert marks.count('class="verdict verdict-book') == 4
+    assert marks.count("✗") == 9
+    assert 'title="weaker than claimed: The size is large."' in marks
 
 
 def test_surprises_are_told_by_verdict_and_folded_if_there_are_many(front):
     shown = unescape((front.html / "intro.html").read_text())
     told = between(shown, 'class="surprises"', "<table")
     plain = re.sub("<[^>]*>", "", told)
-    open_part, weaker, unclear = told.split("<details")
+    open_part, weaker, unclear, findings = told.split("<details")
     assert open_part.count("✗") == 9
-    assert "but not surely in the size asked for: 5" in weaker
+    assert "of the right sign, weaker than claimed: 5" in weaker
     assert "The size is 2, of" in plain
     assert "The size is large: measured 2 [" in plain
     assert "Claims that stayed open: 2" in unclear
+    assert "that do not hold, or are open: 3" in findings
+    assert findings.count("×") == 2
     assert "✓" not in told
 
 
 def test_few_surprises_are_all_shown(new_book):
     book = new_book("few")
     book.add(
-        "alpha", claim_cell(*many("direction only", 2), *many("not replicated", 1))
+        "alpha", claim_cell(*many("weaker than claimed", 2), *many("not replicated", 1))
     )
     book.add("beta", claim_cell(claim("failed", "not replicated"), claim("held")))
     book.add("gamma", claim_cell(claim("also-held")))
@@ -268,35 +299,9 @@ def test_chapters_are_listed_in_order_with_paper_question_and_claims(front):
     table = between(shown, 'class="table chapters"', "</table>")
     told = [words(f"<tr{row}") for row in table.split("<tr")[2:]]
     assert told == [
-        "Chapter tiny Euler 1748 How large is it? 3, the paper's",
-        "Chapter plain 14, 11 of them the paper's",
+        "Chapter tiny Euler 1748 How large is it? 3 claims of the paper: "
+        "1 replicated, 2 weaker than claimed",
+        "Chapter plain 15 claims of the paper: 1 replicated, 3 weaker than claimed, "
+        "9 not replicated, 2 inconclusive; 4 findings of this book: 1 holds, "
+        "2 does not hold, 1 open",
     ]
-
-
-def test_another_wording_does_not_outdate_a_record(tmp_path):
-    (tmp_path / "book" / "claims").mkdir(parents=True)
-    (tmp_path / "params" / "gpu").mkdir(parents=True)
-    (tmp_path / "params" / "gpu" / "tiny.yaml").write_text("profile: gpu\n")
-    cell = nbformat.v4.new_code_cell('profile = "quick"')
-    cell.metadata["tags"] = ["parameters"]
-    notebook = nbformat.v4.new_notebook(cells=[cell])
-    nbformat.write(notebook, tmp_path / "book" / "tiny.ipynb")
-    path = tmp_path / "book" / "claims" / "tiny.yaml"
-    rows = [
-        {
-            **{key: one[key] for key in ("id", "statistic", "quantity")},
-            "interval": "t",
-            "threshold": f"≥ {one['threshold']:g} (no effect 0)",
-            "control": {"name": one["control"]},
-            "otherwise": "an older wording",
-        }
-        for one in yaml.safe_load(TINY)["claims"]
-    ]
-    record = {"chapter": "tiny", "profile": "gpu", "claims": rows}
-    record["parameters"] = {"profile": "gpu"}
-    path.write_text(TINY)
-    assert differences(record, tmp_path) == []
-    path.write_text(TINY.replace("How large", "How big").replace("asked", "wanted"))
-    assert differences(record, tmp_path) == []
-    path.write_text(TINY.replace("threshold: 9.0", "threshold: 8.0"))
-    assert len(differences(record, tmp_path)) == 2

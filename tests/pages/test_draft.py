@@ -3,6 +3,8 @@
 import pytest
 from minibook import claim, claim_cell
 
+from spectral_book.pages.ledger_files import LEDGER_FILES
+
 pytestmark = pytest.mark.book
 
 
@@ -11,12 +13,12 @@ def drafts(new_book):
     """A book that was built, then one chapter changed and drafted."""
     book = new_book("drafts")
     for name in ("alpha", "beta"):
-        book.add(name, f"print('{name} as built')", claim_cell(claim(f"{name}.one")))
+        book.add(name, f"print('{name} as built')", claim_cell(claim(f"{name}-one")))
     book.configure(timeout=60)
     assert book.build().returncode == 0
     for name in ("alpha", "beta"):
         changed = f"print('{name} as changed')"
-        book.add(name, changed, claim_cell(claim(f"{name}.one", "not replicated")))
+        book.add(name, changed, claim_cell(claim(f"{name}-one", "not replicated")))
     draft = book.folder / "_build" / "draft"
     told = book.build("--path-output", str(draft), env={"SPECTRAL_DRAFT": "alpha"})
     assert told.returncode == 0, told.stdout
@@ -42,9 +44,9 @@ def test_every_page_says_that_it_is_a_draft_and_there_is_no_ledger(drafts):
         assert "<strong>Draft.</strong> Only <code>alpha</code>" in text(
             html / f"{page}.html"
         )
-    assert not (html / "ledger.json").exists()
+    assert not list(html.glob("ledger*"))
     whole = book.folder / "_build" / "html"
-    assert (whole / "ledger.json").exists()
+    assert {path.name for path in whole.glob("ledger*")} == set(LEDGER_FILES)
     assert "Draft." not in text(whole / "alpha.html")
     assert "alpha as built" in text(whole / "alpha.html")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from minibook import REPOSITORY, MiniBook, claim, claim_cell
+from rows import row, run_of
 
 from spectral_book import records
 from spectral_book.records import differences, read_records, recorded_claims
@@ -36,6 +37,7 @@ import torch
 assert P.size < 9, "size is larger than this chapter can bear"
 found = P.size + torch.tensor([0.01, 0.02, 0.03])
 chapter.judge("size-counts", x=found, control={"x": 0 * found})
+chapter.folded()
 chapter.table()
 chapter.publish()
 """
@@ -54,13 +56,26 @@ claims:
     no_effect: 0.0
     threshold: 1.0
     control: "size 0"
-    differs: {quick: "", gpu: "", paper: ""}
 """
 
 
 def git(root: Path, *words: str) -> None:
     who = ["-c", "user.name=n", "-c", "user.email=e@x"]
     subprocess.run(["git", "-C", str(root), *who, *words], check=True)
+
+
+def head(root: Path) -> str:
+    branch = (root / ".git" / "HEAD").read_text().split()[1]
+    return (root / ".git" / branch).read_text().strip()
+
+
+def recorded(commit: str, parameters: dict, **changes) -> dict:
+    """The record of a run of `CLAIMS` at the profile `gpu`."""
+    asked = {"quantity": "size", "threshold": 1.0, "control": "size 0"}
+    asked |= {"chapter": "tiny", "profile": "gpu", "values": [4.01, 4.02, 4.03]}
+    found = row("size-counts", **asked | changes)
+    run = {**run_of([found]), "parameters": parameters}
+    return {"made": {"commit": commit}, "run": run, "claims": [found]}
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -98,16 +113,14 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
     assert str(repository / "elsewhere") in run.read_text()  # it ran in book/
     assert path == repository / "results" / "gpu" / "tiny.json"
     (one,) = read_records(repository / "results")
-    assert one["parameters"]["size"] == 4
-    assert "data_root" not in one["parameters"]
+    assert one["run"]["parameters"]["size"] == 4
+    assert "data_root" not in one["run"]["parameters"]
     assert one["made"]["device"] == "cpu"
-    head = (repository / ".git" / "HEAD").read_text().split()[1]
-    commit = (repository / ".git" / head).read_text().strip()
-    assert one["made"]["commit"] == commit
-    (row,) = one["claims"]
-    assert row["estimate"] == pytest.approx(4.02)
-    assert row["profile"] == "gpu"
-    assert row["verdict"] == "replicated"
+    assert one["made"]["commit"] == head(repository)
+    (found,) = one["claims"]
+    assert found["estimate"] == pytest.approx(4.02)
+    assert found["profile"] == "gpu"
+    assert found["verdict"] == "replicated"
     assert differences(one, repository) == []
 
     edit(repository / "params" / "gpu" / "tiny.yaml", "size: 4", "size: 5")
@@ -183,63 +196,118 @@ def test_the_larger_profile_is_shown_unless_it_could_not_test_the_claim():
     }
 
 
+@pytest.fixture
+def fitting(repository):
+    """A record that fits the repository, made without running anything."""
+    return recorded(head(repository), {"profile": "gpu", "size": 4, "seeds": [1, 2, 3]})
+
+
+def test_another_wording_does_not_outdate_a_record(repository, fitting):
+    assert differences(fitting, repository) == []
+    claims = repository / "book" / "claims" / "tiny.yaml"
+    edit(claims, "The size is large.", "It is large, the size.")
+    edit(claims, "Fig. 1", "Fig. 2")
+    assert differences(fitting, repository) == []
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("old", "new", "key"),
     [
-        "{",
-        "[]",
-        json.dumps({"profile": "gpu", "chapter": "one"}),
-        json.dumps(
-            dict(profile="gpu", chapter="two", made={1: 1}, parameters={}, claims=[1])
+        ("no_effect: 0.0", "no_effect: 0.5", "no_effect"),
+        ("direction: greater", "direction: less\n    threshold: -1.0", "direction"),
+        ("statistic: value", "statistic: log_log_slope", "statistic"),
+        ('quantity: "size"', 'quantity: "weight"', "quantity"),
+        ("threshold: 1.0", "threshold: 1.0\n    interval: range", "interval"),
+        ("threshold: 1.0", "threshold: 1.0\n    origin: book", "origin"),
+        (
+            "threshold: 1.0",
+            "threshold: 1.0\n    precondition: {quantity: NMSE, below: 0.1}",
+            "precondition",
         ),
     ],
 )
-def test_a_file_that_is_no_record_is_refused(tmp_path, text):
+def test_what_a_verdict_rests_on_outdates_it(repository, fitting, old, new, key):
+    claims = repository / "book" / "claims" / "tiny.yaml"
+    if "direction" in old:
+        edit(claims, "    threshold: 1.0\n", "")
+    edit(claims, old, new)
+    told = differences(fitting, repository)
+    assert f"tiny, gpu: {key} of 'size-counts' was" in told[0]
+
+
+def test_a_verdict_that_does_not_follow_and_an_unknown_commit_are_refused(
+    repository, fitting
+):
+    fitting["claims"][0] |= {"rule": "not replicated", "verdict": "not replicated"}
+    fitting["claims"][0]["holm"] = False
+    fitting["made"]["commit"] = 40 * "0"
+    told = " ".join(differences(fitting, repository))
+    assert "tiny, gpu: size-counts: its verdict is 'not replicated', and" in told
+    assert "its mark of Holm's correction does not follow" in told
+    assert f"the repository knows no commit {40 * '0'}" in told
+
+
+def wrong(**changes):
+    """A record with some of its entries changed."""
+    return recorded("abc", {}) | changes
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "is not a record"),
+        ([], "is not a record"),
+        ({"profile": "gpu", "chapter": "tiny"}, "KeyError"),
+        (wrong(made={}), "KeyError\\('commit'"),
+        (wrong(run={"chapter": "tiny"}), "profile"),
+        (wrong(claims=[]), "holds a record of tiny, gpu"),
+        (wrong(claims=[{"id": "a"}]), "claim 'a': Field 'estimate' is missing"),
+        (recorded("abc", {}, chapter="other"), "holds a record of other, gpu"),
+    ],
+)
+def test_a_file_that_is_no_record_is_refused(tmp_path, content, told):
     (tmp_path / "gpu").mkdir()
-    (tmp_path / "gpu" / "one.json").write_text(text)
-    with pytest.raises(ValueError, match="make it anew"):
+    text = content if isinstance(content, str) else json.dumps(content)
+    (tmp_path / "gpu" / "tiny.json").write_text(text)
+    with pytest.raises(ValueError, match=told) as error:
         read_records(tmp_path)
+    assert "make it anew" in str(error.value)
 
 
-def test_the_front_page_shows_recorded_runs_and_refuses_old_ones(tmp_path):
+def test_the_front_page_shows_recorded_runs_and_refuses_those_that_do_not_fit(tmp_path):
     book = MiniBook(tmp_path / "book")
     book.folder.mkdir()
-    book.add("alpha", claim_cell(claim("alpha-one"), claim("alpha-two")))
+    book.add("tiny", claim_cell(claim("size-counts", chapter="tiny")))
     book.configure("```{ledger}\n```")
+    (book.folder / "claims").mkdir()
+    (book.folder / "claims" / "tiny.yaml").write_text(CLAIMS)
     assert book.build().returncode == 0
     assert "Recorded run" not in (book.html / "intro.html").read_text()
 
-    (book.folder / "claims").mkdir()
-    row = claim("alpha-one", "inconclusive", estimate=0.0321, profile="gpu")
-    wanted = CLAIMS.replace("size-counts", "alpha-one").replace("tiny", "alpha")
-    (book.folder / "claims" / "alpha.yaml").write_text(wanted)
-    row |= {"statistic": "value", "quantity": "size", "interval": "t"}
-    row["control"] = {"name": "size 0", "estimate": 0.0, "ci_low": None}
     params = tmp_path / "params" / "gpu"
     params.mkdir(parents=True)
-    (params / "alpha.yaml").write_text("profile: gpu\n")
+    (params / "tiny.yaml").write_text("profile: gpu\n")
     results = tmp_path / "results" / "gpu"
     results.mkdir(parents=True)
-    content = {
-        "chapter": "alpha",
-        "profile": "gpu",
-        "made": {"commit": "abc"},
-        "parameters": {"profile": "gpu"},
-        "claims": [row],
-    }
-    threshold = records.load_claims(book.folder / "claims" / "alpha.yaml").claims[0]
-    row["threshold"] = threshold.bar()
-    (results / "alpha.json").write_text(json.dumps(content))
+    content = recorded("abc", {"profile": "gpu"}, values=[0.0321, 0.1321, 1.9321])
+    (results / "tiny.json").write_text(json.dumps(content))
     built = book.build()
     assert built.returncode == 0, built.stdout
+    assert "tiny, gpu: cannot tell here whether the repository knows" in built.stdout
     page = (book.html / "intro.html").read_text()
     assert "Recorded run" in page
-    assert "0.0321" in page
+    assert "0.699" in page
 
-    (params / "alpha.yaml").write_text("profile: gpu\nepochs: 3\n")
+    (params / "tiny.yaml").write_text("profile: gpu\nepochs: 3\n")
+    content["claims"][0] |= {"rule": "replicated", "verdict": "replicated"}
+    (results / "tiny.json").write_text(json.dumps(content))
+    git(tmp_path, "init", "--quiet")
     built = book.build()
     assert built.returncode != 0
-    assert "epochs was None and is 3" in built.stdout
+    assert "tiny, gpu: epochs was None and is 3" in built.stdout
+    assert "its verdict is 'replicated', and 'inconclusive' follows" in built.stdout
+    assert "the repository knows no commit abc" in built.stdout
+    assert not list(book.html.glob("ledger*"))
 
 
 def test_the_records_of_this_repository_fit_it():

@@ -11,6 +11,8 @@ import time
 import pytest
 from minibook import claim, claim_cell, clean_environment
 
+from spectral_book.pages.ledger_files import LEDGER_FILES
+
 pytestmark = pytest.mark.processes
 
 TIMEOUT = 3
@@ -47,12 +49,13 @@ def broken(new_book):
     # A sum in C neither gives way nor hears an interrupt.
     book.add("spins", note.format("spins"), "sum(range(10**13))")
     book.add("dies", "import os", "os._exit(3)")
-    book.add("fine", "print('all', 'well')", claim_cell(claim("fine.one")))
+    book.add("fine", "print('all', 'well')", claim_cell(claim("fine-one")))
     directives = ("verdicts", "surprises", "ledger")
     intro = "\n".join(f"```{{{name}}}\n```" for name in directives)
     book.configure(intro, timeout=TIMEOUT)
     book.html.mkdir(parents=True)
-    (book.html / "ledger.json").write_text("[]")
+    for name in LEDGER_FILES:
+        (book.html / name).write_text("[]")
     env = {"SPECTRAL_JOBS": "3"}
     started = time.monotonic()
     results = [book.build(env=env), book.build(env=env)]
@@ -109,7 +112,7 @@ def test_failed_page_shows_the_error(broken, name, error):
 
 def test_no_ledger_of_a_failed_build(broken):
     book, _, _ = broken
-    assert not (book.html / "ledger.json").exists()
+    assert not list(book.html.glob("ledger*"))
     front = (book.html / "intro.html").read_text()
     told = "Incomplete: these chapters failed: raises, sleeps, spins, dies."
     assert front.count(told) == 3  # by each of the three directives
@@ -130,16 +133,31 @@ def test_stored_failure_and_bad_claims_fail_without_execution(broken, new_book):
         book.write(name, fine)
     bad = broken[0].notebook("fine")
     bad.cells[0].source = "# Chapter bad"
-    rows = next(iter(bad.cells[-1].outputs[0].data.values()))
-    rows[0]["verdict"] = "certainly"
+    shown = next(iter(bad.cells[-1].outputs[0].data.values()))
+    shown["claims"][0]["verdict"] = "certainly"
     book.write("bad", bad)
     book.configure("```{ledger}\n```\n", execute_notebooks="off")
     result = book.build()
     assert result.returncode != 0
     assert "chapter raises failed, cell 3: AssertionError" in result.stdout
-    assert "claim id 'fine.one' is used 2 times: in one, two" in result.stdout
-    assert "claim 'fine.one' has the verdict 'certainly'" in result.stdout
-    assert not (book.html / "ledger.json").exists()
+    assert "claim id 'fine-one' is used 2 times: in one, two" in result.stdout
+    told = "bad: claim 'fine-one': the verdict 'certainly' is not the word for"
+    assert told in result.stdout
+    assert not list(book.html.glob("ledger*"))
+
+
+def test_a_run_that_is_not_of_the_published_form_is_told(broken, new_book):
+    book = new_book("no-run")
+    fine = broken[0].notebook("fine")
+    shown = next(iter(fine.cells[-1].outputs[0].data.values()))
+    del shown["run"]["parameters"]
+    book.write("fine", fine)
+    book.configure(execute_notebooks="off")
+    result = book.build()
+    assert result.returncode != 0
+    assert "the ledger cannot be published" in result.stdout
+    assert "parameters" in result.stdout
+    assert not list(book.html.glob("ledger*"))
 
 
 def test_notebook_that_nothing_executes_is_refused(new_book):

@@ -18,6 +18,7 @@ from typing import Any
 import nbformat
 import psutil
 import yaml
+from rows import row, run_of
 
 from spectral_book.sweeps.results import read_record, stored_ids
 
@@ -42,33 +43,28 @@ time.sleep(wait)
 """
 
 
+ROW = row("grows", chapter="tiny", statement="It grows with $n$.")
+
+
 def claim_rows(size: int, rate: float) -> list[dict[str, Any]]:
     """Return the claims of a small chapter."""
 
-    def row(name: str, verdict: str, estimate: float) -> dict[str, Any]:
-        control = {"name": "none", "estimate": 0.0, "ci_low": 0.0, "ci_high": 0.0}
-        return {
-            "id": name,
-            "chapter": "tiny",
-            "statement": "It grows with $n$.",
-            "verdict": verdict,
-            "estimate": estimate,
-            "ci_low": estimate - 0.1,
-            "ci_high": estimate + 0.1,
-            "n": 5,
-            "control": control,
-        }
+    def changed(name: str, verdict: str, estimate: float) -> dict[str, Any]:
+        ends = {"ci_low": estimate - 0.1, "ci_high": estimate + 0.1}
+        words = {"rule": verdict, "verdict": verdict}
+        return {**ROW, "id": name, "estimate": estimate, **ends, **words}
 
     grows = "replicated" if size < 3 else "not replicated"
-    return [row("grows", grows, size * rate), row("stays", "replicated", rate)]
+    return [changed("grows", grows, size * rate), changed("stays", "replicated", rate)]
 
 
 CLAIM = (
     "from typing import Any\nfrom IPython.display import display\n"
+    + f"ROW, RUN = {ROW!r}, {run_of([ROW])!r}\n"
     + inspect.getsource(claim_rows)
     + """
-rows = claim_rows(size, rate)
-display({"application/vnd.spectral-ledger+json": rows, "text/plain": ""}, raw=True)
+shown = {"run": RUN, "claims": claim_rows(size, rate)}
+display({"application/vnd.spectral-ledger+json": shown, "text/plain": ""}, raw=True)
 note("end")
 """
 )

@@ -41,6 +41,81 @@
   window.addEventListener("load", unfold);
   window.addEventListener("hashchange", unfold);
 
+  // Code is folded; one switch opens all of it, and a browser remembers.
+  function remembered(value) {
+    try {
+      if (value !== undefined) localStorage.setItem("show-code", value);
+      return localStorage.getItem("show-code") === "yes";
+    } catch {
+      return value === "yes"; // no storage for pages from the disk
+    }
+  }
+
+  function addCodeSwitch() {
+    const folded = document.querySelectorAll("details.above-input, details.hide");
+    const title = document.querySelector(".bd-article h1");
+    if (folded.length < 2 || !title) return;
+    const button = document.createElement("button");
+    button.className = "code-switch";
+    button.type = "button";
+    function set(open) {
+      for (const part of folded) part.open = open;
+      button.textContent = open ? "Hide all code" : "Show all code";
+      button.setAttribute("aria-pressed", open);
+    }
+    button.addEventListener("click", () => {
+      const open = button.getAttribute("aria-pressed") !== "true";
+      remembered(open ? "yes" : "no");
+      set(open);
+    });
+    set(remembered());
+    title.after(button);
+  }
+
+  window.addEventListener("load", addCodeSwitch);
+
+  // The ledger of the whole book can be narrowed by paper or book, verdict, chapter.
+  function addFilters() {
+    const ledger = document.querySelector(".ledger");
+    const rows = [...document.querySelectorAll(".ledger-claim[data-whose]")];
+    if (!ledger?.querySelector("details") || !rows.length) return;
+    const names = { whose: "Whose", verdict: "Verdict", chapter: "Chapter" };
+    const words = { paper: "papers' claims", book: "findings of this book" };
+    const bar = document.createElement("p");
+    bar.className = "ledger-filters";
+    const told = document.createElement("span");
+    told.setAttribute("role", "status");
+    const chosen = {};
+    function apply() {
+      const wanted = Object.entries(chosen).filter(([, select]) => select.value);
+      let shown = 0;
+      for (const row of rows) {
+        row.hidden = wanted.some(([key, select]) => row.dataset[key] !== select.value);
+        shown += !row.hidden;
+      }
+      for (const part of ledger.querySelectorAll("details")) {
+        if (wanted.length) part.open = !!part.querySelector(".ledger-claim:not([hidden])");
+      }
+      told.textContent = wanted.length ? `${shown} of ${rows.length} shown` : "";
+    }
+    for (const [key, name] of Object.entries(names)) {
+      const label = document.createElement("label");
+      const select = (chosen[key] = document.createElement("select"));
+      const values = new Set(rows.map((row) => row.dataset[key]));
+      select.append(new Option("all", ""));
+      for (const value of values) {
+        select.append(new Option(words[value] ?? value.replaceAll("_", " "), value));
+      }
+      select.addEventListener("change", apply);
+      label.append(`${name} `, select);
+      bar.append(label);
+    }
+    bar.append(told);
+    ledger.querySelector(".ledger-count").after(bar);
+  }
+
+  window.addEventListener("load", addFilters);
+
   const BOXES = "pre, .cell_output, .claims-table, details.provenance code";
 
   // Boxes that scroll can be reached with the keyboard, and only while they scroll.

@@ -1,0 +1,205 @@
+"""What the pages show of the rule itself: criteria, bars, chance, coverage, an example.
+
+All numbers are those of the build that makes the pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from docutils.parsers.rst import Directive
+from markupsafe import Markup
+
+from spectral_book.claims import coverage
+from spectral_book.claims.facts import apart, control_found, sample
+from spectral_book.claims.intervals import FALSE_POSITIVES
+from spectral_book.claims.numbers import Row, interval, needed, number, p_value
+from spectral_book.claims.printed import criteria
+from spectral_book.claims.rows import bar_of, rejudged
+from spectral_book.claims.scales import Scale
+from spectral_book.claims.strip import strip
+from spectral_book.claims.words import has_held
+from spectral_book.pages.directives import ClaimsDirective
+
+FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
+"""How far the bars are moved: times their distance from "no effect"."""
+
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 190, 40, 12, 14, 40
+"""Of the picture of the bars and of what lies around its axes, in its own units."""
+
+
+class CriteriaDirective(ClaimsDirective):
+    """Show how many of the papers' claims hold by each of four criteria."""
+
+    template = "criteria"
+
+    def context(self) -> dict[str, Any]:
+        """Return the criteria with their counts."""
+        return {"criteria": criteria(self.ledger().claims)}
+
+
+class BarsDirective(ClaimsDirective):
+    """Draw how many of the papers' claims are replicated as all bars are moved."""
+
+    template = "bars"
+
+    def context(self) -> dict[str, Any]:
+        """Return the picture's places and words."""
+        rows = papers_claims(self.ledger().claims)
+        counts = replicated_by_factor(rows)
+        return {
+            "drawn": drawn(counts, len(rows)),
+            "counts": [(number(f), count) for f, count in counts.items()],
+            "claims": len(rows),
+            "at": lambda factor: counts[factor],
+            "size": (WIDTH, HEIGHT),
+        }
+
+
+class ExpectedFalseDirective(ClaimsDirective):
+    """Say how many false positives the design expects, and what fails Holm."""
+
+    template = "expected_false"
+
+    def context(self) -> dict[str, Any]:
+        """Return the counts of the sentence."""
+        return {"chance": chance(self.ledger().claims), "number": number}
+
+
+class CoverageDirective(ClaimsDirective):
+    """Show how often the intervals hold the truth, by simulation."""
+
+    template = "coverage"
+
+    def context(self) -> dict[str, Any]:
+        """Return the table of `spectral_book.claims.coverage`."""
+        return {"rows": coverage.table(), "number": number, "RATIOS": coverage.RATIOS}
+
+
+class ClaimExampleDirective(ClaimsDirective):
+    """Show a claim of this build as its strip, with a note on each of its parts."""
+
+    template = "claim_example"
+    required_arguments = 1
+
+    def context(self) -> dict[str, Any]:
+        """Return the claim's row, none if a chapter that has no results may hold it."""
+        ledger, name = self.ledger(), self.arguments[0]
+        found = [row for row in ledger.claims if row["id"] == name]
+        pages = self.env.spectral_chapters  # type: ignore[attr-defined]
+        if not found and {row["page"] for row in ledger.claims} >= set(pages):
+            raise self.error(f"the book has no claim named {name!r}")
+        return {
+            "row": found[0] if found else None,
+            "name": name,
+            "strip": Markup(strip(found[0]).replace("<details ", "<details open ", 1))
+            if found
+            else "",
+            "uri": self.uri,
+            "apart": apart,
+            "control_found": control_found,
+            "interval": interval,
+            "needed": needed,
+            "p_value": p_value,
+            "sample": sample,
+        }
+
+
+RULE_DIRECTIVES: Mapping[str, type[Directive]] = {
+    "criteria": CriteriaDirective,
+    "bars": BarsDirective,
+    "expected-false": ExpectedFalseDirective,
+    "coverage": CoverageDirective,
+    "claim-example": ClaimExampleDirective,
+}
+"""The directives by the names that pages call them."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What chance alone may do to a build's rows.
+
+    Attributes
+    ----------
+    tested
+        Rows judged by a t interval.
+    expected
+        How many of them would clear their bar if every truth lay exactly on it.
+    held, fail_holm
+        Rows that have held and have a p-value, and those among them that do not stand
+        Holm's correction within their chapter.
+    """
+
+    tested: int
+    expected: float
+    held: int
+    fail_holm: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture's curve as points "x,y x,y", and its marks as (x or y, label)."""
+
+    line: str
+    dots: Sequence[tuple[float, float]]
+    across: Sequence[tuple[float, str]]
+    up: Sequence[tuple[float, str]]
+
+
+def papers_claims(rows: Sequence[Row]) -> list[Row]:
+    """Return the papers' claims that were tested."""
+    return [
+        row
+        for row in rows
+        if row["origin"] == "paper" and row["rule"] != "not comparable"
+    ]
+
+
+def replicated_by_factor(rows: Sequence[Row]) -> dict[float, int]:
+    """Return how many rows hold with their bars moved by each of `FACTORS`.
+
+    Distances are those on a claim's scale. A claim of no effect is asked for more the
+    narrower its band is, so the factor divides a band's width.
+    """
+
+    def holds(row: Row, factor: float) -> bool:
+        if factor == 1 or not row["values"]:
+            return has_held(row)
+        far = 1 / factor if row["band"] else factor
+        moved = bar_of(row).scaled(far, Scale.from_dict(row["scale"]))
+        return has_held(rejudged(row, moved))
+
+    return {factor: sum(holds(row, factor) for row in rows) for factor in FACTORS}
+
+
+def drawn(counts: Mapping[float, int], most: int) -> Drawn:
+    """Return where the curve of `replicated_by_factor` and its marks lie."""
+    first, last = FACTORS[0], FACTORS[-1]
+
+    def x(factor: float) -> float:
+        share = (factor - first) / (last - first)
+        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(count: float) -> float:
+        return round(
+            HEIGHT - BOTTOM - count / max(most, 1) * (HEIGHT - TOP - BOTTOM), 1
+        )
+
+    dots = [(x(factor), y(count)) for factor, count in counts.items()]
+    middle = most // 2
+    return Drawn(
+        " ".join(f"{a},{b}" for a, b in dots),
+        dots,
+        [(x(f), number(f)) for f in (0.5, 1.0, 1.5, 2.0)],
+        [(y(count), str(count)) for count in sorted({0, middle, most})],
+    )
+
+
+def chance(rows: Sequence[Row]) -> Chance:
+    """Count what chance alone may do to a build's rows."""
+    tested = sum("t interval" in row["ci_method"] for row in rows)
+    marked = [row for row in rows if row["holm"] is not None]
+    failing = sum(not row["holm"] for row in marked)
+    return Chance(tested, FALSE_POSITIVES * tested, len(marked), failing)
