@@ -65,7 +65,8 @@ def table(draws: int = 2000) -> list[Kind]:
     spread = ("ratio of spreads, jackknife", "the true value")
     over_runs = ("correlation over runs, jackknife", "the true value")
     log, z = Scale("logarithms").judged, Scale("log odds", (0.0, 1.0), MARGIN).judged
-    spreads, correlations = _jackknife(_log_ratio, 0.0), _jackknife(_pearson, 0.8)
+    spreads = _jackknife(lambda x: np.subtract(*np.log(x.std(2, ddof=1))), 0.0)
+    correlations = _jackknife(_pearson, 0.8)
     far, near = "80 % alike, 20 % far off", "near 1"
     sources: list[tuple[str, str, str, int, int, bool, Draw, float | None]] = [
         (*number, "normal", 5, 5, False, lambda g, n: g.normal(size=n), 0.0),
@@ -108,11 +109,8 @@ def _errors(mine: Values, other: Values, truth: float) -> tuple[float, float, Po
     """Coverage, false positives and power."""
     spread = np.sqrt(mine.var(1, ddof=1).mean())
     covered = (_low(mine) <= truth) & (_low(-mine) <= -truth)
-    worst = max(
-        held(side * mine, side * other, side * truth - far * spread).mean()
-        for side in (1, -1)
-        for far in (0, 0.25, 0.5, 1, 2)
-    )
+    bars = [(s, far * spread) for s in (1, -1) for far in (0, 0.25, 0.5, 1, 2)]
+    worst = max(held(s * mine, s * other, s * truth - far).mean() for s, far in bars)
     noise, still = (mine - truth) / spread, (other - truth) / spread
     power = tuple(float(held(1 + r * noise, r * still, 0.5).mean()) for r in RATIOS)
     return float(covered.mean()), float(worst), power
@@ -146,10 +144,6 @@ def _jackknife(estimate: Callable[[Values], Values], r: float) -> Draw:
         return n * estimate(pairs)[:, None] - (n - 1) * np.stack(left_out, 1)
 
     return draw
-
-
-def _log_ratio(pairs: Values) -> Values:
-    return np.asarray(np.subtract(*np.log(pairs.std(axis=2, ddof=1))))
 
 
 def _pearson(pairs: Values) -> Values:

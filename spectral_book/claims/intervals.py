@@ -26,6 +26,10 @@ FEWEST_SEEDS = 3
 """With fewer numbers an interval says nothing, and the verdict says so."""
 
 
+FEWEST_INFINITE = 4
+"""The range of fewer says too little: equal samples part by chance in 1 of 8 cases."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A mean over seeds with its interval, and how many seeds gave a number.
@@ -52,7 +56,7 @@ def interval(z: Values, exact: bool = False) -> Estimate:
     """The mean of the numbers that are there, with a 95 % t interval.
 
     It is their range, with the median, if they are exact or one is infinite; and of no
-    width if they are all alike.
+    width if they are all alike. None with too few numbers.
     """
     there = z[~np.isnan(z)]
     n, missing = len(there), len(z) - len(there)
@@ -61,7 +65,7 @@ def interval(z: Values, exact: bool = False) -> Estimate:
     infinite = not np.isfinite(there).all()
     with np.errstate(invalid="ignore"):
         middle = float(np.median(there) if infinite else there.mean())
-    if n < FEWEST_SEEDS:
+    if n < FEWEST_SEEDS or (infinite and not exact and n < FEWEST_INFINITE):
         return Estimate(middle, None, None, n, missing, "")
     if exact or infinite:
         low, high = float(there.min()), float(there.max())

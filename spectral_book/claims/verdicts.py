@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from spectral_book.claims.intervals import (
     AT_ZERO,
+    FEWEST_INFINITE,
     FEWEST_SEEDS,
     ROUNDING,
     Estimate,
@@ -162,8 +163,10 @@ def judge(
     apart = difference(mine, other, bar.exact)
     shows = _shows(judged, compared)
 
+    seen = np.asarray(values, float)
+
     def found(ends: Estimate, beside: Estimate) -> tuple[Verdict, str]:
-        return _verdict(judged, mine, ends, compared, beside, shows)
+        return _verdict(judged, seen, ends, compared, beside, shows)
 
     verdict, why = found(measured, apart)
     own, beside = bar.rounding
@@ -221,10 +224,14 @@ def _verdict(
     apart: Estimate,
     shows: Shown,
 ) -> tuple[Verdict, str]:
-    """The verdict of numbers on their scale, and why."""
+    """The verdict of numbers, of which the intervals are on the scale, and why."""
     if measured.low is None:
         lost = _lost(measured, "")
-        few = f"{measured.n} values; at least {FEWEST_SEEDS} are needed."
+        infinite = not np.isfinite(values[~np.isnan(values)]).all()
+        needed = FEWEST_INFINITE if infinite else FEWEST_SEEDS
+        noun = "value" if measured.n == 1 else "values"
+        few = f"{measured.n} {noun}; at least {needed} are needed."
+        few = f"{few[:-1]} where one is infinite." if infinite else few
         return "inconclusive", f"{lost} {few}" if lost else few
     if control.low is None:
         return "inconclusive", "The control gave too few numbers."

@@ -14,11 +14,13 @@ import torch
 from spectral_book.chapter import chapter as module
 from spectral_book.chapter import try_it as live
 from spectral_book.chapter.chapter import Chapter, open_chapter
+from spectral_book.chapter.differences import Difference
 from spectral_book.chapter.parameters import ChapterParameters
 from spectral_book.chapter.player import Player
 from spectral_book.chapter.provenance import provenance
 from spectral_book.claims.claims_file import ClaimsFile
 from spectral_book.claims.ledger import MIME_TYPE
+from spectral_book.claims.published import ChapterRun as PublishedRun
 
 CLAIM = {
     "id": "grows",
@@ -30,12 +32,16 @@ CLAIM = {
     "no_effect": 0.0,
     "threshold": 1.0,
     "control": "nothing",
-    "differs": {"quick": "smaller", "gpu": "", "paper": ""},
+    "differs": "Half the images.",
 }
+MINUTE = {"says": "It grows.", "measured": "by {grows:interval}", "claim": "grows"}
+PANEL = {"claim": "grows", "held": "It grew", "otherwise": "Not so", "about": "x"}
 FILE = {
     "chapter": "instabilities",
     "paper": "P",
     "frozen": "then",
+    "minute": [MINUTE],
+    "panel": PANEL,
     "leaves": ["It is {grows}.", "And {x}."],
     "claims": [CLAIM, CLAIM | {"id": "also"}],
 }
@@ -45,7 +51,9 @@ FILE = {
 def chapter():
     device = torch.device("cpu")
     came_from = provenance("instabilities", "quick", [1], device, {})
-    return Chapter(ClaimsFile.model_validate(FILE), "quick", device, came_from)
+    file = ClaimsFile.model_validate(FILE)
+    differ = [Difference("size", "3", "5", "<b>")]
+    return Chapter(file, "quick", device, came_from, {"size": 3}, differ)
 
 
 @pytest.fixture
@@ -65,32 +73,103 @@ def run_of(*seeds, seconds=1.0):
 NONE = {"x": [0.0, 0.0, 0.0]}
 
 
+GOOD = {"x": [2.0, 2.1, 2.2]}
+
+
 def test_a_claim_is_judged_shown_and_published_in_the_order_of_its_file(
     chapter, shown, capsys
 ):
     chapter.not_comparable("also", "Not run here.")
     runs = [run_of(1, seconds=1.26), run_of(2)]
-    chapter.judge("grows", x=[2.0, 2.1, 2.2], control=NONE, runs=runs)
-    assert "2.1 [1.85, 2.35]" in shown[1].data
+    chapter.judge("grows", **GOOD, control=NONE, runs=runs)
     row = chapter.rows["grows"]
-    assert (row["verdict"], row["control"]["verdict"]) == (
+    assert (row["verdict"], row["control"]["shows"]) == (
         "replicated",
-        "not replicated",
+        "does not show it",
     )
-    assert (row["seconds"], row["differs"], row["n"]) == (2.3, "smaller", 3)
-    assert row["control"]["values"] == (0.0, 0.0, 0.0)
+    assert (row["seconds"], row["differs"], row["n"]) == (2.3, "Half the images.", 3)
+    assert row["control"]["values"] == [0.0, 0.0, 0.0]
+    assert (row["profile"], row["device"]) == ("quick", "cpu")
     assert chapter.rows["also"]["verdict"] == "not comparable"
     assert chapter.rows["also"]["why"] == "Not run here."
+    chapter.strips("grows")
+    assert "2.1 [1.85, 2.35]" in shown[-1].data
+    chapter.folded("The others")
+    assert "The others: 1" in shown[-1].data
+    assert "Not run here." in shown[-1].data
     chapter.table()
     printed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in printed] == ["claim", "grows", "also"]
+    chapter.panel([1, 2], np.array([0.5, 0.25]), "cycles")
     chapter.publish()
-    assert [one["id"] for one in shown[-1][MIME_TYPE]] == ["grows", "also"]
+    published = shown[-1][MIME_TYPE]
+    assert [one["id"] for one in published["claims"]] == ["grows", "also"]
+    assert [one["holm"] for one in published["claims"]] == [True, None]
+    PublishedRun.model_validate(published["run"])
+    assert published["run"] == {
+        "chapter": "instabilities",
+        "profile": "quick",
+        "device": "cpu",
+        "parameters": {"size": 3},
+        "differences": [{"name": "size", "here": "3", "paper": "5", "meaning": "<b>"}],
+        "minute": [
+            MINUTE | {"measured": "by 2.1 [1.85, 2.35]", "verdict": "replicated"}
+        ],
+        "panel": {
+            **{"title": "It grew", "about": "x", "label": "cycles"},
+            **{"x": [1.0, 2.0], "missing": [0.5, 0.25]},
+        },
+    }
+    page = shown[-1]["text/html"]
+    assert "What differs from the paper: 1 parameters" in page
+    assert "<td>size</td><td>3</td><td>5</td><td>&lt;b&gt;</td>" in page
 
 
-def test_a_claim_that_is_unknown_judged_twice_or_never_is_told(chapter, shown):
+def test_what_is_published_without_a_curve_or_a_difference(chapter, shown):
+    chapter.differences = ()
+    chapter.inconclusive("grows", "Nothing came out.")
+    chapter.inconclusive("also", "Nothing came out.")
+    chapter.strips()
+    chapter.publish()
+    run = shown[-1][MIME_TYPE]["run"]
+    assert (run["panel"], run["differences"]) == (None, [])
+    assert run["minute"][0]["measured"] == "by –"
+    assert "differs" not in shown[-1]["text/html"]
+    chapter.panel([1], [0.5], "k")
+    chapter.publish()
+    assert shown[-1][MIME_TYPE]["run"]["panel"]["title"] == "Not so"
+    for x, y in (([1, 2], [1]), ([1], [np.nan])):
+        with pytest.raises(ValueError, match="as many finite numbers"):
+            chapter.panel(x, y, "k")
+
+
+def test_what_rounding_is_known_to_move_reaches_the_verdict(chapter, shown):
+    chapter.rounding = {"grows": (2.0, 2.0)}
+    chapter.judge("grows", **GOOD, control=NONE)
+    assert chapter.rows["grows"]["verdict"] == "inconclusive"
+    assert chapter.rows["grows"]["rounding_decides"]
+
+
+def test_a_precondition_is_measured_and_not_forgotten(chapter, shown):
+    condition = {"quantity": "NMSE", "below": 0.1}
+    claims = [CLAIM | {"precondition": condition}, CLAIM | {"id": "also"}]
+    chapter.claims = ClaimsFile.model_validate(FILE | {"claims": claims})
+    with pytest.raises(ValueError, match="'grows' needs its precondition's numbers"):
+        chapter.judge("grows", **GOOD, control=NONE)
+    with pytest.raises(ValueError, match="'also' has no precondition's numbers"):
+        chapter.judge("also", **GOOD, control=NONE, precondition=[0.1])
+    chapter.judge("grows", **GOOD, control=NONE, precondition=[0.9, 0.8])
+    assert chapter.rows["grows"]["verdict"] == "not comparable"
+    assert chapter.rows["grows"]["why"] == "NMSE is 0.85; it has to be below 0.1."
+
+
+def test_a_claim_that_is_unknown_judged_or_shown_twice_or_never_is_told(chapter, shown):
     with pytest.raises(KeyError, match="No claim 'grow'"):
         chapter.judge("grow", x=[1.0], control=NONE)
+    with pytest.raises(
+        ValueError, match=r"'grows' was not judged, .* to be shown are: no"
+    ):
+        chapter.strips("grows")
     chapter.inconclusive("grows", "Nothing came out.")
     assert chapter.rows["grows"]["verdict"] == "inconclusive"
     with pytest.raises(ValueError, match="'grows' was judged before"):
@@ -98,12 +177,18 @@ def test_a_claim_that_is_unknown_judged_twice_or_never_is_told(chapter, shown):
     for end in (chapter.table, chapter.publish):
         with pytest.raises(ValueError, match=r"never judged: also\."):
             end()
+    chapter.inconclusive("also", "Nothing came out.")
+    with pytest.raises(ValueError, match="judged and never shown: grows, also"):
+        chapter.publish()
+    chapter.strips("also")
+    with pytest.raises(ValueError, match="'also' was not judged, or is shown already"):
+        chapter.strips("also")
 
 
 def test_sentences_are_filled_and_a_remark_is_checked_even_where_it_is_not_said(
     chapter, shown
 ):
-    chapter.judge("grows", x=[2.0, 2.1, 2.2], control=NONE)
+    chapter.judge("grows", **GOOD, control=NONE)
     chapter.say("At {x:.0%}: {grows:verdict}.", x=0.5)
     chapter.remark(False, "not {x}", x=1)
     chapter.remark(np.True_, "so {x}", x=1)
@@ -216,9 +301,13 @@ def test_a_run_is_that_of_its_profile_on_whatever_device(
     book = tmp_path / "book"
     (book / "claims").mkdir(parents=True)
     (book / "claims" / "c.yaml").write_text(json.dumps(FILE))
-    (tmp_path / "params" / "gpu").mkdir(parents=True)
-    (tmp_path / "params" / "gpu" / "c.yaml").write_text("profile: gpu\nsize: 5\n")
-    usual = 'profile = "quick"\nseeds = [1]\ndevice = "auto"\nsize = 3'
+    for name, text in (("gpu", "size: 5"), ("paper", "size: 5\nseeds: [1, 2]")):
+        (tmp_path / "params" / name).mkdir(parents=True)
+        (tmp_path / "params" / name / "c.yaml").write_text(f"profile: {name}\n{text}\n")
+    spreads = tmp_path / "results" / "rounding" / f"{profile}.json"
+    spreads.parent.mkdir(parents=True)
+    spreads.write_text('{"spreads": {"grows": [0.25, 0.25]}}')
+    usual = 'profile = "quick"\nseeds = [1]\ndevice = "auto"\nsize = 3  # pixels'
     cell = nbformat.v4.new_code_cell(usual, metadata={"tags": ["parameters"]})
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), book / "c.ipynb")
     monkeypatch.chdir(book)
@@ -230,6 +319,13 @@ def test_a_run_is_that_of_its_profile_on_whatever_device(
     with mpl.rc_context():
         opened = open_chapter("c", given)
     assert label in opened.provenance.line()
+    assert opened.parameters == given.model_dump(mode="json")
+    told = [one.to_dict() for one in opened.differences]
+    seeds = {"name": "seeds", "here": "1", "paper": "1, 2", "meaning": ""}
+    pixels = {"name": "size", "here": "3", "paper": "5", "meaning": "pixels"}
+    assert told == [seeds, pixels][: 2 - (size == 5)]
+    # What was measured for a profile says nothing of a changed run.
+    assert opened.rounding == ({} if "changed" in label else {"grows": (0.5, 0.5)})
 
 
 def test_a_control_that_is_no_argument_is_refused_before_anything_runs(chapter, shown):

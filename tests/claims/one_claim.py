@@ -45,5 +45,6 @@ def row(values, control=(0.0, 0.0, 0.0), measured=None, rounding=None, **changes
         mine, other = (
             {"numerator": x, "denominator": np.ones(len(x))} for x in (values, control)
         )
-    beside = (mine, other, measured, rounding)
+    moves = None if rounding is None else (rounding, rounding)
+    beside = (mine, other, measured, moves)
     return judged_row(one, file_of(one), *beside, **RUN)

@@ -28,9 +28,10 @@ def test_a_t_interval_is_scipys_and_counts_what_is_missing():
     [
         ([1, 5, 3], True, (3, 1, 5, 3, 0), "range of all entries"),
         ([1, 5, NAN, 3], True, (3, 1, 5, 3, 1), "range of all entries"),
-        ([1, 2, INF], False, (2, 1, INF, 3, 0), "range, as a value is infinite"),
+        ([1, 2, 3, INF], False, (2.5, 1, INF, 4, 0), "range, as a value is infinite"),
+        ([1, 2, INF], False, (2, None, None, 3, 0), ""),
         ([-INF, 2, 3, 4, NAN], False, (2.5, -INF, 4, 4, 1), "range, as a value is inf"),
-        ([INF] * 3, False, (INF, INF, INF, 3, 0), "range, as a value is infinite"),
+        ([INF] * 4, False, (INF, INF, INF, 4, 0), "range, as a value is infinite"),
         ([2, 2 + 4e-16, 2], False, (2, 2, 2, 3, 0), "95 % t interval"),
         ([1, 2], False, (1.5, None, None, 2, 0), ""),
         ([1, 2, NAN], True, (1.5, None, None, 2, 1), ""),
@@ -73,10 +74,11 @@ def test_samples_of_other_size_are_compared_by_welchs_test():
 @pytest.mark.parametrize(
     ("mine", "other", "exact", "ends"),
     [
-        ([INF] * 3, [1, 2, 3], False, (INF, INF)),
+        ([INF] * 4, [1, 2, 3, 4], False, (INF, INF)),
+        ([INF] * 3, [1, 2, 3], False, (None, None)),
         ([INF, 2, 3], [INF, 1, 2], True, (0, 1)),
-        ([-INF, 2, 3], [1, 1, 1], False, (-INF, 2)),
-        ([INF] * 3, [1, 2, 3, 4], False, (INF, INF)),
+        ([-INF, 2, 3, 3], [1] * 4, False, (-INF, 2)),
+        ([INF] * 4, [1, 2, 3], False, (INF, INF)),
         ([5, 6, 7], [1, 2, 3, 4], True, (1, 6)),
         ([5, 6, 9], [4, 4, 3], True, (1, 6)),
         ([0.3] * 3, [0.1 + 0.2] * 3, False, (0, 0)),

@@ -43,7 +43,7 @@ def test_claims_come_with_their_page_and_run():
     assert {one["page"] for one in rows} == {"chapters/one"}
     assert rows[0]["values"] == JUDGED["values"]
     assert (rows[0]["figure"], rows[0]["code"]) == (None, None)
-    assert runs_of("chapters/one", source) == [RUN]
+    assert runs_of("chapters/one", source) == [RUN | {"page": "chapters/one"}]
     assert runs_of("one", nbformat.v4.new_notebook()) == []
 
 
@@ -83,10 +83,10 @@ def test_repeated_id_is_found_within_and_across_pages():
 
 def test_a_chapter_is_named_by_its_document_or_by_itself():
     rows = (row("a", page="pages/first", chapter="first"), row("b", page="second"))
-    runs = ({"chapter": "first"}, {"chapter": "other"})
+    runs = ({"chapter": "first", "page": "pages/first"}, {"chapter": "o", "page": "o"})
     ledger = Ledger(rows, ("third",), runs)
     assert ledger.of_chapter("first") == Ledger(rows[:1], (), runs[:1])
-    assert ledger.of_chapter("pages/first") == Ledger(rows[:1])
+    assert ledger.of_chapter("pages/first") == Ledger(rows[:1], (), runs[:1])
     assert ledger.of_chapter("third") == Ledger((), ("third",))
     assert ledger.count_line() == "2 claims of the papers: 2 replicated"
 

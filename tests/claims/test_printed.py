@@ -15,6 +15,7 @@ from spectral_book.claims.printed import (
 from spectral_book.claims.rows import row_without_numbers
 
 FAR = [-5.0, -6.0, -7.0, -5.5, -6.5]
+UP = [5.0, 6.0, 7.0, 5.5, 6.5]
 LESS = {"direction": "less", "threshold": -1.0}
 RATIO = {"statistic": "ratio", "no_effect": 1.0, "threshold": 2.0}
 
@@ -36,14 +37,15 @@ NONE = row_without_numbers(claim(), file_of(claim()), "inconclusive", "", **RUN)
         (printed(around(0.5, 0.4), 1.0), False, True, False, True),
         (printed(around(0.5, 0.6), -0.2), False, False, False, False),
         (printed(around(-0.5, 0.6), 1.0), False, False, False, False),
-        (printed(around(-1.5, 0.4), -1.2, -np.array(FAR), **LESS), *[True] * 4),
-        (printed(around(0.5, 0.4), -1.2, -np.array(FAR), **LESS), *[False] * 4),
+        (printed(around(-1.5, 0.4), -1.2, UP, **LESS), *[True] * 4),
+        (printed(around(0.5, 0.4), -1.2, UP, **LESS), *[False] * 4),
+        (printed(around(-0.5, 0.6), -1.0, UP, **LESS), False, False, True, True),
         (printed(around(1, 0.5), 0.5), False, True, True, True),
         (printed(around(1.5, 0.4), 0.0), True, True, False, None),
         # On the scale: 3 is more than half of the way from 1 to 8, as 1.6 is not of 9.
         (printed([3, 3.1, 2.9], 8.0, [0.1] * 3, **RATIO), True, True, False, True),
         (printed([2.5, 2.6, 2.7], 9.0, [0.1] * 3, **RATIO), True, True, False, False),
-        (printed([2.0, 3.0, np.inf], 1e9, [0.0] * 3), True, True, True, False),
+        (printed([2.0, 3.0, 3.0, np.inf], 1e9, [0.0] * 4), True, True, True, False),
         (printed(around(0, 0.3), 0.2, **BAND), True, None, True, None),
         (row(around(1.5, 0.4), FAR), True, True, None, None),
         (printed([1.0, 2.0], 1.5, [0.0] * 2), False, None, None, True),

@@ -256,16 +256,16 @@ def test_of_exact_numbers_every_entry_counts(values, control, verdict, why):
     ],
 )
 def test_an_end_near_an_edge_is_left_open(values, control, rounding, verdict, decides):
-    bar = Bar("greater", 1.0, 0.0, rounding=rounding)
+    bar = Bar("greater", 1.0, 0.0, rounding=(rounding, rounding))
     for found in four(values, control, bar):
         assert (found.verdict, found.rounding_decides) == (verdict, decides)
 
 
 def test_rounding_that_decides_says_what_it_was_here():
-    found = judge(Bar("greater", 1.0, 0.0, rounding=0.2), GOOD, FAR, PLAIN)
+    found = judge(Bar("greater", 1.0, 0.0, rounding=(0.2, 0.2)), GOOD, FAR, PLAIN)
     assert found.why.startswith("Rounding decides: on this machine replicated, on")
     # Open it was already: the reason stays.
-    bar = Bar("greater", 1.0, 0.0, rounding=0.2)
+    bar = Bar("greater", 1.0, 0.0, rounding=(0.2, 0.2))
     assert judge(bar, around(1.3, 0.4), FAR, PLAIN).why == HOLDS
 
 
@@ -287,7 +287,7 @@ def test_a_precondition_comes_first(measured, bounds, why):
     found = judge(GREATER, GOOD, FAR, PLAIN, held)
     assert found.why == why
     assert found.verdict == ("replicated" if why == CLEARS else "not comparable")
-    shaky = Bar("greater", 1.0, 0.0, rounding=9.0)
+    shaky = Bar("greater", 1.0, 0.0, rounding=(9.0, 9.0))
     if why != CLEARS:
         assert judge(shaky, GOOD, FAR, PLAIN, held).verdict == "not comparable"
 
@@ -322,6 +322,11 @@ def test_numbers_are_shown_as_readers_see_them_and_shares_taken_on_the_scale():
     assert judge(BAND, GOOD, FAR, PLAIN).share is None
     assert judge(GREATER, [INF] * 5, FAR, PLAIN).share is None
     assert judge(GREATER, [NAN] * 5, FAR, PLAIN).share is None
+
+
+def test_numbers_that_only_the_scale_takes_for_equal_are_not_said_to_be():
+    near = judge(Bar("greater", 0.9, 0.5), [0.9992, 0.9996, 1.0], [0.5] * 3, ODDS)
+    assert (near.verdict, near.why) == ("replicated", CLEARS)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ A, B = ("one", "paper"), ("one", "book")
         ),
         (
             [(*B, "open"), (*A, "not replicated"), (*B, "holds"), (*B, "holds")],
-            "1 claim of the paper: 1 not replicated; 3 findings of this book: 2 holds, "
+            "1 claim of the paper: 1 not replicated; 3 findings of this book: 2 hold, "
             "1 open",
         ),
         (

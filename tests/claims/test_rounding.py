@@ -1,0 +1,47 @@
+"""How far numbers move between two builds, and what chapters reckon with."""
+
+import json
+
+import numpy as np
+import pytest
+from one_claim import around, row
+
+from spectral_book.claims.rounding import read_spreads, spreads, spreads_file
+
+RATIO = {"statistic": "ratio", "no_effect": 1.0, "threshold": 2.0}
+FAR = [-1.0, -1.2, 0.0, -0.5, -0.7]
+HERE = around(1.5, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "spread"),
+    [
+        (row(HERE, FAR), row(HERE, FAR), None),
+        (row(HERE, FAR), row(HERE + 0.25, FAR), 0.25),
+        (row(HERE, FAR), row(HERE, np.array(FAR) + 0.5), 0.5),
+        (row([2, 3, 4], [1] * 3, **RATIO), row([4, 6, 8], [2] * 3, **RATIO), np.log(2)),
+        (row([2.0, np.inf, 3], [0.0] * 3), row([2.0, np.inf, 3], [0.0] * 3), None),
+        (row([2.0, np.inf, 3], [0.0] * 3), row([2.0, 9.0, 3], [0.0] * 3), 1e9),
+        (row([2.0, 3, np.nan], [0.0] * 3), row([2.0, 3, 4], [0.0] * 3), 1e9),
+        # No number in either is no move.
+        (row(HERE, [0.0]), row(HERE, [0.0]), None),
+        (row(HERE, [0.0]), row(HERE + 0.25, [0.0]), 0.25),
+        (row([], []), row(HERE, FAR), None),
+    ],
+)
+def test_the_largest_move_of_an_end_on_the_claims_scale(one, other, spread):
+    found = spreads([one], [other])
+    largest = {name: max(moves) for name, moves in found.items()}
+    assert largest == ({} if spread is None else {"a-claim": pytest.approx(spread)})
+    assert spreads([one], []) == {}
+
+
+def test_chapters_reckon_with_twice_of_what_was_measured(tmp_path):
+    built = {"commit": "abc", "date": "d", "claims": [row(HERE, FAR)]}
+    moved = built | {"claims": [row(HERE + 0.25, FAR)]}
+    text = spreads_file(built, moved, ("one", "two"))
+    assert json.loads(text)["made"]["between"] == ["one", "two"]
+    (tmp_path / "rounding").mkdir()
+    (tmp_path / "rounding" / "quick.json").write_text(text)
+    assert read_spreads(tmp_path, "quick") == {"a-claim": pytest.approx((0.5, 0.5))}
+    assert read_spreads(tmp_path, "gpu") == {}
