@@ -27,15 +27,16 @@ def generators(*seeds):
 
 
 def pictures(count=30, channels=3, side=16):
-    """Smooth images of whole bytes in [0, 1]."""
+    """Smooth images of whole bytes in [0, 1]; the first has one value."""
     coarse = torch.rand(count, channels, 4, 4, generator=generators(0)[0])
     fine = torch.nn.functional.interpolate(coarse, (side, side), mode="bilinear")
+    fine[0] = 0.3
     return (fine * 255).round() / 255
 
 
-def by_pillow(name, picture, m):
+def by_pillow(name, picture, m, sign):
     w = picture.size[0]
-    level = 0.1 + 0.18 * m
+    level, amount = 0.1 + 0.18 * m, sign * m
 
     def move(*matrix):
         return picture.transform((w, w), Image.AFFINE, matrix, Image.BILINEAR)
@@ -51,24 +52,24 @@ def by_pillow(name, picture, m):
         "contrast": lambda: ImageEnhance.Contrast(picture).enhance(level),
         "brightness": lambda: ImageEnhance.Brightness(picture).enhance(level),
         "sharpness": lambda: ImageEnhance.Sharpness(picture).enhance(level),
-        "translate_x": lambda: move(1, 0, -round(w * m / 32), 0, 1, 0),
-        "translate_y": lambda: move(1, 0, 0, 0, 1, -round(w * m / 32)),
-        "rotate": lambda: picture.rotate(3 * m, Image.BILINEAR),
-        "shear_x": lambda: move(1, -0.03 * m, 0, 0, 1, 0),
-        "shear_y": lambda: move(1, 0, 0, -0.03 * m, 1, 0),
+        "translate_x": lambda: move(1, 0, -round(w * amount / 32), 0, 1, 0),
+        "translate_y": lambda: move(1, 0, 0, 0, 1, -round(w * amount / 32)),
+        "rotate": lambda: picture.rotate(3 * amount, Image.BILINEAR),
+        "shear_x": lambda: move(1, -0.03 * amount, 0, 0, 1, 0),
+        "shear_y": lambda: move(1, 0, 0, -0.03 * amount, 1, 0),
     }[name]()
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize("m", [3.0, 8.0])
-def test_operation_against_pillow(name, m):
+@pytest.mark.parametrize(("m", "sign"), [(3.0, 1), (8.0, 1), (8.0, -1)])
+def test_operation_against_pillow(name, m, sign):
     x = pictures()
     magnitude = torch.full((30,), m)
-    found = apply_operation(name, x, magnitude, torch.ones(30)).clamp(0, 1)
+    found = apply_operation(name, x, magnitude, torch.full((30,), sign)).clamp(0, 1)
     off = []
     for picture, result in zip(x, found, strict=True):
         pixels = (picture.permute(1, 2, 0) * 255).round().byte().numpy()
-        wanted = np.asarray(by_pillow(name, Image.fromarray(pixels), m), float)
+        wanted = np.asarray(by_pillow(name, Image.fromarray(pixels), m, sign), float)
         off.append(abs(wanted - (result.permute(1, 2, 0) * 255).numpy()))
     off = np.stack(off)
     if name in ("rotate", "shear_x", "shear_y"):
@@ -88,49 +89,6 @@ def test_each_image_has_its_own_magnitude(name):
         one = slice(n, n + 1)
         alone = apply_operation(name, x[one], magnitude[one], sign[one])
         assert torch.allclose(found[one], alone, atol=1e-5)
-
-
-def test_signs_of_geometry_are_opposite():
-    x = pictures(4)
-    m = torch.full((4,), 5.0)
-    for name in ("rotate", "translate_x", "translate_y", "shear_x", "shear_y"):
-        there = apply_operation(name, x, m, torch.ones(4))
-        back = apply_operation(name, x, m, -torch.ones(4))
-        assert not torch.allclose(there, back, atol=0.05)
-    left = apply_operation("translate_x", x, m, -torch.ones(4))
-    assert torch.allclose(left[..., :-2], x[..., 2:], atol=1e-5)  # 16 * 10/32 / 2
-
-
-def test_flat_images_stay_finite():
-    x = torch.full((3, 1, 8, 8), 0.3)
-    for name in OPERATIONS:
-        found = apply_operation(name, x, torch.full((3,), 7.0), torch.ones(3))
-        assert found.isfinite().all()
-    stretched = apply_operation("auto_contrast", x, torch.zeros(3), torch.ones(3))
-    assert torch.equal(stretched, x)
-
-
-@pytest.mark.parametrize("name", POLICIES)
-@pytest.mark.parametrize("channels", [1, 3])
-def test_replicas_draw_from_their_own_generators(name, channels):
-    scaling = COLOUR if channels == 3 else Scaling((0.3,), (0.4,))
-    x = scaling.apply(pictures(40, channels)).repeat(3, 1, 1, 1, 1)
-    y = torch.zeros(3, 40)
-    policy = POLICIES[name](scaling)
-    before = torch.get_rng_state()
-    inputs, targets = policy(x, y, generators(4, 5, 4))
-    assert torch.equal(before, torch.get_rng_state())
-    assert torch.equal(targets, y)
-    assert torch.equal(inputs[0], inputs[2])
-    assert not torch.equal(inputs[0], inputs[1])
-    alone, _ = policy(x[:1], y[:1], generators(5))
-    assert torch.allclose(alone[0], inputs[1], atol=1e-5)
-    torch.manual_seed(99)
-    again, _ = policy(x, y, generators(4, 5, 4))
-    assert torch.equal(again, inputs)
-    pixels = scaling.undo(inputs)
-    assert pixels.min() > -1e-4
-    assert pixels.max() < 1 + 1e-4
 
 
 def test_share_of_images_that_autoaugment_leaves_alone(monkeypatch):
@@ -169,6 +127,8 @@ def test_no_operations_and_one():
     share = ((one - x).abs() < 0.01).flatten(2).all(2).double().mean()
     # Identity and, on grey, colour always; some others on some images.
     assert 2 / 14 - 0.03 < share.item() < 5 / 14
+    pixels = digits.scaling.undo(one)
+    assert -1e-4 < pixels.min() < pixels.max() < 1 + 1e-4
 
 
 def test_bad_input():

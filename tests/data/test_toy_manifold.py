@@ -13,12 +13,6 @@ from spectral_lib.data.toy_manifold import (
     perturbed_row,
     two_lines,
 )
-from spectral_lib.models.mlp import MLP
-from spectral_lib.probes.accuracy import accuracy_on
-from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import Probe, TrainSettings, every, train
-from spectral_lib.training.losses import cross_entropy
-from spectral_lib.training.optimizers import OptimizerSettings
 
 
 def test_lines_are_perpendicular_to_each_other_and_to_their_gap():
@@ -73,18 +67,3 @@ def test_each_replica_gets_its_own_wrong_label():
         assert rows[r][changed].tolist() == [perturbed_row(seed)]
         assert targets[r][changed].tolist() == [1]
         assert torch.equal(generators[r].get_state(), states[r])
-
-
-@pytest.mark.parametrize("stacked", [True, False])
-def test_training_sees_the_wrong_label(stacked):
-    """A network that fits everything agrees with the labels but for the wrong one."""
-    data, seeds = two_lines(5), (1, 2, 3)
-    ensemble = initialise(lambda: MLP([3, 64, 64, 2]), seeds, stacked=stacked)
-    settings = TrainSettings(
-        200, 10, OptimizerSettings("adam", 1e-2), cross_entropy, PerturbOne(5)
-    )
-    probe = {"fit": Probe(accuracy_on(data), every(200, 200))}
-    found = train(ensemble, data, settings, probe).records["fit"]["class"][-1]
-    for r, seed in enumerate(seeds):
-        wrong = (found[r] != data.targets).nonzero().flatten().tolist()
-        assert wrong == [perturbed_row(seed, 5)]
