@@ -55,15 +55,17 @@ def test_perturbed_rows_cover_the_line():
     assert set(rows) == set(range(51))
 
 
-def test_each_replica_gets_its_own_wrong_label():
-    data, seeds = two_lines(51), (3, 4, 9)
+@pytest.mark.parametrize("points", [5, 51])
+def test_each_replica_gets_its_own_wrong_label(points):
+    data, seeds = two_lines(points), (3, 4, 9)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    rows = torch.stack([torch.randperm(102, generator=g) for g in generators])
+    rows = torch.stack([torch.randperm(2 * points, generator=g) for g in generators])
     states = [g.get_state() for g in generators]
-    inputs, targets = PerturbOne()(data.inputs[rows], data.targets[rows], generators)
+    perturb = PerturbOne(points)
+    inputs, targets = perturb(data.inputs[rows], data.targets[rows], generators)
     assert torch.equal(inputs, data.inputs[rows])
     for r, seed in enumerate(seeds):
         changed = (targets[r] != data.targets[rows[r]]).nonzero().flatten()
-        assert rows[r][changed].tolist() == [perturbed_row(seed)]
+        assert rows[r][changed].tolist() == [perturbed_row(seed, points)]
         assert targets[r][changed].tolist() == [1]
         assert torch.equal(generators[r].get_state(), states[r])

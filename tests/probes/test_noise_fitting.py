@@ -89,6 +89,11 @@ def test_chunks_bound_a_pass_and_change_nothing(stacked):
     smoothed = smooth(labels, noise)
     ensemble = initialise(Spy, [1, 2, 3], stacked=stacked)
     whole = noise_fitting(inputs, labels, smoothed, chunk=1000)(ensemble)
+    given = ensemble.predict(inputs), labels, smoothed
+    clean, noisy = clean_and_noisy_loss(*given)
+    wanted = {"clean": clean, "noisy": noisy, "noise fitting": clean - noisy}
+    wanted["correlation"] = correlation_with_noise(*given)
+    torch.testing.assert_close(whole, wanted)
     for chunk in (1, 7, 23):
         ensemble.module.seen.clear()
         parts = noise_fitting(inputs, labels, smoothed, chunk)(ensemble)
