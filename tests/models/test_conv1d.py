@@ -4,13 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from spectral_lib.models.conv1d import (
-    Conv1d,
-    ConvNet1d,
-    ConvSettings,
-    fastest,
-    renamed,
-)
+from spectral_lib.models.conv1d import Conv1d, ConvNet1d, ConvSettings, fastest, renamed
 
 FORMS = ("direct", "channels_last", "fft")
 

@@ -4,13 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from spectral_lib.models.resnet import (
-    Block,
-    ResNet,
-    ResNetSettings,
-    resnet18,
-    resnet34,
-)
+from spectral_lib.models.resnet import Block, ResNet, ResNetSettings, resnet18, resnet34
 from spectral_lib.models.vgg import VGG, VGGSettings, vgg11, vgg13, vgg16
 
 

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from spectral_lib.theory.gram_spectrum import (
-    gram_extremes,
-    power_extremes,
-)
+from spectral_lib.theory.gram_spectrum import gram_extremes, power_extremes
 from spectral_lib.theory.patches import checkerboard, extend_image
 
 

@@ -6,11 +6,7 @@ from spectral_lib.theory.patch_operator import (
     FoldedOperator,
     fast_operator,
 )
-from spectral_lib.theory.patches import (
-    checkerboard,
-    distinct_positions,
-    extend_image,
-)
+from spectral_lib.theory.patches import checkerboard, distinct_positions, extend_image
 
 
 def close(first, second, tolerance=1e-11):
