@@ -61,34 +61,22 @@ def by_pillow(name, picture, m, sign):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize(("m", "sign"), [(3.0, 1), (8.0, 1), (8.0, -1)])
-def test_operation_against_pillow(name, m, sign):
+def test_operation_against_pillow(name):
     x = pictures()
-    magnitude = torch.full((30,), m)
-    found = apply_operation(name, x, magnitude, torch.full((30,), sign)).clamp(0, 1)
+    magnitude, sign = torch.tensor([3.0, 8.0] * 15), torch.tensor([1.0, 1.0, -1.0] * 10)
+    found = apply_operation(name, x, magnitude, sign).clamp(0, 1)
     off = []
-    for picture, result in zip(x, found, strict=True):
+    for n, picture in enumerate(x):
         pixels = (picture.permute(1, 2, 0) * 255).round().byte().numpy()
-        wanted = np.asarray(by_pillow(name, Image.fromarray(pixels), m, sign), float)
-        off.append(abs(wanted - (result.permute(1, 2, 0) * 255).numpy()))
+        given = Image.fromarray(pixels), magnitude[n].item(), sign[n].item()
+        wanted = np.asarray(by_pillow(name, *given), float)
+        off.append(abs(wanted - (found[n].permute(1, 2, 0) * 255).numpy()))
     off = np.stack(off)
     if name in ("rotate", "shear_x", "shear_y"):
         # Pillow rounds coordinates and treats the border in its own way.
-        assert np.quantile(off, 0.7) < 6
+        assert np.quantile(off, 0.7, axis=(1, 2, 3)).max() < 6
     else:
         assert off.max() < 2.5
-
-
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_each_image_has_its_own_magnitude(name):
-    x = pictures(6)
-    magnitude = torch.tensor([0.0, 2.0, 4.0, 6.0, 8.0, 10.0])
-    sign = torch.tensor([1.0, -1, 1, -1, 1, -1])
-    found = apply_operation(name, x, magnitude, sign)
-    for n in range(6):
-        one = slice(n, n + 1)
-        alone = apply_operation(name, x[one], magnitude[one], sign[one])
-        assert torch.allclose(found[one], alone, atol=1e-5)
 
 
 def test_share_of_images_that_autoaugment_leaves_alone(monkeypatch):

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from small_runs import LINES, X, mlp
 from torch import nn
 
-from spectral_lib.models.mlp import MLP
 from spectral_lib.training.checkpoints import Checkpoint
 from spectral_lib.training.devices import (
     float32_products,
@@ -13,7 +13,7 @@ from spectral_lib.training.devices import (
     thread_budget,
 )
 from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import Dataset, Probe, TrainSettings, every, train
+from spectral_lib.training.loop import Probe, TrainSettings, every, train
 from spectral_lib.training.losses import mse
 from spectral_lib.training.optimizers import Optimizer
 
@@ -42,13 +42,6 @@ def test_threads_come_from_the_budget(monkeypatch):
 
 
 # --- precision ----------------------------------------------------------------------
-
-X = torch.randn(48, 20, generator=torch.Generator().manual_seed(0))
-DATA = Dataset(X, X.roll(1, 1))
-
-
-def mlp():
-    return MLP([20, 30, 20])
 
 
 def conv():
@@ -80,7 +73,7 @@ def test_bfloat16_is_close_and_keeps_weights_in_float32(build, stacked, monkeypa
     ensemble = initialise(build, (1, 2), stacked=stacked)
     probes = {"look": Probe(look, every(10))}
     exact, rough = (
-        train(ensemble, DATA, TrainSettings(10, 12, loss=loss, precision=p), probes)
+        train(ensemble, LINES, TrainSettings(10, 12, loss=loss, precision=p), probes)
         for p in ("float32", "bf16")
     )
     assert all(kinds == {torch.float32} for kinds in types.values())
@@ -133,13 +126,13 @@ def test_float32_is_not_what_a_process_allows(tmp_path, monkeypatch):
     file = Checkpoint(tmp_path / "run.pt")
     try:
         torch.set_float32_matmul_precision("medium")
-        train(start, DATA, how, checkpoint=file)
+        train(start, LINES, how, checkpoint=file)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
     assert set(products) == {"highest"}
     products.clear()
-    train(start, DATA, how, checkpoint=file)
+    train(start, LINES, how, checkpoint=file)
     assert not products  # read from the file
 
 
@@ -154,4 +147,4 @@ def test_float32_is_not_what_a_process_allows(tmp_path, monkeypatch):
 def test_what_is_not_to_be_had_is_told(precision, dtype, words):
     ensemble = initialise(mlp, (1,), dtype=dtype)
     with pytest.raises(ValueError, match=words):
-        train(ensemble, DATA, TrainSettings(1, 12, precision=precision))
+        train(ensemble, LINES, TrainSettings(1, 12, precision=precision))

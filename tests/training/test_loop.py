@@ -4,11 +4,10 @@ from functools import partial
 
 import pytest
 import torch
+from small_runs import conv, mlp
 from torch import nn
 
 from spectral_lib.data.dataset import Dataset
-from spectral_lib.models.conv1d import ConvNet1d, ConvSettings
-from spectral_lib.models.mlp import MLP
 from spectral_lib.training.checkpoints import Checkpoint
 from spectral_lib.training.ensemble import Ensemble, initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
@@ -25,14 +24,6 @@ def data():
     generator = torch.Generator().manual_seed(0)
     draw = {"generator": generator, "dtype": torch.float64}
     return Dataset(torch.randn(ROWS, 20, **draw), torch.randn(ROWS, 20, **draw))
-
-
-def conv(form="direct"):
-    return ConvNet1d(ConvSettings(kernel_size=5, layers=3, channels=4), form)
-
-
-def mlp():
-    return MLP([20, 9, 20])
 
 
 def batch_norm():
