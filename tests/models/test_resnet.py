@@ -137,16 +137,11 @@ def test_blocks_stem_and_skips():
     expected.remove((8, 4, 1, 1))  # the only projection
     assert [m.weight.shape for m in weight_layers(plain)] == expected
     assert plain(torch.randn(3, 1, 8, 8)).shape == (3, 10)
-    block = Block(4, 4, 1, "relu", skip=False).eval()
-    nn.init.zeros_(block.conv2.weight)
-    assert torch.equal(block(torch.randn(1, 4, 5, 5)), torch.zeros(1, 4, 5, 5))
-
-
-def test_block_adds_its_input():
-    block = Block(4, 4, 1, "relu").eval()
-    nn.init.zeros_(block.conv2.weight)
     x = torch.randn(1, 4, 5, 5)
-    assert torch.equal(block(x), x.relu())
+    for skip, wanted in ((True, x.relu()), (False, torch.zeros_like(x))):
+        block = Block(4, 4, 1, "relu", skip=skip).eval()
+        nn.init.zeros_(block.conv2.weight)
+        assert torch.equal(block(x), wanted)
 
 
 @pytest.mark.parametrize(
