@@ -36,10 +36,6 @@ def population(setting):
     return np.sqrt(d) * np.diag(np.repeat(setting.scales, setting.features))
 
 
-def population_risk(setting, theta, truth):
-    return (((theta - truth) @ population(setting)) ** 2).mean(-1)
-
-
 def exact_risk(setting, sample, sizes):
     """`kernel_risk` of a sample, with step sizes as scaled features."""
     each = np.sqrt(np.repeat(sizes, setting.features))
@@ -64,18 +60,6 @@ def test_design_is_orthogonal_and_carries_the_signals():
     assert [p.sum() for p in parts] == pytest.approx([1.0, 2.0])
     assert np.array_equal(draw(SETTING, 1).inputs, sample.inputs)
     assert not np.array_equal(draw(SETTING, 1).labels, sample.labels)
-
-
-def test_risk_is_the_mean_of_simulated_descents():
-    each = np.repeat(SIZES, SETTING.features)
-    risks = []
-    for seed in range(300):
-        s = draw(SETTING, seed)
-        theta = descent(s.inputs, s.labels, each, STEPS)
-        risks.append(population_risk(SETTING, theta, s.coefficients))
-    error = np.std(risks, axis=0) / 300**0.5
-    gap = np.mean(risks, axis=0) - two_scale_risk(SETTING, STEPS, SIZES).sum(0)
-    assert (np.abs(gap) <= 4 * error + 1e-12).all()
 
 
 def test_groups_are_the_parts_of_kernel_risk():

@@ -26,6 +26,10 @@ def data():
     return Dataset(torch.randn(ROWS, 20, **draw), torch.randn(ROWS, 20, **draw))
 
 
+def dropout_net():
+    return nn.Sequential(nn.Linear(20, 9), nn.Dropout(0.5), nn.Linear(9, 20))
+
+
 def batch_norm():
     return nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8), nn.Linear(8, 20))
 
@@ -129,10 +133,6 @@ def test_sets_are_visited_in_turn_and_changed_by_each_replicas_draws(stacked, da
         assert_ends_at(run, r, plain_loop(mlp, sets, ADAM, seed, augment=noisy))
 
 
-def dropout_net():
-    return nn.Sequential(nn.Linear(20, 9), nn.Dropout(0.5), nn.Linear(9, 20))
-
-
 def test_dropout_is_seeded_by_the_replica_alone(data):
     def weights(seeds):
         ensemble = made(dropout_net, seeds, stacked=False)
@@ -168,7 +168,8 @@ def test_masks_of_dropout_are_not_the_numbers_of_the_initialisation(data):
 
 
 @pytest.mark.parametrize(
-    ("build", "stacked"), [(mlp, True), (mlp, False), (batch_norm, False)]
+    ("build", "stacked"),
+    [(mlp, True), (mlp, False), (batch_norm, False), (dropout_net, True)],
 )
 def test_probes_leave_the_run_bitwise_unchanged(build, stacked, data):
     def noisy(ensemble):
