@@ -71,18 +71,6 @@ def test_every_package_that_is_asked_for_has_one_pin():
 ONE, TWO = "one==1\n", "two==2\n"
 
 
-@pytest.fixture
-def pinned(tmp_path, monkeypatch):
-    """Pins of a text, and what a stand-in for uv finds."""
-
-    def pin(text, resolve):
-        monkeypatch.setattr(check_pins, "PINS", tmp_path / "constraints.txt")
-        monkeypatch.setattr(check_pins, "resolve", resolve)
-        check_pins.PINS.write_text(text)
-
-    return pin
-
-
 @pytest.mark.parametrize(
     ("pins", "said"),
     [
@@ -91,26 +79,32 @@ def pinned(tmp_path, monkeypatch):
         (ONE + "three==3\n" + TWO, ["pinned and not needed: three"]),
     ],
 )
-def test_the_check_of_pins_names_what_is_missing_and_what_is_idle(pins, said, pinned):
+def test_the_check_of_pins_names_what_is_missing_and_what_is_idle(
+    tmp_path, monkeypatch, pins, said
+):
     def resolve(constraints, python, platform):  # "two" is for one platform alone
         return check_pins.read_pins(ONE + TWO * platform.endswith("darwin"))
 
-    pinned(pins, resolve)
+    monkeypatch.setattr(check_pins, "PINS", tmp_path / "constraints.txt")
+    monkeypatch.setattr(check_pins, "resolve", resolve)
+    check_pins.PINS.write_text(pins)
     assert check_pins.check() == said
 
 
-def test_the_check_of_pins_says_where_there_is_no_set(pinned):
+def test_the_check_of_pins_says_where_there_is_no_set(tmp_path, monkeypatch):
     def resolve(constraints, python, platform):
         if python == "3.14" and platform.endswith("darwin"):
             raise ValueError("no wheel for one")
         return check_pins.read_pins(ONE)
 
-    pinned(ONE, resolve)
+    monkeypatch.setattr(check_pins, "PINS", tmp_path / "constraints.txt")
+    monkeypatch.setattr(check_pins, "resolve", resolve)
+    check_pins.PINS.write_text(ONE)
     where = "Python 3.14 on aarch64-apple-darwin"
     assert check_pins.check() == [f"{where}: no wheel for one"]
 
 
-def test_pins_move_together_but_for_those_moved_on_purpose(pinned):
+def test_pins_move_together_but_for_those_moved_on_purpose(tmp_path, monkeypatch):
     given = []
 
     def resolve(constraints, python, platform):
@@ -118,7 +112,9 @@ def test_pins_move_together_but_for_those_moved_on_purpose(pinned):
         newest = {"one": "2", "torch": "2.13.0", "jupyter-book": "1.0"}
         return newest | ({"two": "3"} if platform.endswith("darwin") else {})
 
-    pinned("jupyter-book==1.0\none==1\ntorch==2.13.0\n", resolve)
+    monkeypatch.setattr(check_pins, "PINS", tmp_path / "constraints.txt")
+    monkeypatch.setattr(check_pins, "resolve", resolve)
+    check_pins.PINS.write_text("jupyter-book==1.0\none==1\ntorch==2.13.0\n")
     check_pins.move()
     assert check_pins.PINS.read_text().split() == [
         *("jupyter-book==1.0", "one==2", "torch==2.13.0", "two==3")

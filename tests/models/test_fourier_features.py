@@ -75,12 +75,15 @@ def test_a_dense_layer_is_the_composition_it_claims_to_be():
 
 
 def test_frequencies_come_from_the_distribution_and_differ_between_seeds():
-    ensemble = ensemble_of(FourierSettings(2000, Uniform(60.0)))
+    ensemble = ensemble_of(FourierSettings(2000, Uniform(60.0), features="phase"))
     w = ensemble.parameters["frequency"].detach()
     assert w.shape == (3, 2, 1000)
     assert float(w.abs().max()) < 60.0
     assert float(w.abs().mean()) == pytest.approx(30.0, rel=0.05)
     assert not torch.equal(w[0], w[1])
+    phase = ensemble.parameters["phase"].detach()
+    assert 0 <= phase.min() < phase.max() < 2 * torch.pi
+    assert float(phase.mean()) == pytest.approx(torch.pi, rel=0.05)
 
 
 @pytest.mark.parametrize("trained", [True, False])

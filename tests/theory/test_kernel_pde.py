@@ -161,6 +161,7 @@ def test_numpy_factor_is_an_integer():
     [
         (lambda: Scheme((0.0,), (1.0,)), "learning_rate is"),
         (lambda: Scheme((float("nan"),), (1.0,)), "learning_rate is"),
+        (lambda: Scheme((float("inf"),), (1.0,)), "learning_rate is"),
         (lambda: Scheme((0.1,), (0.0,)), "weight_decay is"),
         (lambda: Scheme((0.1,), ()), "weight_decay is"),
         (lambda: Scheme(0.1, (1.0,)), "give a tuple"),
