@@ -100,10 +100,14 @@ def test_both_signs_are_as_likely(name, monkeypatch):
         return x
 
     monkeypatch.setattr(policies, "apply_operation", record)
-    x = torch.zeros(1, 2000, 1, 2, 2)
-    POLICIES[name](Scaling())(x, torch.zeros(1, 2000), generators(0))
-    assert set(seen) == {-1.0, 1.0}
-    assert np.mean(seen) == pytest.approx(0, abs=0.1)
+    x, means = torch.zeros(1, 2000, 1, 2, 2), set()
+    for seed in (0, 1):
+        seen.clear()
+        POLICIES[name](Scaling())(x, torch.zeros(1, 2000), generators(seed))
+        assert set(seen) == {-1.0, 1.0}
+        means.add(np.mean(seen))
+    assert max(means) == pytest.approx(0, abs=0.1)
+    assert len(means) == 2  # drawn from the generator that is given
 
 
 def test_no_operations_and_one():
