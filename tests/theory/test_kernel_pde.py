@@ -99,6 +99,7 @@ def test_perturbation_changes_only_the_last_digits(
         return rounding_divergence(random_kernels, operator, EQUATIONS[2], schemes, 30)
 
     odd = distance(Perturbation(3, order))
+    assert odd.shape == (3, 31)
     assert torch.all(odd[:, 0] == 0)
     assert 0 < odd.max() < 1e-12
     assert torch.equal(odd, distance(Perturbation(3, order)))

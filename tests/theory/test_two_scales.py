@@ -60,6 +60,10 @@ def test_design_is_orthogonal_and_carries_the_signals():
     assert [p.sum() for p in parts] == pytest.approx([1.0, 2.0])
     assert np.array_equal(draw(SETTING, 1).inputs, sample.inputs)
     assert not np.array_equal(draw(SETTING, 1).labels, sample.labels)
+    labels = np.array([draw(SETTING, seed).labels for seed in range(200)])
+    noise = labels - sample.inputs @ sample.coefficients
+    assert noise.mean() == pytest.approx(0, abs=0.05)
+    assert noise.std() == pytest.approx(SETTING.noise, rel=0.05)
 
 
 def test_groups_are_the_parts_of_kernel_risk():
