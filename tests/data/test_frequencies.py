@@ -3,12 +3,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from spectral_lib.data.frequencies import (
-    Normal,
-    Student,
-    Tabulated,
-    Uniform,
-)
+from spectral_lib.data.frequencies import Normal, Student, Tabulated, Uniform
 
 LOPSIDED = Tabulated([-40.0, -20.0, 0.0, 10.0, 40.0], [1.0, 3.0, 0.0, 2.0, 0.0])
 DISTRIBUTIONS = {

@@ -6,7 +6,6 @@ import torch
 
 from spectral_lib.data.decoding import Scaling
 from spectral_lib.data.images import CIFAR10_SCALING, load_digits, load_images
-from spectral_lib.data.sources import DataError
 
 
 def test_digits():
@@ -29,17 +28,6 @@ def test_split_depends_on_its_seed_alone():
     assert kept == 0
 
 
-def test_split_that_leaves_nothing():
-    for test in (0, 1797):
-        with pytest.raises(ValueError, match="give 1 to 1796"):
-            load_digits(test=test)
-
-
-def test_unknown_name():
-    with pytest.raises(ValueError, match="known are digits, fashion_mnist, cifar10"):
-        load_images("mnist")
-
-
 def test_properties_of_a_set():
     digits = load_images()
     assert (digits.channels, digits.side, digits.classes) == (1, 8, 10)
@@ -48,7 +36,9 @@ def test_properties_of_a_set():
     flat = digits.flat()
     assert flat.train.inputs.shape == (1297, 64)
     assert flat.mean_norm == pytest.approx(digits.mean_norm, rel=1e-6)
-    assert digits.to("meta").test.targets.device.type == "meta"
+    moved = digits.to("meta", torch.float64).test
+    assert moved.inputs.device.type == moved.targets.device.type == "meta"
+    assert (moved.inputs.dtype, moved.targets.dtype) == (torch.float64, torch.int64)
 
 
 def test_scaling_is_undone():
@@ -68,23 +58,15 @@ def test_scaling_is_undone():
 
 
 def test_resizing_averages():
-    digits, small, large = load_images(), load_images(side=4), load_images(side=32)
-    assert small.test.inputs.shape == (500, 1, 4, 4)
-    # Antialiased halving weighs 1/8, 3/8, 3/8, 1/8 along each axis.
-    weights = torch.tensor([1.0, 3, 3, 1]) / 8
-    wanted = weights @ digits.train.inputs[7, 0, 1:5, 3:7] @ weights
-    assert small.train.inputs[7, 0, 1, 2].item() == pytest.approx(
-        wanted.item(), abs=1e-5
-    )
-    # Linear, so that it may be scaled before or after.
-    wanted = torch.nn.functional.interpolate(
-        digits.train.inputs, (32, 32), mode="bilinear", antialias=True
-    )
-    torch.testing.assert_close(large.train.inputs, wanted, rtol=0, atol=1e-5)
+    digits, small = load_images(), load_images(side=4)
+    for part, resized in ((digits.train, small.train), (digits.test, small.test)):
+        # Linear, so that it may be scaled before or after.
+        wanted = torch.nn.functional.interpolate(
+            part.inputs, (4, 4), mode="bilinear", antialias=True
+        )
+        torch.testing.assert_close(resized.inputs, wanted, rtol=0, atol=1e-5)
     plain = load_images(side=4, scaling=Scaling()).train.inputs
     torch.testing.assert_close(digits.scaling.undo(small.train.inputs), plain)
-    with pytest.raises(ValueError, match="give at least 1 pixel"):
-        load_images(side=-1)
 
 
 def test_part_of_the_digits_is_balanced():
@@ -94,15 +76,25 @@ def test_part_of_the_digits_is_balanced():
     known = {tuple(x.flatten().tolist()) for x in whole.train.inputs}
     assert all(tuple(x.flatten().tolist()) in known for x in part.train.inputs)
     assert part.scaling == whole.scaling
-    for wrong, message in (
-        ({"size": 0}, r"size \(in chapters train_images\) is 0; give 1 to 1297"),
-        ({"test_size": 501}, r"test_size \(in chapters test_images\) is 501; .* 500"),
-    ):
-        with pytest.raises(DataError, match=message):
-            load_images(**wrong)
 
 
-def test_images_take_another_precision_and_labels_stay_whole():
-    images = load_digits().to("cpu", torch.float64)
-    assert images.train.inputs.dtype == images.test.inputs.dtype == torch.float64
-    assert images.train.targets.dtype == torch.int64
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: load_digits(test=0), "give 1 to 1796"),
+        (lambda: load_digits(test=1797), "give 1 to 1796"),
+        (lambda: load_images("mnist"), "known are digits, fashion_mnist, cifar10"),
+        (lambda: load_images(side=-1), "give at least 1 pixel"),
+        (
+            lambda: load_images(size=0),
+            r"size \(in chapters train_images\) is 0; give 1 to 1297",
+        ),
+        (
+            lambda: load_images(test_size=501),
+            r"test_size \(in chapters test_images\) is 501; .* 500",
+        ),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

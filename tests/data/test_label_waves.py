@@ -26,28 +26,17 @@ def generators(*seeds):
 
 def test_radial_wave_in_plain_numbers():
     x = images()
-    wave = Wave(0.3, amplitude=0.4, phase=13.5)
+    wave = Wave(0.3, amplitude=0.9, phase=13.5)
     rises = []
     for picture in x.double().numpy():
         norm = math.sqrt(sum(float(v) ** 2 for v in picture.ravel()))
         rises.append(1 + math.sin(2 * math.pi * 0.3 * (norm - 13.5)))
-    wanted = 0.4 * np.array(rises) / np.mean(rises)
+    wanted = 0.9 * np.array(rises) / np.mean(rises)
     assert wave.unclipped(x).numpy() == pytest.approx(wanted, abs=1e-4)
     assert wave(x).numpy() == pytest.approx(wanted.clip(0, 1), abs=1e-4)
     plain = Wave(0.3, amplitude=0.4, relative=False, phase=13.5)
     assert plain(x).numpy() == pytest.approx(0.4 * np.array(rises), abs=1e-4)
-
-
-def test_strength_stays_within_0_and_1():
-    x = images(200)
-    wave = Wave(0.2, amplitude=0.9)
-    free = wave.unclipped(x)
-    assert free.mean().item() == pytest.approx(0.9, abs=1e-5)
-    assert free.max() > 1
-    kept = wave(x)
-    assert kept.min() >= 0
-    assert kept.max() == 1
-    assert ((kept == free) | (free > 1)).all()
+    assert wanted.max() > 1
 
 
 def test_directional_wave_in_plain_numbers():

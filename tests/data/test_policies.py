@@ -27,15 +27,16 @@ def generators(*seeds):
 
 
 def pictures(count=30, channels=3, side=16):
-    """Smooth images of whole bytes in [0, 1]."""
+    """Smooth images of whole bytes in [0, 1]; the first has one value."""
     coarse = torch.rand(count, channels, 4, 4, generator=generators(0)[0])
     fine = torch.nn.functional.interpolate(coarse, (side, side), mode="bilinear")
+    fine[0] = 0.3
     return (fine * 255).round() / 255
 
 
-def by_pillow(name, picture, m):
+def by_pillow(name, picture, m, sign):
     w = picture.size[0]
-    level = 0.1 + 0.18 * m
+    level, amount = 0.1 + 0.18 * m, sign * m
 
     def move(*matrix):
         return picture.transform((w, w), Image.AFFINE, matrix, Image.BILINEAR)
@@ -51,86 +52,31 @@ def by_pillow(name, picture, m):
         "contrast": lambda: ImageEnhance.Contrast(picture).enhance(level),
         "brightness": lambda: ImageEnhance.Brightness(picture).enhance(level),
         "sharpness": lambda: ImageEnhance.Sharpness(picture).enhance(level),
-        "translate_x": lambda: move(1, 0, -round(w * m / 32), 0, 1, 0),
-        "translate_y": lambda: move(1, 0, 0, 0, 1, -round(w * m / 32)),
-        "rotate": lambda: picture.rotate(3 * m, Image.BILINEAR),
-        "shear_x": lambda: move(1, -0.03 * m, 0, 0, 1, 0),
-        "shear_y": lambda: move(1, 0, 0, -0.03 * m, 1, 0),
+        "translate_x": lambda: move(1, 0, -round(w * amount / 32), 0, 1, 0),
+        "translate_y": lambda: move(1, 0, 0, 0, 1, -round(w * amount / 32)),
+        "rotate": lambda: picture.rotate(3 * amount, Image.BILINEAR),
+        "shear_x": lambda: move(1, -0.03 * amount, 0, 0, 1, 0),
+        "shear_y": lambda: move(1, 0, 0, -0.03 * amount, 1, 0),
     }[name]()
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize("m", [3.0, 8.0])
-def test_operation_against_pillow(name, m):
+def test_operation_against_pillow(name):
     x = pictures()
-    magnitude = torch.full((30,), m)
-    found = apply_operation(name, x, magnitude, torch.ones(30)).clamp(0, 1)
+    magnitude, sign = torch.tensor([3.0, 8.0] * 15), torch.tensor([1.0, 1.0, -1.0] * 10)
+    found = apply_operation(name, x, magnitude, sign).clamp(0, 1)
     off = []
-    for picture, result in zip(x, found, strict=True):
+    for n, picture in enumerate(x):
         pixels = (picture.permute(1, 2, 0) * 255).round().byte().numpy()
-        wanted = np.asarray(by_pillow(name, Image.fromarray(pixels), m), float)
-        off.append(abs(wanted - (result.permute(1, 2, 0) * 255).numpy()))
+        given = Image.fromarray(pixels), magnitude[n].item(), sign[n].item()
+        wanted = np.asarray(by_pillow(name, *given), float)
+        off.append(abs(wanted - (found[n].permute(1, 2, 0) * 255).numpy()))
     off = np.stack(off)
     if name in ("rotate", "shear_x", "shear_y"):
         # Pillow rounds coordinates and treats the border in its own way.
-        assert np.quantile(off, 0.7) < 6
+        assert np.quantile(off, 0.7, axis=(1, 2, 3)).max() < 6
     else:
         assert off.max() < 2.5
-
-
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_each_image_has_its_own_magnitude(name):
-    x = pictures(6)
-    magnitude = torch.tensor([0.0, 2.0, 4.0, 6.0, 8.0, 10.0])
-    sign = torch.tensor([1.0, -1, 1, -1, 1, -1])
-    found = apply_operation(name, x, magnitude, sign)
-    for n in range(6):
-        one = slice(n, n + 1)
-        alone = apply_operation(name, x[one], magnitude[one], sign[one])
-        assert torch.allclose(found[one], alone, atol=1e-5)
-
-
-def test_signs_of_geometry_are_opposite():
-    x = pictures(4)
-    m = torch.full((4,), 5.0)
-    for name in ("rotate", "translate_x", "translate_y", "shear_x", "shear_y"):
-        there = apply_operation(name, x, m, torch.ones(4))
-        back = apply_operation(name, x, m, -torch.ones(4))
-        assert not torch.allclose(there, back, atol=0.05)
-    left = apply_operation("translate_x", x, m, -torch.ones(4))
-    assert torch.allclose(left[..., :-2], x[..., 2:], atol=1e-5)  # 16 * 10/32 / 2
-
-
-def test_flat_images_stay_finite():
-    x = torch.full((3, 1, 8, 8), 0.3)
-    for name in OPERATIONS:
-        found = apply_operation(name, x, torch.full((3,), 7.0), torch.ones(3))
-        assert found.isfinite().all()
-    stretched = apply_operation("auto_contrast", x, torch.zeros(3), torch.ones(3))
-    assert torch.equal(stretched, x)
-
-
-@pytest.mark.parametrize("name", POLICIES)
-@pytest.mark.parametrize("channels", [1, 3])
-def test_replicas_draw_from_their_own_generators(name, channels):
-    scaling = COLOUR if channels == 3 else Scaling((0.3,), (0.4,))
-    x = scaling.apply(pictures(40, channels)).repeat(3, 1, 1, 1, 1)
-    y = torch.zeros(3, 40)
-    policy = POLICIES[name](scaling)
-    before = torch.get_rng_state()
-    inputs, targets = policy(x, y, generators(4, 5, 4))
-    assert torch.equal(before, torch.get_rng_state())
-    assert torch.equal(targets, y)
-    assert torch.equal(inputs[0], inputs[2])
-    assert not torch.equal(inputs[0], inputs[1])
-    alone, _ = policy(x[:1], y[:1], generators(5))
-    assert torch.allclose(alone[0], inputs[1], atol=1e-5)
-    torch.manual_seed(99)
-    again, _ = policy(x, y, generators(4, 5, 4))
-    assert torch.equal(again, inputs)
-    pixels = scaling.undo(inputs)
-    assert pixels.min() > -1e-4
-    assert pixels.max() < 1 + 1e-4
 
 
 def test_share_of_images_that_autoaugment_leaves_alone(monkeypatch):
@@ -154,10 +100,14 @@ def test_both_signs_are_as_likely(name, monkeypatch):
         return x
 
     monkeypatch.setattr(policies, "apply_operation", record)
-    x = torch.zeros(1, 2000, 1, 2, 2)
-    POLICIES[name](Scaling())(x, torch.zeros(1, 2000), generators(0))
-    assert set(seen) == {-1.0, 1.0}
-    assert np.mean(seen) == pytest.approx(0, abs=0.1)
+    x, means = torch.zeros(1, 2000, 1, 2, 2), set()
+    for seed in (0, 1):
+        seen.clear()
+        POLICIES[name](Scaling())(x, torch.zeros(1, 2000), generators(seed))
+        assert set(seen) == {-1.0, 1.0}
+        means.add(np.mean(seen))
+    assert max(means) == pytest.approx(0, abs=0.1)
+    assert len(means) == 2  # drawn from the generator that is given
 
 
 def test_no_operations_and_one():
@@ -169,6 +119,8 @@ def test_no_operations_and_one():
     share = ((one - x).abs() < 0.01).flatten(2).all(2).double().mean()
     # Identity and, on grey, colour always; some others on some images.
     assert 2 / 14 - 0.03 < share.item() < 5 / 14
+    pixels = digits.scaling.undo(one)
+    assert -1e-4 < pixels.min() < pixels.max() < 1 + 1e-4
 
 
 def test_bad_input():

@@ -14,7 +14,7 @@ from spectral_lib.data.images import load_images
 from spectral_lib.data.sources import SOURCES, DataError, find_files
 
 pytest.importorskip("pyarrow")
-from image_sets import pictures, table, write
+from image_sets import table, write
 from pyarrow import parquet
 
 
@@ -22,20 +22,6 @@ from pyarrow import parquet
 def root(tmp_path, monkeypatch):
     monkeypatch.delenv("SPECTRAL_DATA", raising=False)
     return tmp_path
-
-
-@pytest.mark.parametrize("name", ["cifar100", "svhn"])
-def test_sets_of_32_pixels_in_their_schema(root, name):
-    source = SOURCES[name]
-    last = source.classes - 1
-    write(root, name, "train")
-    write(root, name, "test", table(name, 4, labels=[last, 0, 3, last]))
-    images = load_images(name, str(root))
-    assert images.train.inputs.shape == (source.classes, 3, 32, 32)
-    assert images.test.targets.tolist() == [last, 0, 3, last]
-    assert images.classes == source.classes
-    found = images.scaling.undo(images.test.inputs)[2, :, 5, 7] * 255
-    assert found.numpy() == pytest.approx(pictures(name, 4)[2, 5, 7], abs=1e-3)
 
 
 def test_missing_files_name_the_three_ways(root, monkeypatch):
@@ -67,14 +53,6 @@ def test_numbered_files_are_read_in_order_and_all_needed(root, parts):
     paths[-2].unlink()
     with pytest.raises(DataError, match=r"svhn holds svhn/train-.*give all .*files of"):
         find_files("svhn", "train", str(root))
-
-
-def test_images_of_numbered_files_stand_in_their_order(root):
-    for n in (1, 0):
-        part = table("svhn", 5, range(5 * n, 5 * n + 5))
-        write(root, "svhn", what=part, part=f"0000{n}-of-00002")
-    write(root, "svhn", "test")
-    assert load_images("svhn", str(root)).train.targets.tolist() == list(range(10))
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from spectral_lib.models.conv1d import (
-    Conv1d,
-    ConvNet1d,
-    ConvSettings,
-    fastest,
-    renamed,
-)
+from spectral_lib.models.conv1d import Conv1d, ConvNet1d, ConvSettings, fastest, renamed
 
 FORMS = ("direct", "channels_last", "fft")
 
@@ -33,16 +27,6 @@ def test_forms_equal_torch_and_so_do_their_gradients(form, padding_mode, kernel_
         assert torch.allclose(a, b, atol=1e-11)
 
 
-@pytest.mark.parametrize(
-    ("layers", "channels", "kernel_size"), [(3, 64, 3), (2, 4, 5), (11, 8, 3)]
-)
-def test_parameter_count_is_that_of_the_architecture(layers, channels, kernel_size):
-    net = ConvNet1d(ConvSettings(kernel_size, layers, channels))
-    ends = (channels * kernel_size + channels) + (channels * kernel_size + 1)
-    hidden = (layers - 2) * (channels**2 * kernel_size + channels)
-    assert sum(p.numel() for p in net.parameters()) == ends + hidden
-
-
 def test_reach_is_the_radius_of_the_receptive_field():
     settings = ConvSettings(kernel_size=7, layers=4, channels=3)
     torch.manual_seed(1)
@@ -57,14 +41,6 @@ def test_reach_is_the_radius_of_the_receptive_field():
     beyond = torch.cat([torch.ones(1, 9), v, torch.ones(1, 9)], 1).double()
     inner = slice(settings.reach, 101 - settings.reach)
     assert torch.allclose(net(v)[:, inner], net(beyond)[:, 9:-9][:, inner])
-
-
-def test_replicate_padding_keeps_a_constant_constant():
-    net = ConvNet1d(ConvSettings(5, 3, 4, "replicate"))
-    out = net(torch.full((1, 30), 0.7))
-    assert (out - out[0, 0]).abs().max() < 1e-6
-    zero = ConvNet1d(ConvSettings(5, 3, 4, "zeros"))(torch.full((1, 30), 0.7))
-    assert (zero - zero[0, 15]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -92,19 +68,16 @@ def test_the_fastest_form_is_a_fixed_rule():
         assert fastest(ConvSettings(kernel, 3, channels), cuda) == "direct"
 
 
-def test_weights_of_other_names_load_in_their_order():
-    net = ConvNet1d(ConvSettings(5, 3, 4))
-    peer = nn.Sequential(
-        nn.Conv1d(1, 4, 5, padding=2),
-        nn.ReLU(),
-        nn.Conv1d(4, 4, 5, padding=2),
-        nn.ReLU(),
-        nn.Conv1d(4, 1, 5, padding=2),
-    )
+@pytest.mark.parametrize("mode", ["zeros", "replicate"])
+def test_weights_of_other_names_load_in_their_order(mode):
+    net = ConvNet1d(ConvSettings(5, layers=4, channels=4, padding_mode=mode))
+    ends = (1, 4), (4, 4), (4, 4), (4, 1)
+    parts = [(nn.Conv1d(*each, 5, 1, 2, padding_mode=mode), nn.ReLU()) for each in ends]
+    peer = nn.Sequential(*(part for pair in parts for part in pair))[:-1]
     net.load_state_dict(renamed(peer.state_dict(), net))
     u = torch.randn(2, 30)
     assert torch.allclose(net(u), peer(u[:, None])[:, 0], atol=1e-6)
-    with pytest.raises(ValueError, match=r"4 tensors \(0.weight.* has 6 \(convol"):
+    with pytest.raises(ValueError, match=r"4 tensors \(0.weight.* has 8 \(convol"):
         renamed(peer[:3].state_dict(), net)
     peer[2] = nn.Conv1d(4, 4, 3)
     with pytest.raises(ValueError, match=r"'2.weight' has shape \[4, 4, 3\] and 'con"):

@@ -4,13 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from spectral_lib.models.resnet import (
-    Block,
-    ResNet,
-    ResNetSettings,
-    resnet18,
-    resnet34,
-)
+from spectral_lib.models.resnet import Block, ResNet, ResNetSettings, resnet18, resnet34
 from spectral_lib.models.vgg import VGG, VGGSettings, vgg11, vgg13, vgg16
 
 
@@ -143,50 +137,39 @@ def test_blocks_stem_and_skips():
     expected.remove((8, 4, 1, 1))  # the only projection
     assert [m.weight.shape for m in weight_layers(plain)] == expected
     assert plain(torch.randn(3, 1, 8, 8)).shape == (3, 10)
-    block = Block(4, 4, 1, "relu", skip=False).eval()
-    nn.init.zeros_(block.conv2.weight)
-    assert torch.equal(block(torch.randn(1, 4, 5, 5)), torch.zeros(1, 4, 5, 5))
-
-
-def test_block_adds_its_input():
-    block = Block(4, 4, 1, "relu").eval()
-    nn.init.zeros_(block.conv2.weight)
     x = torch.randn(1, 4, 5, 5)
-    assert torch.equal(block(x), x.relu())
+    for skip, wanted in ((True, x.relu()), (False, torch.zeros_like(x))):
+        block = Block(4, 4, 1, "relu", skip=skip).eval()
+        nn.init.zeros_(block.conv2.weight)
+        assert torch.equal(block(x), wanted)
 
 
-def build(family, activation):
-    if family == "resnet":
-        return ResNet(ResNetSettings(1, (3, 4), 1, activation=activation))
-    return VGG(VGGSettings(((3,), (4, 4)), 1, activation=activation))
-
-
-@pytest.mark.parametrize("family", ["resnet", "vgg"])
-def test_activation_is_used(family):
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda kind: ResNet(ResNetSettings(1, (3, 4), 1, activation=kind)),
+        lambda kind: VGG(VGGSettings(((3,), (4, 4)), 1, activation=kind)),
+    ],
+)
+def test_activation_is_used(build):
     x = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     outputs = []
     for activation in ("relu", "silu"):
         torch.manual_seed(0)
-        outputs.append(build(family, activation)(x))
+        outputs.append(build(activation)(x))
     assert not torch.allclose(*outputs)
 
 
-def test_impossible_settings():
-    with pytest.raises(ValueError, match="below 1"):
-        ResNetSettings(blocks=0)
-    with pytest.raises(ValueError, match="below 1"):
-        ResNetSettings(stem=0)
-    with pytest.raises(ValueError, match="below 1"):
-        VGGSettings(((4, 0),))
-    with pytest.raises(ValueError, match="one for each width"):
-        ResNetSettings((1, 2))
-    with pytest.raises(ValueError, match="use linear or dropout"):
-        VGGSettings(head="conv")
-    for named in (resnet18, vgg13):
-        with pytest.raises(ValueError, match="width_factor is -1"):
-            named(-1)
-    for settings in (ResNetSettings, VGGSettings):
-        with pytest.raises(ValueError, match="use relu or silu"):
-            settings(activation="swish")
-        with pytest.raises(ValueError, match="use he or torch"):
-            settings(start="glorot")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ResNetSettings((1, 2)), "one for each width"),
+        (lambda: VGGSettings(head="conv"), "use linear or dropout"),
+        (lambda: resnet18(-1), "width_factor is -1"),
+        (lambda: ResNetSettings(activation="swish"), "use relu or silu"),
+        (lambda: VGGSettings(start="glorot"), "use he or torch"),
+    ],
+)
+def test_impossible_settings(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

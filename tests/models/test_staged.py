@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.resnet import ResNet, ResNetSettings
@@ -22,6 +21,7 @@ SMALL = {
     "shake": lambda: shake_shake(4, 1, 1, 10),
     "pyramid": lambda: pyramid_net(6, 1, 1, 10, 4),
 }
+RANDOM = ("shake", "pyramid")
 family = pytest.mark.parametrize("family", list(SMALL))
 
 
@@ -52,18 +52,13 @@ def test_layers_in_the_order_given():
 
 @family
 @pytest.mark.parametrize("side", [5, 8, 16])
-def test_small_networks_map_images_to_logits(family, side):
-    assert SMALL[family]()(torch.randn(3, 1, side, side)).shape == (3, 10)
-
-
-@family
-def test_evaluation_repeats_itself_and_random_branches_do_not(family):
+def test_evaluation_repeats_itself_and_random_branches_do_not(family, side):
     torch.manual_seed(0)
     network = SMALL[family]()
     nn.init.normal_(network.head.weight)
-    x = torch.randn(4, 1, 8, 8)
-    random = family in ("shake", "pyramid")
-    assert torch.equal(network(x), network(x)) != random
+    x = torch.randn(4, 1, side, side)
+    assert network(x).shape == (4, 10)
+    assert torch.equal(network(x), network(x)) != (family in RANDOM)
     network.eval()
     assert torch.equal(network(x), network(x))
     # an image's logits do not depend on the images beside it
@@ -71,44 +66,21 @@ def test_evaluation_repeats_itself_and_random_branches_do_not(family):
 
 
 @family
-def test_gradients_are_finite_through_functional_call(family):
-    torch.manual_seed(0)
-    network = SMALL[family]()
-    state = dict(network.state_dict())
-    weights = {k: v.clone().requires_grad_() for k, v in network.named_parameters()}
-    weights["head.weight"] = torch.randn(10, network.head.in_features).requires_grad_()
-    y = functional_call(network, {**state, **weights}, (torch.randn(8, 1, 8, 8),))
-    for gradient in torch.autograd.grad(y.square().sum(), list(weights.values())):
-        assert gradient.isfinite().all()
-        assert gradient.abs().max() > 0
-
-
-@family
-@pytest.mark.parametrize("stacked", [False, True])
-def test_trains_as_replicas(family, stacked):
+def test_stacking_trains_every_weight_and_changes_no_number(family):
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(64, 1, 8, 8, generator=generator)
+    inputs = torch.randn(32, 1, 8, 8, generator=generator, dtype=torch.float64)
     data = Dataset(inputs, (inputs.mean((1, 2, 3)) > 0).long())
-    start = initialise(SMALL[family], (1, 2), stacked=stacked)
-    how = OptimizerSettings("sgd", 0.05, 0.9)
-    run = train(start, data, TrainSettings(6, 16, how, cross_entropy))
-    assert (run.loss[-1] < run.loss[0]).all()
-    assert not torch.equal(run.ensemble.flatten()[0], run.ensemble.flatten()[1])
-    # the running statistics have moved, those handed in have not
-    moved = run.ensemble.buffers
-    name = next(name for name in moved if name.endswith("running_mean"))
-    assert (moved[name] != 0).any()
-    assert (start.buffers[name] == 0).all()
-
-
-def test_stacking_changes_no_number():
-    inputs = torch.randn(32, 1, 8, 8, dtype=torch.float64)
-    data = Dataset(inputs, (inputs.mean((1, 2, 3)) > 0).long())
-    runs = []
+    how = TrainSettings(3, 16, OptimizerSettings("sgd", 0.05, 0.9), cross_entropy)
+    ends = []
     for stacked in (False, True):
-        start = initialise(SMALL["wide"], (1, 2), dtype=torch.float64, stacked=stacked)
-        how = OptimizerSettings("sgd", 0.05, 0.9)
-        run = train(start, data, TrainSettings(3, 16, how, cross_entropy))
-        runs.append({**run.ensemble.parameters, **run.ensemble.buffers})
-    for name, value in runs[0].items():
-        torch.testing.assert_close(runs[1][name], value, rtol=1e-9, atol=1e-10)
+        start = initialise(SMALL[family], (1, 2), dtype=torch.float64, stacked=stacked)
+        end = train(start, data, how).ensemble
+        ends.append({**end.parameters, **end.buffers})
+        for name, value in {**start.parameters, **start.buffers}.items():
+            assert ends[-1][name].isfinite().all(), name
+            moved = (ends[-1][name] != value).view(2, -1).any(1)
+            # A batch norm takes away the bias before it.
+            assert moved.all() or (name.startswith("conv") and "bias" in name), name
+    if family not in RANDOM:  # stacked branches draw numbers of their own
+        for name, value in ends[0].items():
+            torch.testing.assert_close(ends[1][name], value, rtol=1e-9, atol=1e-10)

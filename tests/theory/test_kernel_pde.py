@@ -20,7 +20,7 @@ from spectral_lib.theory.kernel_pde import (
     relative_l1,
     rounding_divergence,
 )
-from spectral_lib.theory.patch_operator import DirectOperator, FoldedOperator
+from spectral_lib.theory.patch_operator import FoldedOperator
 from spectral_lib.theory.patches import checkerboard
 
 RATES, DECAYS = (0.01, 0.02, 0.03), (1.0, 2.0, 3.0)
@@ -34,17 +34,6 @@ EQUATIONS = [
 
 def final(states, steps):
     return next(islice(states, steps, None))
-
-
-@pytest.mark.parametrize("equation", EQUATIONS)
-@pytest.mark.parametrize("momentum", [None, 0.0, 0.9])
-def test_fast_runs_equal_direct_runs(equation, momentum, random_image, random_kernels):
-    scheme = Scheme(RATES, DECAYS, momentum)
-    direct = iterate(random_kernels, DirectOperator(random_image, 5), equation, scheme)
-    folded = iterate(random_kernels, FoldedOperator(random_image, 5), equation, scheme)
-    expected = final(direct, 60)
-    assert (expected - random_kernels).abs().max() > 1e-3
-    torch.testing.assert_close(final(folded, 60), expected, rtol=1e-9, atol=1e-10)
 
 
 def test_euler_and_nesterov_follow_the_paper(random_image, random_kernels):
@@ -110,6 +99,7 @@ def test_perturbation_changes_only_the_last_digits(
         return rounding_divergence(random_kernels, operator, EQUATIONS[2], schemes, 30)
 
     odd = distance(Perturbation(3, order))
+    assert odd.shape == (3, 31)
     assert torch.all(odd[:, 0] == 0)
     assert 0 < odd.max() < 1e-12
     assert torch.equal(odd, distance(Perturbation(3, order)))
@@ -119,32 +109,14 @@ def test_perturbation_changes_only_the_last_digits(
     assert torch.count_nonzero(distance(Perturbation(1, order))) == 0
 
 
-def test_the_two_orders_round_differently():
+def test_the_two_orders_are_as_written_and_round_differently():
     gradient = initial_kernel(32)
     rate = torch.tensor(0.07, dtype=torch.float64)
     paper = Perturbation(3, "paper").update(rate, gradient)
     code = Perturbation(3, "code").update(rate, gradient)
-    exact = rate * gradient
-    for update in (paper, code):
-        error = ((update - exact) / exact).abs().max().item()
-        assert 0 < error < 4 * torch.finfo(torch.float64).eps
+    assert torch.equal(paper, (rate / 3) * (3 * gradient))
+    assert torch.equal(code, (rate * 3) * (gradient / 3))
     assert not torch.equal(paper, code)
-
-
-def test_same_run_twice_is_bitwise_the_same(random_image, random_kernels):
-    runs = [
-        final(
-            iterate(
-                random_kernels,
-                FoldedOperator(random_image, 5),
-                EQUATIONS[2],
-                Scheme(RATES, DECAYS),
-            ),
-            50,
-        )
-        for _ in range(2)
-    ]
-    assert torch.equal(*runs)
 
 
 def test_relative_l1():
@@ -189,10 +161,9 @@ def test_numpy_factor_is_an_integer():
     ("call", "message"),
     [
         (lambda: Scheme((0.0,), (1.0,)), "learning_rate is"),
-        (lambda: Scheme((-1.0,), (1.0,)), "learning_rate is"),
         (lambda: Scheme((float("nan"),), (1.0,)), "learning_rate is"),
+        (lambda: Scheme((float("inf"),), (1.0,)), "learning_rate is"),
         (lambda: Scheme((0.1,), (0.0,)), "weight_decay is"),
-        (lambda: Scheme((0.1,), (1.0, -1.0)), "weight_decay is"),
         (lambda: Scheme((0.1,), ()), "weight_decay is"),
         (lambda: Scheme(0.1, (1.0,)), "give a tuple"),
         (lambda: Scheme((0.1, 0.2), (1.0, 2.0, 3.0)), "2 learning rates and 3"),

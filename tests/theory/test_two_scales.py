@@ -1,14 +1,10 @@
-"""Closed-form risks against simulation and against the book's loop."""
+"""Closed-form risks against simulation."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
-from spectral_lib.data.dataset import Dataset
-from spectral_lib.models.mlp import MLP
-from spectral_lib.probes.ntk import empirical_ntk
 from spectral_lib.theory.two_scales import (
     TwoScales,
     draw,
@@ -17,9 +13,6 @@ from spectral_lib.theory.two_scales import (
     turns,
     two_scale_risk,
 )
-from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import Probe, TrainSettings, train
-from spectral_lib.training.optimizers import OptimizerSettings
 
 SETTING = TwoScales(40, (12, 6), (1.0, 0.3), (1.0, 2.0), 1.2)
 STEPS = np.array([0, 1, 5, 20, 100, 400])
@@ -41,10 +34,6 @@ def population(setting):
     """Points over which the mean risk is that over the population, [d, d]."""
     d = sum(setting.features)
     return np.sqrt(d) * np.diag(np.repeat(setting.scales, setting.features))
-
-
-def population_risk(setting, theta, truth):
-    return (((theta - truth) @ population(setting)) ** 2).mean(-1)
 
 
 def exact_risk(setting, sample, sizes):
@@ -71,18 +60,10 @@ def test_design_is_orthogonal_and_carries_the_signals():
     assert [p.sum() for p in parts] == pytest.approx([1.0, 2.0])
     assert np.array_equal(draw(SETTING, 1).inputs, sample.inputs)
     assert not np.array_equal(draw(SETTING, 1).labels, sample.labels)
-
-
-def test_risk_is_the_mean_of_simulated_descents():
-    each = np.repeat(SIZES, SETTING.features)
-    risks = []
-    for seed in range(300):
-        s = draw(SETTING, seed)
-        theta = descent(s.inputs, s.labels, each, STEPS)
-        risks.append(population_risk(SETTING, theta, s.coefficients))
-    error = np.std(risks, axis=0) / 300**0.5
-    gap = np.mean(risks, axis=0) - two_scale_risk(SETTING, STEPS, SIZES).sum(0)
-    assert (np.abs(gap) <= 4 * error + 1e-12).all()
+    labels = np.array([draw(SETTING, seed).labels for seed in range(200)])
+    noise = labels - sample.inputs @ sample.coefficients
+    assert noise.mean() == pytest.approx(0, abs=0.05)
+    assert noise.std() == pytest.approx(SETTING.noise, rel=0.05)
 
 
 def test_groups_are_the_parts_of_kernel_risk():
@@ -177,36 +158,6 @@ def test_one_run_is_the_formula_without_noise():
     assert (risk.variance == 0).all()
 
 
-def lazy_gap(width):
-    """Largest difference of a two-layer network's test error to the formula's."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(60, 6, generator=generator, dtype=torch.float64)
-    x[:, 4:] *= 0.2
-    labels = x[:, 0] + 5 * x[:, 4]
-    labels += 0.7 * torch.randn(60, generator=generator, dtype=torch.float64)
-    ensemble = initialise(lambda: MLP([6, width, 1]), [1], dtype=torch.float64)
-    kernel = empirical_ntk(ensemble, x, x[:30])[0].numpy()
-    start = ensemble.predict(x)[0, :, 0]
-    step = 15 / np.linalg.eigvalsh(kernel[:30])[-1]
-    steps = np.array([0, 3, 10, 30, 100])
-    gap = (labels - start).detach().numpy()
-    formula = kernel_risk(
-        kernel[:30], kernel[30:], gap[:30], gap[30:], 0.0, steps, step
-    ).bias
-    settings = TrainSettings(100, 30, OptimizerSettings("sgd", step / 2))
-    probe = Probe(lambda e: {"f": e.predict(x[30:])[..., 0]}, frozenset(steps.tolist()))
-    run = train(ensemble, Dataset(x[:30], labels[:30, None]), settings, {"f": probe})
-    error = (run.records["f"]["f"][:, 0] - labels[30:]).square().mean(1).numpy()
-    assert error[0] == pytest.approx(formula[0])
-    return np.abs(error / formula - 1).max()
-
-
-def test_a_wide_two_layer_network_follows_its_tangent_kernel():
-    narrow, wide = lazy_gap(32), lazy_gap(4096)
-    assert wide < 0.03
-    assert wide < narrow / 5
-
-
 EYE = np.eye(2)
 
 
@@ -217,7 +168,6 @@ EYE = np.eye(2)
         (lambda: TwoScales(scales=(0.0, 1.0)), "> 0"),
         (lambda: TwoScales(noise=-0.1), "noise >= 0"),
         (lambda: two_scale_risk(TwoScales(), [1], (2.0, 1.0)), "step_sizes"),
-        (lambda: two_scale_risk(TwoScales(), [1], (0.0, 1.0)), "step_sizes"),
         (lambda: two_scale_risk(TwoScales(), [1], (1.0,)), "step_sizes"),
         (lambda: matched_step_sizes(TwoScales(noise=0.0), 10), "noise 0.0"),
         (lambda: matched_step_sizes(TwoScales(), 0), "steps is 0"),

@@ -1,4 +1,4 @@
-"""Small runs to be disturbed, and what shows that they ended as if they were not."""
+"""Small networks and runs to be disturbed, and what shows that they ended the same."""
 
 from contextlib import contextmanager
 
@@ -8,6 +8,8 @@ from torch import nn
 
 from spectral_lib.data.augmentations import crop_and_flip
 from spectral_lib.data.dataset import Dataset
+from spectral_lib.models.conv1d import ConvNet1d, ConvSettings
+from spectral_lib.models.mlp import MLP
 from spectral_lib.training.checkpoints import Checkpoint
 from spectral_lib.training.ensemble import initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
@@ -16,6 +18,18 @@ from spectral_lib.training.optimizers import Optimizer, OptimizerSettings
 
 EPOCHS, BATCH, ROWS, SIDE = 12, 10, 43, 6
 STEPS = ROWS // BATCH
+
+
+X = torch.randn(48, 20, generator=torch.Generator().manual_seed(0))
+LINES = Dataset(X, X.roll(1, 1))
+
+
+def mlp():
+    return MLP([20, 9, 20])
+
+
+def conv(form="direct"):
+    return ConvNet1d(ConvSettings(kernel_size=5, layers=3, channels=4), form)
 
 
 def dropout_net(share=0.3):

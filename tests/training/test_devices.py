@@ -2,10 +2,9 @@
 
 import pytest
 import torch
+from small_runs import LINES, X, mlp
 from torch import nn
 
-from spectral_lib.data.images import load_images
-from spectral_lib.models.mlp import MLP
 from spectral_lib.training.checkpoints import Checkpoint
 from spectral_lib.training.devices import (
     float32_products,
@@ -14,8 +13,8 @@ from spectral_lib.training.devices import (
     thread_budget,
 )
 from spectral_lib.training.ensemble import initialise
-from spectral_lib.training.loop import Dataset, Probe, TrainSettings, every, train
-from spectral_lib.training.losses import cross_entropy, mse
+from spectral_lib.training.loop import Probe, TrainSettings, every, train
+from spectral_lib.training.losses import mse
 from spectral_lib.training.optimizers import Optimizer
 
 
@@ -44,21 +43,16 @@ def test_threads_come_from_the_budget(monkeypatch):
 
 # --- precision ----------------------------------------------------------------------
 
-X = torch.randn(48, 20, generator=torch.Generator().manual_seed(0))
-DATA = Dataset(X, X.roll(1, 1))
-
-
-def mlp():
-    return MLP([20, 30, 20])
-
 
 def conv():
-    layers = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()
-    return nn.Sequential(*layers, nn.Linear(4 * 36, 10))
+    layers = nn.Conv1d(1, 4, 3), nn.BatchNorm1d(4), nn.ReLU(), nn.Flatten()
+    return nn.Sequential(nn.Unflatten(1, (1, 20)), *layers, nn.Linear(4 * 18, 20))
 
 
-@pytest.mark.parametrize("stacked", [True, False])
-def test_bfloat16_is_close_and_keeps_weights_in_float32(stacked, monkeypatch):
+@pytest.mark.parametrize(
+    ("build", "stacked"), [(mlp, True), (mlp, False), (conv, False)]
+)
+def test_bfloat16_is_close_and_keeps_weights_in_float32(build, stacked, monkeypatch):
     types = {"loss": set(), "gradient": set(), "probe": set()}
     step = Optimizer.step
 
@@ -75,36 +69,23 @@ def test_bfloat16_is_close_and_keeps_weights_in_float32(stacked, monkeypatch):
         types["probe"].add(output.dtype)
         return {"output": output}
 
-    ensemble = initialise(mlp, (1, 2), stacked=stacked)
+    monkeypatch.setattr(Optimizer, "step", seen_step)
+    ensemble = initialise(build, (1, 2), stacked=stacked)
     probes = {"look": Probe(look, every(10))}
-    runs = {}
-    for precision in ("float32", "bf16"):
-        with monkeypatch.context() as patch:
-            if precision == "bf16":
-                patch.setattr(Optimizer, "step", seen_step)
-            how = TrainSettings(10, 12, loss=loss, precision=precision)
-            runs[precision] = train(ensemble, DATA, how, probes)
-    exact, rough = runs["float32"], runs["bf16"]
+    exact, rough = (
+        train(ensemble, LINES, TrainSettings(10, 12, loss=loss, precision=p), probes)
+        for p in ("float32", "bf16")
+    )
     assert all(kinds == {torch.float32} for kinds in types.values())
     assert rough.loss.dtype == torch.float32
     assert {p.dtype for p in rough.ensemble.parameters.values()} == {torch.float32}
+    for name, buffer in rough.ensemble.buffers.items():
+        assert buffer.dtype == ensemble.buffers[name].dtype
     apart = (rough.loss / exact.loss - 1).abs()
     assert 0 < apart.max() < 0.01
     outputs = exact.records["look"]["output"], rough.records["look"]["output"]
     assert torch.equal(outputs[0][0], outputs[1][0])  # before training
     assert 0 < (outputs[0][-1] - outputs[1][-1]).abs().max() < 0.02
-
-
-def test_convolutions_with_statistics_in_bfloat16():
-    images = load_images(size=60).train
-    start = initialise(conv, (1,), stacked=False)
-    runs = [
-        train(start, images, TrainSettings(3, 20, loss=cross_entropy, precision=p))
-        for p in ("float32", "bf16")
-    ]
-    assert 0 < (runs[1].loss / runs[0].loss - 1).abs().max() < 0.02
-    kinds = {b.dtype for b in runs[1].ensemble.buffers.values()}
-    assert kinds == {torch.float32, torch.int64}
 
 
 def test_flags_of_cuda_are_what_is_declared_and_put_back():
@@ -145,13 +126,13 @@ def test_float32_is_not_what_a_process_allows(tmp_path, monkeypatch):
     file = Checkpoint(tmp_path / "run.pt")
     try:
         torch.set_float32_matmul_precision("medium")
-        train(start, DATA, how, checkpoint=file)
+        train(start, LINES, how, checkpoint=file)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
     assert set(products) == {"highest"}
     products.clear()
-    train(start, DATA, how, checkpoint=file)
+    train(start, LINES, how, checkpoint=file)
     assert not products  # read from the file
 
 
@@ -166,4 +147,4 @@ def test_float32_is_not_what_a_process_allows(tmp_path, monkeypatch):
 def test_what_is_not_to_be_had_is_told(precision, dtype, words):
     ensemble = initialise(mlp, (1,), dtype=dtype)
     with pytest.raises(ValueError, match=words):
-        train(ensemble, DATA, TrainSettings(1, 12, precision=precision))
+        train(ensemble, LINES, TrainSettings(1, 12, precision=precision))

@@ -4,11 +4,10 @@ from functools import partial
 
 import pytest
 import torch
+from small_runs import conv, mlp
 from torch import nn
 
-from spectral_lib.data.dataset import Dataset, compose
-from spectral_lib.models.conv1d import ConvNet1d, ConvSettings
-from spectral_lib.models.mlp import MLP
+from spectral_lib.data.dataset import Dataset
 from spectral_lib.training.checkpoints import Checkpoint
 from spectral_lib.training.ensemble import Ensemble, initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
@@ -18,7 +17,6 @@ from spectral_lib.training.optimizers import Optimizer, OptimizerSettings
 SEEDS = (1, 2, 7)
 RATES = (1e-3, 3e-3, 1e-2)
 EPOCHS, BATCH, ROWS = 13, 6, 26  # two rows of each epoch are left out
-STEPS = EPOCHS * (ROWS // BATCH)
 
 
 @pytest.fixture(scope="module")
@@ -28,44 +26,72 @@ def data():
     return Dataset(torch.randn(ROWS, 20, **draw), torch.randn(ROWS, 20, **draw))
 
 
-def conv(form="direct"):
-    return ConvNet1d(ConvSettings(kernel_size=5, layers=3, channels=4), form)
+def dropout_net():
+    return nn.Sequential(nn.Linear(20, 9), nn.Dropout(0.5), nn.Linear(9, 20))
 
 
-def mlp():
-    return MLP([20, 9, 20])
+def batch_norm():
+    return nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8), nn.Linear(8, 20))
 
 
-def plain_loop(build, data, optimizer, loss, seed, cosine=False, clip=None):
-    """What anybody would write for one network."""
+def made(build=mlp, seeds=SEEDS, **how):
+    return initialise(build, seeds, dtype=torch.float64, **how)
+
+
+def plain_loop(build, sets, optimizer, seed, cosine=False, clip=None, augment=None):
+    """What anybody would write for one network: its state, and each epoch's loss."""
     torch.manual_seed(seed)
     net = build().double()
     stepper = optimizer(net.parameters())
     order = torch.Generator().manual_seed(seed)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(stepper, STEPS)
-    for _ in range(EPOCHS):
-        for rows in torch.randperm(ROWS, generator=order).split(BATCH):
-            if len(rows) < BATCH:
-                continue
-            stepper.zero_grad()
-            loss(net(data.inputs[rows]), data.targets[rows]).backward()
-            if clip is not None:
-                norm = torch.nn.utils.get_total_norm([p.grad for p in net.parameters()])
-                for p in net.parameters():
-                    p.grad *= min(1.0, clip / norm)
-            stepper.step()
-            if cosine:
-                schedule.step()
-    return dict(net.named_parameters())
+    steps = sum(len(part) // BATCH for part in sets)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(stepper, EPOCHS * steps)
+    losses = torch.zeros(EPOCHS)
+    for epoch in range(EPOCHS):
+        for part in sets:
+            for rows in torch.randperm(len(part), generator=order).split(BATCH):
+                if len(rows) < BATCH:
+                    continue
+                x, y = part.batch(rows[None])
+                if augment is not None:
+                    x, y = augment(x, y, [order])
+                stepper.zero_grad()
+                loss = nn.functional.mse_loss(net(x[0]), y[0])
+                loss.backward()
+                losses[epoch] += loss.detach() / steps
+                if clip is not None:
+                    gradients = [p.grad for p in net.parameters()]
+                    norm = torch.nn.utils.get_total_norm(gradients)
+                    for gradient in gradients:
+                        gradient *= min(1.0, clip / norm)
+                stepper.step()
+                if cosine:
+                    schedule.step()
+    return net.state_dict(), losses
+
+
+def assert_ends_at(run, r, expected):
+    """A replica ends where a plain loop does."""
+    state, losses = expected
+    ours = {**run.ensemble.parameters, **run.ensemble.buffers}
+    assert ours.keys() == state.keys()
+    for key, value in state.items():
+        assert (ours[key][r] - value).abs().max() < 1e-10, key
+    torch.testing.assert_close(run.loss[:, r], losses)
+    assert not run.ensemble.flatten().requires_grad
 
 
 OPTIMIZERS = {
     "sgd": (torch.optim.SGD, {}),
     "momentum": (torch.optim.SGD, {"momentum": 0.9, "weight_decay": 0.01}),
-    "nesterov": (torch.optim.SGD, {"momentum": 0.8, "nesterov": True}),
+    "nesterov": (
+        torch.optim.SGD,
+        {"momentum": 0.8, "nesterov": True, "weight_decay": 0.01},
+    ),
     "adam": (torch.optim.Adam, {"weight_decay": 0.02}),
     "cosine and clip": (torch.optim.SGD, {"momentum": 0.9}),
 }
+ADAM = partial(torch.optim.Adam, lr=1e-3)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -78,8 +104,9 @@ OPTIMIZERS = {
         (conv, False),
         (lambda: conv("fft"), True),
         (lambda: conv("channels_last"), False),
+        (batch_norm, False),
     ],
-    ids=["mlp stacked", "mlp", "conv stacked", "conv", "fft stacked", "channels last"],
+    ids=["mlp stacked", "mlp", "conv stacked", "conv", "fft", "channels last", "norm"],
 )
 def test_ensemble_equals_the_plain_loop(name, build, stacked, data):
     kind, shared = OPTIMIZERS[name]
@@ -87,23 +114,28 @@ def test_ensemble_equals_the_plain_loop(name, build, stacked, data):
     if name == "cosine and clip":
         ours, plain = {"schedule": "cosine", "clip": 0.3}, {"cosine": True, "clip": 0.3}
     how = OptimizerSettings(kind.__name__.lower(), RATES, **shared, **ours)
-    ensemble = initialise(build, SEEDS, dtype=torch.float64, stacked=stacked)
-    run = train(ensemble, data, TrainSettings(EPOCHS, BATCH, how))
+    run = train(made(build, stacked=stacked), data, TrainSettings(EPOCHS, BATCH, how))
     for r, (seed, rate) in enumerate(zip(SEEDS, RATES, strict=True)):
         stepper = partial(kind, lr=rate, **shared)
-        expected = plain_loop(build, data, stepper, nn.MSELoss(), seed, **plain)
-        for key, value in expected.items():
-            apart = (run.ensemble.parameters[key][r] - value).abs().max()
-            assert apart < 1e-10, key
+        assert_ends_at(run, r, plain_loop(build, [data], stepper, seed, **plain))
 
 
-def dropout_net():
-    return nn.Sequential(nn.Linear(20, 9), nn.Dropout(0.5), nn.Linear(9, 20))
+@pytest.mark.parametrize("stacked", [True, False])
+def test_sets_are_visited_in_turn_and_changed_by_each_replicas_draws(stacked, data):
+    def noisy(x, y, generators):
+        draws = [torch.rand(x.shape[1:], generator=g) for g in generators]
+        return x + torch.stack(draws), y - 2 * torch.stack(draws)
+
+    sets = [data, Dataset(data.inputs[:12], data.targets[:12])]
+    how = TrainSettings(EPOCHS, BATCH, augment=noisy)
+    run = train(made(stacked=stacked), sets, how)
+    for r, seed in enumerate(SEEDS):
+        assert_ends_at(run, r, plain_loop(mlp, sets, ADAM, seed, augment=noisy))
 
 
 def test_dropout_is_seeded_by_the_replica_alone(data):
     def weights(seeds):
-        ensemble = initialise(dropout_net, seeds, dtype=torch.float64, stacked=False)
+        ensemble = made(dropout_net, seeds, stacked=False)
         return train(ensemble, data, TrainSettings(2, BATCH)).ensemble.flatten()
 
     first = weights((1, 2))
@@ -127,7 +159,7 @@ def test_masks_of_dropout_are_not_the_numbers_of_the_initialisation(data):
                 self.drawn.copy_(torch.rand(20))
             return x * self.weight
 
-    start = initialise(Drawing, (1, 2), dtype=torch.float64, stacked=False)
+    start = made(Drawing, (1, 2), stacked=False)
     drawn = train(start, data, TrainSettings(1, ROWS)).ensemble.buffers["drawn"]
     weights = start.parameters["weight"].detach()
     assert (drawn > 0).all()
@@ -135,24 +167,11 @@ def test_masks_of_dropout_are_not_the_numbers_of_the_initialisation(data):
     assert not torch.equal(drawn[0], drawn[1])
 
 
-def test_augmentation_may_change_inputs_and_targets(data):
-    def negate(x, y, generators):
-        return -x, -y
-
-    how = TrainSettings(3, BATCH, augment=compose(negate, negate))
-    once = TrainSettings(3, BATCH, augment=negate)
-    ensemble = initialise(mlp, SEEDS, dtype=torch.float64)
-    plain = train(ensemble, data, TrainSettings(3, BATCH))
-    twice = train(ensemble, data, how)
-    mirrored = train(ensemble, Dataset(-data.inputs, -data.targets), once)
-    assert torch.equal(plain.loss, twice.loss)
-    assert torch.equal(plain.loss, mirrored.loss)
-    other = train(ensemble, data, once)
-    assert not torch.equal(plain.loss, other.loss)
-
-
-@pytest.mark.parametrize("stacked", [True, False])
-def test_probes_leave_the_run_bitwise_unchanged(stacked, data):
+@pytest.mark.parametrize(
+    ("build", "stacked"),
+    [(mlp, True), (mlp, False), (batch_norm, False), (dropout_net, True)],
+)
+def test_probes_leave_the_run_bitwise_unchanged(build, stacked, data):
     def noisy(ensemble):
         assert not ensemble.module.training
         torch.rand(3)  # disturbs the global random state on purpose
@@ -160,14 +179,15 @@ def test_probes_leave_the_run_bitwise_unchanged(stacked, data):
         return {"energy": output.square().flatten(1).mean(1)}
 
     probes = {"noisy": Probe(noisy, every(EPOCHS))}
-    ensemble = initialise(mlp, SEEDS, dtype=torch.float64, stacked=stacked)
-    settings = TrainSettings(EPOCHS, BATCH)
+    ensemble, settings = made(build, stacked=stacked), TrainSettings(EPOCHS, BATCH)
     before = torch.random.get_rng_state()
     with_probe = train(ensemble, data, settings, probes)
     assert torch.equal(before, torch.random.get_rng_state())
     without = train(ensemble, data, settings)
     assert torch.equal(with_probe.ensemble.flatten(), without.ensemble.flatten())
     assert torch.equal(with_probe.loss, without.loss)
+    for name, buffer in without.ensemble.buffers.items():
+        assert torch.equal(buffer, with_probe.ensemble.buffers[name]), name
     assert with_probe.records["noisy"]["energy"].shape == (EPOCHS + 1, len(SEEDS))
     assert ensemble.module.training
 
@@ -177,7 +197,7 @@ def test_what_a_probe_draws_depends_on_the_epoch_alone(stacked, data):
     def draw(ensemble):
         return {"number": torch.rand(1).expand(len(ensemble))}
 
-    ensemble = initialise(mlp, SEEDS, dtype=torch.float64, stacked=stacked)
+    ensemble = made(stacked=stacked)
     probes = {"draw": Probe(draw, every(4))}
     seen = train(ensemble, data, TrainSettings(4, BATCH), probes).records["draw"]
     numbers = seen["number"]  # [T, R]
@@ -185,41 +205,10 @@ def test_what_a_probe_draws_depends_on_the_epoch_alone(stacked, data):
     assert len(numbers[:, 0].unique()) == 5
 
 
-def test_batch_norm_statistics_survive_a_probe(data):
-    def build():
-        return nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8), nn.Linear(8, 20))
-
-    def look(ensemble):
-        return {"first": ensemble.predict(data.inputs[:4])[:, 0, 0]}
-
-    ensemble = initialise(build, SEEDS, dtype=torch.float64, stacked=False)
-    settings = TrainSettings(3, BATCH)
-    seen = train(ensemble, data, settings, {"look": Probe(look, every(3))})
-    alone = train(ensemble, data, settings)
-    for name, buffer in alone.ensemble.buffers.items():
-        assert torch.equal(buffer, seen.ensemble.buffers[name]), name
-    means = alone.ensemble.buffers["1.running_mean"]
-    assert (means != ensemble.buffers["1.running_mean"]).any()
-    assert not torch.equal(means[0], means[1])
-
-
-def test_equal_runs_are_equal_seeds_differ_and_what_was_given_stays(data):
-    settings = TrainSettings(3, BATCH)
-    ensembles = [initialise(mlp, (1, 2, 1), dtype=torch.float64) for _ in range(2)]
-    before = ensembles[0].flatten()
-    first, second = (train(e, data, settings).ensemble.flatten() for e in ensembles)
-    assert torch.equal(first, second)
-    assert torch.equal(first[0], first[2])
-    assert not torch.equal(first[0], first[1])
-    assert torch.equal(before, ensembles[0].flatten())
-    assert not torch.equal(before, first)
-    assert not first.requires_grad
-
-
 @pytest.mark.parametrize("stacked", [True, False])
 def test_divergence_is_dated_and_stays_with_its_replica(stacked, data):
     rates = (1e-3, 12.0, 1e-3)
-    ensemble = initialise(mlp, SEEDS, dtype=torch.float64, stacked=stacked)
+    ensemble = made(stacked=stacked)
     how = TrainSettings(30, BATCH, OptimizerSettings("sgd", rates))
     run = train(ensemble, data, how)
     assert run.diverged_at[0] == -1
@@ -231,56 +220,8 @@ def test_divergence_is_dated_and_stays_with_its_replica(stacked, data):
     assert run.loss[:, [0, 2]].isfinite().all()
 
 
-def test_several_sets_are_visited_in_turn(data):
-    half = Dataset(data.inputs[:12], data.targets[:12])
-    how = TrainSettings(2, BATCH)
-    both = train(initialise(mlp, (1,), dtype=torch.float64), [data, half], how)
-
-    torch.manual_seed(1)
-    net = mlp().double()
-    stepper = torch.optim.Adam(net.parameters())
-    order = torch.Generator().manual_seed(1)
-    for _ in range(2):
-        for part in (data, half):
-            for rows in torch.randperm(len(part), generator=order).split(BATCH):
-                if len(rows) == BATCH:
-                    stepper.zero_grad()
-                    loss = nn.functional.mse_loss(
-                        net(part.inputs[rows]), part.targets[rows]
-                    )
-                    loss.backward()
-                    stepper.step()
-    expected = torch.cat([p.flatten() for p in net.parameters()])
-    assert torch.allclose(both.ensemble.flatten()[0], expected, atol=1e-12)
-
-
-def test_the_loss_of_an_epoch_is_the_mean_over_its_batches(data):
-    still = OptimizerSettings("sgd", 0.0)
-    ensemble = initialise(mlp, SEEDS, dtype=torch.float64)
-    run = train(ensemble, [data, data], TrainSettings(2, ROWS // 2, still))
-    errors = (ensemble.predict(data.inputs) - data.targets).square()
-    wanted = errors.flatten(1).mean(1).float().expand(2, -1)
-    torch.testing.assert_close(run.loss, wanted)
-
-
 def test_every_holds_start_and_end():
     assert every(7, 3) == {0, 3, 6, 7}
-
-
-def test_augmentation_draws_from_each_replicas_own_generator(data):
-    seen = []
-
-    def augment(x, labels, generators):
-        noise = [torch.rand(x.shape[1:], generator=g) for g in generators]
-        seen.append(torch.stack(noise))
-        return x + 0.1 * seen[-1], labels
-
-    start = initialise(mlp, (1, 1, 2), dtype=torch.float64)
-    train(start, data, TrainSettings(1, 13, augment=augment))
-    assert len(seen) == 2
-    for noise in seen:
-        assert torch.equal(noise[0], noise[1])
-        assert not torch.equal(noise[0], noise[2])
 
 
 def test_groups_equal_the_whole_and_are_runs_of_their_own(data, tmp_path, monkeypatch):
@@ -292,7 +233,7 @@ def test_groups_equal_the_whole_and_are_runs_of_their_own(data, tmp_path, monkey
 
     monkeypatch.setattr(Optimizer, "__init__", init)
     optimizer = OptimizerSettings("adam", (1e-3, 2e-3, 3e-3, 4e-3, 5e-3))
-    ensemble = initialise(mlp, (1, 2, 7, 4, 5), dtype=torch.float64)
+    ensemble = made(mlp, (1, 2, 7, 4, 5))
 
     def look(found):
         random = torch.rand(1).expand(len(found))
@@ -340,7 +281,7 @@ def test_channels_last_changes_the_layout_and_rounding_alone():
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(40, 3, 6, 6, generator=generator, dtype=torch.float64)
     labels = torch.randint(10, (40,), generator=generator)
-    start = initialise(build, (1, 2), stacked=False, dtype=torch.float64)
+    start = made(build, (1, 2), stacked=False)
     runs = []
     for last in (False, True):
         how = TrainSettings(3, 20, loss=cross_entropy, channels_last=last)
@@ -359,17 +300,13 @@ def test_bars_are_quiet_in_ci_and_builds(data, monkeypatch, capsys):
                 patch.delenv(name, raising=False)
             for name, value in variables.items():
                 patch.setenv(name, value)
-            start = initialise(mlp, (1,), dtype=torch.float64)
+            start = made(mlp, (1,))
             train(start, data, TrainSettings(1, BATCH), label="a bar")
         return "a bar" in capsys.readouterr().err
 
     assert shown()
     assert not shown(CI="true")
     assert not shown(SPECTRAL_BUILD="1")
-
-
-def made(seeds=(1,), **how):
-    return initialise(mlp, seeds, dtype=torch.float64, **how)
 
 
 THREE = OptimizerSettings("sgd", (1.0, 1.0, 1.0))
@@ -394,17 +331,8 @@ LATE = {"late": Probe(lambda e: {}, frozenset([0, 4]))}
             "'late' is due at epoch 4 of 3",
         ),
         (
-            lambda d: train(made(), d, TrainSettings(1, 2, channels_last=True)),
-            r"inputs are \[20\]",
-        ),
-        *(
-            (
-                lambda d, stacked=stacked: train(
-                    made((1, 2), stacked=stacked), d, TrainSettings(1, BATCH, THREE)
-                ),
-                "learning_rate has 3 values for 2 replicas",
-            )
-            for stacked in (True, False)
+            lambda d: train(made(mlp, (1, 2)), d, TrainSettings(1, BATCH, THREE)),
+            "learning_rate has 3 values for 2 replicas",
         ),
         (lambda d: TrainSettings(-1, 4), "epochs is -1"),
         (lambda d: TrainSettings(1, 0), "batch_size is 0"),

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from small_runs import LINES, X, mlp
 from torch import nn
 
 from spectral_lib.data.dataset import Dataset
-from spectral_lib.models.mlp import MLP
 from spectral_lib.training import memory
 from spectral_lib.training.ensemble import initialise
 from spectral_lib.training.loop import TrainSettings, train
@@ -17,13 +17,11 @@ from spectral_lib.training.memory import (
 )
 
 BATCH = 12
-X = torch.randn(40, 20, generator=torch.Generator().manual_seed(0))
-DATA = Dataset(X, X.roll(1, 1))
 HOW = TrainSettings(2, BATCH)
 
 
 def ensemble(seeds=(1, 2, 7, 4, 5)):
-    return initialise(lambda: MLP([20, 9, 20]), seeds)
+    return initialise(mlp, seeds)
 
 
 @pytest.fixture
@@ -32,7 +30,7 @@ def room(monkeypatch):
 
     def leave(replicas):
         # Nearly for one more; a share of it is left to others.
-        need = (replicas + 0.99) * step_bytes(ensemble(), HOW, [DATA]) / memory.SHARE
+        need = (replicas + 0.99) * step_bytes(ensemble(), HOW, [LINES]) / memory.SHARE
         monkeypatch.setattr(memory, "free_memory", lambda device: int(need))
 
     return leave
@@ -40,21 +38,21 @@ def room(monkeypatch):
 
 def test_what_does_not_fit_is_refused_with_a_number_that_does(room, monkeypatch):
     room(3)
-    assert replicas_that_fit(ensemble(), HOW, [DATA]) == 3
+    assert replicas_that_fit(ensemble(), HOW, [LINES]) == 3
     words = r"5 replicas at once do not fit .* on cpu; set replicas_at_once=3, or"
     with pytest.raises(ValueError, match=words):
-        train(ensemble(), DATA, HOW)
+        train(ensemble(), LINES, HOW)
     for size in (3, 5):
-        train(ensemble(), DATA, TrainSettings(2, BATCH, replicas_at_once=size))
-    train(ensemble((1, 2, 3)), DATA, HOW)
-    train(initialise(lambda: MLP([20, 9, 20]), range(5), stacked=False), DATA, HOW)
-    train(ensemble(), DATA, TrainSettings(0, BATCH))
+        train(ensemble(), LINES, TrainSettings(2, BATCH, replicas_at_once=size))
+    train(ensemble((1, 2, 3)), LINES, HOW)
+    train(initialise(mlp, range(5), stacked=False), LINES, HOW)
+    train(ensemble(), LINES, TrainSettings(0, BATCH))
     room(0)
     with pytest.raises(ValueError, match="use a smaller batch or network, or"):
-        check_memory(ensemble(), HOW, [DATA])
+        check_memory(ensemble(), HOW, [LINES])
     monkeypatch.setattr(memory, "free_memory", lambda device: None)
-    assert replicas_that_fit(ensemble(), HOW, [DATA]) is None
-    check_memory(ensemble(), HOW, [DATA])
+    assert replicas_that_fit(ensemble(), HOW, [LINES]) is None
+    check_memory(ensemble(), HOW, [LINES])
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -73,11 +71,11 @@ def test_bytes_of_a_step_by_hand(precision):
         + memory.BACKWARD_COPIES * max(saved)
         + 4 * (4 * BATCH * 50)
     )
-    assert step_bytes(wide, how, [DATA]) == wanted
+    assert step_bytes(wide, how, [LINES]) == wanted
     half = Dataset(X[:, :10], X)
-    assert step_bytes(wide, how, [DATA, DATA]) == wanted
+    assert step_bytes(wide, how, [LINES, LINES]) == wanted
     with pytest.raises(RuntimeError, match="shapes"):  # each shape is tried
-        step_bytes(wide, how, [DATA, half])
+        step_bytes(wide, how, [LINES, half])
 
 
 def test_counting_leaves_no_traces():
@@ -88,7 +86,7 @@ def test_counting_leaves_no_traces():
     start = initialise(build, (1, 2))
     buffers = {name: b.clone() for name, b in start.buffers.items()}
     state = torch.get_rng_state()
-    assert step_bytes(start, HOW, [DATA]) > 0
+    assert step_bytes(start, HOW, [LINES]) > 0
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(b, buffers[name]) for name, b in start.buffers.items())
 
@@ -107,7 +105,7 @@ def test_a_full_memory_is_told_with_a_smaller_number(seeds, groups, words):
 
     how = TrainSettings(1, BATCH, loss=full, replicas_at_once=groups)
     with pytest.raises(torch.OutOfMemoryError, match=words):
-        train(ensemble(range(seeds)), DATA, how)
+        train(ensemble(range(seeds)), LINES, how)
 
 
 def test_limits_of_control_groups(tmp_path):

@@ -6,6 +6,7 @@ copies to the CPU, raises an error. So do most operations on tensors of two devi
 
 import pytest
 import torch
+from small_runs import conv, mlp
 
 from spectral_lib.data.augmentations import crop_and_flip, cutout, mixup
 from spectral_lib.data.dataset import Dataset, compose
@@ -13,8 +14,6 @@ from spectral_lib.data.decoding import Scaling
 from spectral_lib.data.label_waves import Wave, smooth_labels
 from spectral_lib.data.policies import auto_augment, rand_augment
 from spectral_lib.models.classifiers import builder
-from spectral_lib.models.conv1d import ConvNet1d, ConvSettings
-from spectral_lib.models.mlp import MLP
 from spectral_lib.models.resnet import ResNet, ResNetSettings
 from spectral_lib.probes.accuracy import accuracy_on
 from spectral_lib.probes.divergence import weights_of
@@ -49,14 +48,6 @@ SGD = OptimizerSettings(
     milestones=(1,),
 )
 PERTURBED = OptimizerSettings("sgd", 0.1, 0.9, factor=(1, 3))
-
-
-def mlp():
-    return MLP([20, 9, 20])
-
-
-def conv():
-    return ConvNet1d(ConvSettings(kernel_size=5, layers=3, channels=4))
 
 
 def resnet():

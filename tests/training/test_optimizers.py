@@ -8,7 +8,6 @@ from spectral_lib.models.mlp import MLP
 from spectral_lib.probes.divergence import grid, share_changed, weights_of
 from spectral_lib.training.ensemble import initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
-from spectral_lib.training.losses import cross_entropy
 from spectral_lib.training.optimizers import (
     Optimizer,
     OptimizerSettings,
@@ -26,31 +25,6 @@ def run(settings, dtype=torch.float32, steps=20, rows=1):
         gradient = torch.randn(1, 500, generator=generator, dtype=torch.float64)
         optimizer.step(gradient.to(dtype).repeat(rows, 1), 1)
     return weights
-
-
-@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
-@pytest.mark.parametrize(
-    ("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)]
-)
-@pytest.mark.parametrize("factor", [1, 3])
-def test_equals_torch(momentum, nesterov, weight_decay, factor):
-    settings = OptimizerSettings(
-        "sgd", 0.1, momentum, weight_decay, nesterov, factor=factor
-    )
-    ours = run(settings, torch.float64)
-    generator = torch.Generator().manual_seed(5)
-    theirs = torch.randn(1, 500, generator=generator, dtype=torch.float64)
-    optimizer = torch.optim.SGD(
-        [theirs],
-        lr=0.1,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        nesterov=nesterov,
-    )
-    for _ in range(20):
-        theirs.grad = torch.randn(1, 500, generator=generator, dtype=torch.float64)
-        optimizer.step()
-    assert torch.allclose(ours, theirs, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -78,33 +52,16 @@ def test_column_and_single_number_round_alike():
     assert torch.equal(plain[0], beside[0])
 
 
-def test_orders_are_as_written():
-    g = torch.randn(1, 1000, generator=torch.Generator().manual_seed(1))
-    eta = torch.tensor(0.1)
-    paper, code = (perturbed_product(0.1, g, 3, order) for order in ("paper", "code"))
-    assert torch.equal(paper, (eta / 3) * (3 * g))
-    assert torch.equal(code, (eta * 3) * (g / 3))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rate", [0.1, [[0.1], [0.2], [0.3]]])
+def test_orders_are_as_written_in_the_precision_of_the_gradient(dtype, rate):
+    gradient = torch.randn(3, 500, dtype=dtype)
+    eta, k = torch.tensor(rate, dtype=dtype), torch.tensor(3, dtype=dtype)
+    given = rate if rate == 0.1 else eta
+    paper, code = (perturbed_product(given, gradient, 3, o) for o in ("paper", "code"))
+    assert torch.equal(paper, (eta / k) * (k * gradient))
+    assert torch.equal(code, (eta * k) * (gradient / k))
     assert not torch.equal(paper, code)
-
-
-def test_change_is_of_the_last_bits():
-    g = torch.randn(1, 10000, generator=torch.Generator().manual_seed(1))
-    plain = perturbed_product(0.1, g, 1).double()
-    moved = perturbed_product(0.1, g, 3).double()
-    assert ((moved - plain) / plain).abs().max() < 2**-22
-
-
-def test_float64_keeps_the_learning_rate_exact():
-    g = torch.ones(1, 1, dtype=torch.float64)
-    assert perturbed_product(0.2, g, 3).item() == pytest.approx(0.2, rel=1e-15)
-
-
-def test_numbers_are_rounded_as_they_were_when_sent():
-    gradient = torch.randn(3, 50)
-    for rate, k in ((0.1, 3), (1e-3, 7), (torch.tensor([[0.1], [0.2], [0.3]]), 2)):
-        eta, factor = (torch.as_tensor(v, dtype=torch.float32) for v in (rate, k))
-        found = perturbed_product(rate, gradient, k)
-        assert torch.equal(found, (eta / factor) * (factor * gradient))
 
 
 @pytest.mark.parametrize(
@@ -179,22 +136,17 @@ def test_moments_are_kept_only_where_they_are_needed():
     assert moments("adam") == ["mean", "square"]
 
 
-@pytest.fixture(scope="module")
-def toy():
-    generator = torch.Generator().manual_seed(2)
-    inputs = torch.randn(96, 6, generator=generator)
-    return Dataset(inputs, torch.randint(3, (96,), generator=generator))
-
-
 @pytest.mark.parametrize("stacked", [True, False])
-def test_trained_replicas_differ_by_rounding_alone(toy, stacked):
+def test_trained_replicas_differ_by_rounding_alone(stacked):
+    inputs = torch.randn(96, 6, generator=torch.Generator().manual_seed(2))
     factors = (1, 3, 1, 2, 4)
     seeds, ks = grid([1, 2], factors)
     start = initialise(lambda: MLP([6, 16, 3]), seeds, stacked=stacked)
     how = OptimizerSettings("sgd", 0.1, 0.9, 5e-4, True, factor=ks, milestones=(2,))
-    settings = TrainSettings(4, 32, how, cross_entropy)
-    record = train(start, toy, settings, {"w": Probe(weights_of(), every(4))}).records
-    changed = share_changed(record["w"], len(factors))
+    probe = {"w": Probe(weights_of(), every(4))}
+    toy = Dataset(inputs, inputs[:, :3].cumsum(1))
+    record = train(start, toy, TrainSettings(4, 32, how), probe).records["w"]
+    changed = share_changed(record, len(factors))
     assert changed.shape == (5, 2, 4)
     assert (changed[1:, :, 0] > 0.05).all()
     assert (changed[:, :, 1:] == 0).all()
