@@ -14,7 +14,12 @@ from numpy.typing import ArrayLike
 
 from spectral_book.chapter import try_it as live
 from spectral_book.chapter.figures import picture, use_house_style
-from spectral_book.chapter.parameters import MACHINE, ChapterParameters, defaults
+from spectral_book.chapter.parameters import (
+    MACHINE,
+    ChapterParameters,
+    defaults,
+    defaults_in,
+)
 from spectral_book.chapter.player import Player, first_sentence
 from spectral_book.chapter.provenance import Provenance, provenance
 from spectral_book.claims import tables
@@ -29,6 +34,7 @@ from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.claims.places import CLAIM, FIGURE, mark
 from spectral_book.claims.sentences import fill_sentence
 from spectral_book.claims.verdicts import Verdict, estimate, judge
+from spectral_book.repository import committed
 from spectral_book.yaml_files import read_yaml
 from spectral_lib.training.devices import prepare
 from spectral_lib.training.loop import Run
@@ -264,7 +270,8 @@ def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
     """Prepare device, threads, figure style and claims for a chapter's notebook.
 
     The claims are read from ``claims/<name>.yaml`` beside the notebook, and the
-    defaults, with which the parameters are compared, from the notebook's file.
+    defaults, with which the parameters are compared, from the notebook's file, as it is
+    committed where it is.
     """
     claims = load_claims(Path("claims") / f"{name}.yaml")
     device = prepare(parameters.device)
@@ -276,8 +283,11 @@ def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
         for key, value in parameters.model_dump().items()
         if key not in usual or usual[key] != value
     }
-    # A changed run must not be mistaken for its profile.
-    expected = usual | _profile(name, parameters.profile)
+    # A changed run must not be mistaken for its profile, whoever changed what: a sweep,
+    # or a reader in the notebook's file.
+    kept = committed(file)
+    expected = defaults_in(kept) if kept else usual
+    expected = expected | _profile(name, parameters.profile)
     altered = [
         key
         for key, value in parameters.model_dump().items()

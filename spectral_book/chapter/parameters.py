@@ -213,7 +213,12 @@ def assigned(namespace: Mapping[str, Any]) -> list[str]:
 
 def defaults(notebook: Path) -> dict[str, Any]:
     """What the tagged parameters cell of a notebook file assigns."""
-    for cell in nbformat.read(notebook, as_version=4).cells:
+    return defaults_in(notebook.read_text("utf-8"))
+
+
+def defaults_in(text: str) -> dict[str, Any]:
+    """What the tagged parameters cell of a notebook's text assigns."""
+    for cell in nbformat.reads(text, as_version=4).cells:
         if "parameters" in cell.metadata.get("tags", []):
             return _literals(cell.source) or {}
     return {}

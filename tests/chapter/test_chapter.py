@@ -201,6 +201,36 @@ def test_the_line_under_a_figure_names_the_seeds_of_its_runs(chapter, shown):
     assert "seed" not in shown[-1].data
 
 
+USUAL = 'profile = "quick"\nseeds = [1]\ndevice = "auto"\nsize = 3'
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """The folder of a book of one chapter, with a profile; the working folder."""
+    book = tmp_path / "book"
+    (book / "claims").mkdir(parents=True)
+    (book / "claims" / "c.yaml").write_text(json.dumps(FILE))
+    (tmp_path / "params" / "gpu").mkdir(parents=True)
+    (tmp_path / "params" / "gpu" / "c.yaml").write_text("profile: gpu\nsize: 5\n")
+    write_notebook(book, USUAL)
+    monkeypatch.chdir(book)
+    with mpl.rc_context():
+        yield book
+
+
+def write_notebook(book, cell):
+    cell = nbformat.v4.new_code_cell(cell, metadata={"tags": ["parameters"]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), book / "c.ipynb")
+
+
+def opened(profile="quick", size=3):
+    class Parameters(ChapterParameters):
+        size: int
+
+    given = Parameters(profile=profile, seeds=[1], device="cpu", size=size)
+    return open_chapter("c", given)
+
+
 @pytest.mark.parametrize(
     ("profile", "size", "label"),
     [
@@ -210,26 +240,17 @@ def test_the_line_under_a_figure_names_the_seeds_of_its_runs(chapter, shown):
         ("gpu", 3, "profile gpu, changed ·"),
     ],
 )
-def test_a_run_is_that_of_its_profile_on_whatever_device(
-    tmp_path, monkeypatch, profile, size, label
-):
-    book = tmp_path / "book"
-    (book / "claims").mkdir(parents=True)
-    (book / "claims" / "c.yaml").write_text(json.dumps(FILE))
-    (tmp_path / "params" / "gpu").mkdir(parents=True)
-    (tmp_path / "params" / "gpu" / "c.yaml").write_text("profile: gpu\nsize: 5\n")
-    usual = 'profile = "quick"\nseeds = [1]\ndevice = "auto"\nsize = 3'
-    cell = nbformat.v4.new_code_cell(usual, metadata={"tags": ["parameters"]})
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), book / "c.ipynb")
-    monkeypatch.chdir(book)
+def test_a_run_is_that_of_its_profile_on_whatever_device(book, profile, size, label):
+    assert label in opened(profile, size).provenance.line()
 
-    class Parameters(ChapterParameters):
-        size: int
 
-    given = Parameters(profile=profile, seeds=[1], device="cpu", size=size)
-    with mpl.rc_context():
-        opened = open_chapter("c", given)
-    assert label in opened.provenance.line()
+def test_parameters_edited_in_the_notebook_file_are_changed(book, commit_all):
+    commit_all(book.parent)
+    write_notebook(book, USUAL.replace("size = 3", "size = 5"))
+    found = opened(size=5).provenance
+    assert "profile quick, changed ·" in found.line()
+    assert "size" not in found.command  # which runs the file as it is
+    assert "profile quick ·" in opened(size=3).provenance.line()
 
 
 def test_a_control_that_is_no_argument_is_refused_before_anything_runs(chapter, shown):
