@@ -17,6 +17,7 @@ from spectral_book.chapter.figures import picture, use_house_style
 from spectral_book.chapter.parameters import (
     MACHINE,
     ChapterParameters,
+    ParameterError,
     defaults,
     defaults_in,
 )
@@ -266,15 +267,28 @@ def _profile(name: str, profile: str) -> dict[str, Any]:
     return read_yaml(path) or {} if path.is_file() else {}
 
 
+def _claims(name: str) -> Path:
+    """A chapter's claims file, beside the notebook and so in the working folder."""
+    path = Path("claims") / f"{name}.yaml"
+    if not path.is_file():
+        near = [str(found.parents[1]) for found in Path().glob(f"*/{path}")]
+        raise ParameterError(
+            f"There is no {path} in the working folder {Path.cwd()}; run the notebook "
+            f"in its own folder, with papermill by --cwd {(*near, 'FOLDER')[0]}."
+        )
+    return path
+
+
 def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
-    """Prepare device, threads, figure style and claims for a chapter's notebook.
+    """Prepare device, threads, dtype, figure style and claims for a chapter's notebook.
 
     The claims are read from ``claims/<name>.yaml`` beside the notebook, and the
     defaults, with which the parameters are compared, from the notebook's file, as it is
     committed where it is.
     """
-    claims = load_claims(Path("claims") / f"{name}.yaml")
+    claims = load_claims(_claims(name))
     device = prepare(parameters.device)
+    torch.set_default_dtype(torch.float32)  # a user's startup file may say otherwise
     use_house_style()
     file = Path(f"{name}.ipynb")
     usual = defaults(file) if file.is_file() else {}

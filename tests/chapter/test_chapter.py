@@ -1,6 +1,9 @@
 """A running chapter: claims, figures, sentences and experiments."""
 
 import json
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import ipywidgets as widgets
@@ -14,7 +17,7 @@ import torch
 from spectral_book.chapter import chapter as module
 from spectral_book.chapter import try_it as live
 from spectral_book.chapter.chapter import Chapter, open_chapter
-from spectral_book.chapter.parameters import ChapterParameters
+from spectral_book.chapter.parameters import ChapterParameters, ParameterError
 from spectral_book.chapter.player import Player
 from spectral_book.chapter.provenance import provenance
 from spectral_book.claims.claims_file import ClaimsFile
@@ -251,6 +254,50 @@ def test_parameters_edited_in_the_notebook_file_are_changed(book, commit_all):
     assert "profile quick, changed ·" in found.line()
     assert "size" not in found.command  # which runs the file as it is
     assert "profile quick ·" in opened(size=3).provenance.line()
+
+
+def test_a_chapter_in_another_folder_is_told_where_to_run(book, monkeypatch):
+    monkeypatch.chdir(book.parent)
+    words = rf"no claims/c\.yaml in the working folder {book.parent}; .* --cwd book\."
+    with pytest.raises(ParameterError, match=words):
+        opened()
+    monkeypatch.chdir("/")
+    with pytest.raises(ParameterError, match="--cwd FOLDER"):
+        opened()
+
+
+OPENS = """
+import torch
+from spectral_book.chapter.chapter import open_chapter
+from spectral_book.chapter.parameters import ChapterParameters
+assert ncores == 4 and torch.get_default_dtype() == torch.float64
+class Parameters(ChapterParameters):
+    size: int
+chapter = open_chapter("c", Parameters.read(globals()))
+assert torch.get_default_dtype() == torch.float32
+"""
+
+
+@pytest.mark.processes
+def test_nbval_passes_with_a_users_startup_files(book, tmp_path):
+    startup = tmp_path / "ipython" / "profile_default" / "startup" / "a.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text(
+        "import torch\ntorch.set_default_dtype(torch.float64)\nncores = 4"
+    )
+    notebook = nbformat.read(book / "c.ipynb", as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(OPENS))
+    nbformat.write(notebook, book / "c.ipynb")
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env"]
+    environment = os.environ | {"IPYTHONDIR": str(tmp_path / "ipython")}
+    ran = subprocess.run(
+        [*command, "-p", "no:cacheprovider", "c.ipynb"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
 
 
 def test_a_control_that_is_no_argument_is_refused_before_anything_runs(chapter, shown):
