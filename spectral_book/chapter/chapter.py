@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from spectral_book.chapter import try_it as live
+from spectral_book.chapter.cells import Cell, running_cell, runs_again
 from spectral_book.chapter.figures import picture, use_house_style
 from spectral_book.chapter.parameters import (
     MACHINE,
@@ -52,7 +53,8 @@ class Chapter:
     device: torch.device
     provenance: Provenance
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
-    figures: int = 0
+    judged: dict[str, Cell | None] = field(default_factory=dict)
+    figures: list[Cell | None] = field(default_factory=list)
     panels: dict[str, live.Panel] = field(default_factory=dict)
 
     def judge(
@@ -68,7 +70,7 @@ class Chapter:
         KeyError
             If the chapter's claims file has no such claim.
         ValueError
-            If the claim was judged before.
+            If another cell has judged the claim; one that runs again judges it anew.
         """
         claim = self._claim(claim_id)
         measured = estimate(claim, inputs)
@@ -107,12 +109,13 @@ class Chapter:
 
         A figure is drawn here and not by the notebook, which would pass over an error.
 
-        The number stands before the caption, which can be linked to as ``figure-3``.
+        The number stands before the caption, which can be linked to as ``figure-3``. A
+        cell that runs again keeps its numbers.
         The line below it names ``seeds``: if not given those of the runs, and the
         chapter's where no run tells them.
         """
         runs = list(runs)
-        self.figures += 1
+        number = self._number_figure()
         if isinstance(figure, Figure):
             display(Image(picture(figure)))
         elif isinstance(figure, Player):
@@ -125,12 +128,12 @@ class Chapter:
         command = escape(self.provenance.command)
         display(
             HTML(
-                f'<p class="caption" id="figure-{self.figures}">'
-                f"<b>Figure {self.figures}.</b> {caption}</p>"
+                f'<p class="caption" id="figure-{number}">'
+                f"<b>Figure {number}.</b> {caption}</p>"
                 f'<details class="provenance"><summary>{line}</summary>'
                 f"<code>{command}</code></details>"
             ),
-            metadata=mark(FIGURE, self.figures),
+            metadata=mark(FIGURE, number),
         )
 
     def try_it(self, run: live.Experiment, **controls: ValueWidget) -> None:
@@ -239,12 +242,23 @@ class Chapter:
         )
 
     def _claim(self, claim_id: str) -> Claim:
-        if claim_id in self.rows:
+        cell = running_cell()
+        if claim_id in self.rows and not runs_again(self.judged[claim_id], cell):
             raise ValueError(f"Claim {claim_id!r} was judged before.")
+        self.judged[claim_id] = cell
         known = {claim.id: claim for claim in self.claims.claims}
         if claim_id not in known:
             raise KeyError(f"No claim {claim_id!r} in the chapter's claims file.")
         return known[claim_id]
+
+    def _number_figure(self) -> int:
+        """Take the number of a figure that this cell has shown before, or a new one."""
+        cell = running_cell()
+        places = enumerate(self.figures)
+        free = len(self.figures)
+        place = next((n for n, former in places if runs_again(former, cell)), free)
+        self.figures[place : place + 1] = [cell]
+        return place + 1
 
     def _ordered(self) -> list[dict[str, Any]]:
         missing = [c.id for c in self.claims.claims if c.id not in self.rows]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from spectral_book.chapter import cells
 from spectral_book.chapter import chapter as module
 from spectral_book.chapter import try_it as live
 from spectral_book.chapter.chapter import Chapter, open_chapter
@@ -101,6 +103,52 @@ def test_a_claim_that_is_unknown_judged_twice_or_never_is_told(chapter, shown):
     for end in (chapter.table, chapter.publish):
         with pytest.raises(ValueError, match=r"never judged: also\."):
             end()
+
+
+@pytest.fixture
+def cell(monkeypatch):
+    """Run the cells of a front end: a name and the number of the run."""
+    shell = SimpleNamespace(get_parent=dict)
+    monkeypatch.setattr(cells, "get_ipython", lambda: shell)
+
+    def run(name, number):
+        message = {"metadata": {"cellId": name}, "header": {"msg_id": str(number)}}
+        shell.get_parent = lambda: message
+
+    return run
+
+
+def test_a_cell_that_runs_again_judges_anew_and_no_other_cell_does(
+    chapter, shown, cell
+):
+    for run, x in enumerate((2.0, 3.0)):
+        cell("a", run)
+        chapter.judge("grows", x=[x, x, x + 0.1], control=NONE)
+        assert chapter.rows["grows"]["values"][0] == x
+        with pytest.raises(ValueError, match="'grows' was judged before"):
+            chapter.judge("grows", x=[1.0], control=NONE)  # twice in one cell
+    for other in ("b", None):
+        cell(other, 7)
+        with pytest.raises(ValueError, match="'grows' was judged before"):
+            chapter.inconclusive("grows", "Nothing came out.")
+    cell("a", 8)
+    chapter.not_comparable("grows", "Not run here.")
+
+
+def test_a_cell_that_runs_again_keeps_the_numbers_of_its_figures(chapter, shown, cell):
+    def numbers(name, run, count):
+        cell(name, run)
+        shown.clear()
+        for _ in range(count):
+            chapter.show(plt.figure(), "")
+        return [int(re.search('id="figure-(.*?)"', c.data)[1]) for c in shown[1::2]]
+
+    assert numbers("a", 1, 2) == [1, 2]
+    assert numbers("b", 2, 1) == [3]
+    assert numbers("a", 3, 3) == [1, 2, 4]
+    assert numbers("b", 4, 1) == [3]
+    assert numbers(None, 5, 2) == [5, 6]
+    assert numbers(None, 6, 1) == [7]
 
 
 def test_sentences_are_filled_and_a_remark_is_checked_even_where_it_is_not_said(

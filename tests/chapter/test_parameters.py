@@ -138,7 +138,7 @@ def test_without_history_every_plain_public_value_is_a_parameter():
         (["a = b, *c = 1, 2", "%time d = 1", "e: int"], "e"),
         (
             ["profile = f()\nimport os\nif os:\n    b = 1", "c = 2", "def f(): d = 1"],
-            "",
+            "profile b",
         ),
         (["profile = [i for i in b]\nfrom a import b as c\ndef d(): e = 1"], "profile"),
         (["profile = 1\nfor a in b:\n    c = 1", "d = 2"], "d profile a c"),
