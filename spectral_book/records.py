@@ -135,7 +135,7 @@ def read_records(results: Path) -> list[Record]:
     for profile in LARGE:
         for path in sorted((results / profile).glob("*.json")):
             try:
-                content = json.loads(path.read_text())
+                content = json.loads(path.read_text("utf-8"))
                 itself = content["profile"], content["chapter"]
                 complete = content["made"] and content["claims"]
                 complete = complete and isinstance(content["parameters"], dict)

@@ -20,7 +20,8 @@ def running_cell() -> Cell | None:
     which nbclient, papermill and nbval do not.
     """
     shell = get_ipython()
-    message = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    # An IPython without a kernel knows of no messages.
+    message = getattr(shell, "get_parent", dict)()
     name = message.get("metadata", {}).get("cellId")
     return Cell(name, message["header"]["msg_id"]) if name else None
 
