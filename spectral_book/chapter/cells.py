@@ -1,6 +1,7 @@
 """Which cell is running, where a reader's front end says so."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from IPython.core.getipython import get_ipython
 
@@ -19,9 +20,8 @@ def running_cell() -> Cell | None:
     A front end with cells, such as JupyterLab, names one in the message that runs it,
     which nbclient, papermill and nbval do not.
     """
-    shell = get_ipython()
     # An IPython without a kernel knows of no messages.
-    message = getattr(shell, "get_parent", dict)()
+    message: dict[str, Any] = getattr(get_ipython(), "get_parent", dict)()
     name = message.get("metadata", {}).get("cellId")
     return Cell(name, message["header"]["msg_id"]) if name else None
 
