@@ -18,7 +18,6 @@ from spectral_book.chapter.figures import picture, use_house_style
 from spectral_book.chapter.parameters import (
     MACHINE,
     ChapterParameters,
-    ParameterError,
     defaults,
     defaults_in,
 )
@@ -286,9 +285,10 @@ def _claims(name: str) -> Path:
     path = Path("claims") / f"{name}.yaml"
     if not path.is_file():
         near = [str(found.parents[1]) for found in Path().glob(f"*/{path}")]
-        raise ParameterError(
-            f"There is no {path} in the working folder {Path.cwd()}; run the notebook "
-            f"in its own folder, with papermill by --cwd {(*near, 'FOLDER')[0]}."
+        folder = (*near, "FOLDER")[0]
+        raise ValueError(
+            f"There is no claims file {path}. The notebook works in {Path.cwd()}; "
+            f"where that is not its own folder, run papermill with --cwd {folder}."
         )
     return path
 
