@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ from spectral_book.readable import InputError
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _STARTUP_SECONDS = 180
-_LANGUAGE = ("kernelspec", "language_info")
 
 
 @dataclass(frozen=True)
@@ -367,9 +365,12 @@ class _Client(NotebookClient):
 def _prepared(job: NotebookJob) -> NotebookNode:
     """Read a job's notebook, without old results and with its parameters."""
     given = job.parameters
-    read = partial(nbformat.read, as_version=4) if given is None else load_notebook_node
-    notebook = without_outputs(read(str(job.path)))
-    kernel, written = (notebook.metadata.get(k, {}) for k in _LANGUAGE)
+    if given is None:
+        notebook = without_outputs(nbformat.read(job.path, as_version=4))
+    else:
+        notebook = without_outputs(load_notebook_node(str(job.path)))
+    kernel = notebook.metadata.get("kernelspec", {})
+    written = notebook.metadata.get("language_info", {})
     language = kernel.get("language") or written.get("name") or kernel.get("name")
     if not (language or "python").lower().startswith(("python", "ipython")):
         raise InputError(
