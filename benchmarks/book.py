@@ -47,7 +47,7 @@ def clocks(folder: Path) -> dict[str, dict[str, float]]:
     """What the clocks say, by chapter."""
     found = {}
     for path in sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime):
-        state = json.loads(path.read_text())
+        state = json.loads(path.read_text("utf-8"))
         name = state.pop("chapter")
         kinds = ("kernel", "imports", "between cells", *WORK)
         found[str(name)] = {kind: state.get(kind, 0.0) for kind in kinds}

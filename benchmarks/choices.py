@@ -39,7 +39,7 @@ def start(folder: str, rounds: int) -> None:
                 seen.add(kind)
                 timing = compare(plain, ensemble, data, settings, rounds)
                 timing["label"] = named.get("label", "training")
-                with Path(folder, "found.jsonl").open("a") as file:
+                with Path(folder, "found.jsonl").open("a", encoding="utf-8") as file:
                     file.write(json.dumps(timing) + "\n")
             return plain(ensemble, data, settings, *more, **named)
 
@@ -113,7 +113,7 @@ def rows(setting: Setting) -> Iterator[Cost]:
             if done.failure is not None:
                 raise SystemExit(done.failure.describe(name))
             found = Path(folder, "found.jsonl")
-            lines = found.read_text().splitlines() if found.is_file() else []
+            lines = found.read_text("utf-8").splitlines() if found.is_file() else []
         for line in lines:
             timing = json.loads(line)
             what = f"{name}, {timing['label']}, {size(timing)}"

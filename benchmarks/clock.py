@@ -35,7 +35,7 @@ def startup_folder(folder: Path, call: str) -> dict[str, str]:
         f"from benchmarks import {module}",
         f"{call}",
     ]
-    (startup / "00-benchmarks.py").write_text("\n".join(lines) + "\n")
+    (startup / "00-benchmarks.py").write_text("\n".join(lines) + "\n", "utf-8")
     return {"SPECTRAL_IPYTHONDIR": str(folder)}
 
 

@@ -209,7 +209,7 @@ def origin(setting: Setting) -> dict[str, str | int]:
 def processor() -> str:
     """Name of the processor."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         lines = []
     names = (line.split(":", 1)[1].strip() for line in lines if "model name" in line)

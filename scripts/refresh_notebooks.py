@@ -13,22 +13,21 @@ import sys
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 from nbformat import NotebookNode
+
+from spectral_book.runner import Budget, NotebookJob, execute_notebooks
 
 CHECKED = "nbval-check-output"
 
 
-def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
-    """Run a notebook in its folder, in the kernel of this environment."""
-    client = NotebookClient(
-        notebook,
-        timeout=600,
-        kernel_name="python3",
-        record_timing=False,
-        resources={"metadata": {"path": str(folder)}},
-    )
-    return client.execute()
+def execute(path: Path) -> NotebookNode:
+    """Run a notebook as the build does; end with what went wrong if something does."""
+    environment = Budget(1, 1).kernel_environment(os.environ)
+    job = NotebookJob(path.stem, path)
+    (run,) = execute_notebooks([job], at_once=1, environment=environment)
+    if run.failure is not None:
+        sys.exit(run.failure.describe(run.name))
+    return run.notebook
 
 
 def strip(notebook: NotebookNode) -> NotebookNode:
@@ -66,13 +65,12 @@ def main() -> int:
     mode.add_argument("--strip", action="store_true", help="do not run, only strip")
     mode.add_argument("--check", action="store_true", help="do not write, only check")
     options = parser.parse_args()
-    os.environ.setdefault("CI", "true")  # no progress bars in outputs
 
     untidy = []
     for path in options.notebooks:
         notebook = nbformat.read(path, as_version=4)
         if not (options.strip or options.check):
-            notebook = execute(notebook, path.parent)
+            notebook = execute(path)
         text = nbformat.writes(strip(notebook)) + "\n"
         if options.check:
             if text != path.read_text(encoding="utf-8"):

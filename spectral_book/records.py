@@ -144,7 +144,7 @@ def read_records(results: Path) -> list[Record]:
     for profile in LARGE:
         for path in sorted((results / profile).glob("*.json")):
             try:
-                content = json.loads(path.read_text())
+                content = json.loads(path.read_text("utf-8"))
                 run = ChapterRun.model_validate(content["run"])
                 for row in content["claims"]:
                     check_row(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -10,21 +11,32 @@ CODE = (":/book", ":/params", ":/spectral_lib", ":/spectral_book")
 """What results depend on, from the top of the repository."""
 
 
-def checkout(folder: Path) -> tuple[str, list[str]]:
+def checkout(root: Path) -> tuple[str, list[str]]:
     """Return a checkout's commit, and the files of `CODE` that differ from it.
 
     Raises
     ------
     ValueError
-        If the folder is in no git checkout, with what git said.
+        If the folder is not the top of a git checkout, with what git said.
     """
     try:
-        changed = _git(folder, "status", "--porcelain", "--", *CODE).splitlines()
-        head = _git(folder, "rev-parse", "HEAD")
-    except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", "") or str(error)
-        raise ValueError(f"{folder} is not a git checkout ({said.strip()})") from error
-    return head, [line[3:] for line in changed]
+        top = _git(root, "rev-parse", "--show-toplevel").removesuffix("\n")
+    except ValueError as error:
+        raise ValueError(f"{root} is not a git checkout ({error})") from error
+    if not root.samefile(top):
+        raise ValueError(
+            f"{root} is not a git checkout (it lies in another one, {top})"
+        )
+    changed = _git(root, "status", "--porcelain", "--", *CODE).splitlines()
+    return _git(root, "rev-parse", "HEAD").strip(), [line[3:] for line in changed]
+
+
+def committed(file: Path) -> str | None:
+    """Return a file's text as it is in the commit of its checkout, if it is in one."""
+    try:
+        return _git(file.parent, "show", f"HEAD:./{file.name}")
+    except ValueError:
+        return None
 
 
 def knows_commit(root: Path, commit: str) -> bool | None:
@@ -33,22 +45,35 @@ def knows_commit(root: Path, commit: str) -> bool | None:
     A shallow clone and an unpacked archive do not hold the commits of before.
     """
     try:
-        if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != root.resolve():
-            return None
-        shallow = _git(root, "rev-parse", "--is-shallow-repository") == "true"
-    except (OSError, subprocess.CalledProcessError):
+        top = _git(root, "rev-parse", "--show-toplevel").removesuffix("\n")
+        shallow = _git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
+    except ValueError:
+        return None
+    if not root.samefile(top):
         return None
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
         return False
     try:
         _git(root, "cat-file", "-e", f"{commit}^{{commit}}")
-    except subprocess.CalledProcessError:
+    except ValueError:
         return None if shallow else False
     return True
 
 
 def _git(folder: Path, *words: str) -> str:
-    """Run git and return what it says."""
-    command = ["git", "-C", str(folder), *words]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    return ran.stdout.rstrip("\n")
+    """Return what git prints in a folder; raise ValueError with its complaint."""
+    # Git's own variables, as a hook has them, would name another repository.
+    others = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    try:
+        ran = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=True,
+            env=others | {"LC_ALL": "C"},
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", "") or str(error)
+        raise ValueError(" ".join(said.split())) from error
+    return ran.stdout

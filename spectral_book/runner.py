@@ -25,6 +25,7 @@ from nbformat import NotebookNode
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from spectral_book import strays
 from spectral_book.readable import InputError
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -223,7 +224,10 @@ async def execute(
                 # Times in the executed file would make two equal builds differ.
                 record_timing=False,
             )
-            await client.async_execute(env=_without_user_setup(environment, folder))
+            try:
+                await client.async_execute(env=_without_user_setup(environment, folder))
+            finally:
+                strays.show([c for c in notebook.cells if _runs(c)], folder)
     except Exception as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
@@ -308,6 +312,7 @@ class _ThisPython(KernelSpecManager):
             argv=[
                 sys.executable,
                 *("-m", "ipykernel_launcher", "-f", "{connection_file}"),
+                *("--ext", strays.__name__),
             ],
             display_name="Python 3",
             language="python",
@@ -359,10 +364,24 @@ class _Client(NotebookClient):
 
 def _prepared(job: NotebookJob) -> NotebookNode:
     """Read a job's notebook, without old results and with its parameters."""
-    if job.parameters is None:
-        return without_outputs(nbformat.read(job.path, as_version=4))
-    notebook = without_outputs(load_notebook_node(str(job.path)))
-    return parameterize_notebook(notebook, dict(job.parameters))
+    given = job.parameters
+    if given is None:
+        notebook = without_outputs(nbformat.read(job.path, as_version=4))
+    else:
+        notebook = without_outputs(load_notebook_node(str(job.path)))
+    kernel = notebook.metadata.get("kernelspec", {})
+    written = notebook.metadata.get("language_info", {})
+    language = kernel.get("language") or written.get("name") or kernel.get("name")
+    if not (language or "python").lower().startswith(("python", "ipython")):
+        raise InputError(
+            f"{job.path} is written in {language}; the book runs Python, so translate "
+            "its cells and choose a Python kernel for it."
+        )
+    if given is None:
+        return notebook
+    return parameterize_notebook(
+        notebook, dict(given), kernel_name="python3", language="python"
+    )
 
 
 def _without_user_setup(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -392,6 +411,12 @@ def _tags(cell: NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
+def _runs(cell: NotebookNode) -> bool:
+    """Return whether nbclient sends a cell to the kernel."""
+    is_code = cell.cell_type == "code" and bool(cell.source.strip())
+    return is_code and "skip-execution" not in _tags(cell)
+
+
 def _number(notebook: NotebookNode, index: int) -> int:
     """Return the number in the file of a cell; papermill's own has that before it."""
     cells = notebook.cells[: index + 1]
@@ -414,8 +439,7 @@ def _failure(notebook: NotebookNode, index: int | None, error: Exception) -> Fai
 def _skipped(notebook: NotebookNode) -> Failure | None:
     """Return that a cell did not run, as after `exit()` in the one before."""
     for index, cell in enumerate(notebook.cells):
-        runs = cell.cell_type == "code" and cell.source.strip()
-        if runs and "skip-execution" not in _tags(cell) and not cell.execution_count:
+        if _runs(cell) and not cell.execution_count:
             message = "RuntimeError: the cell did not run"
             return Failure(_number(notebook, index), cell.source, message, "")
     return None

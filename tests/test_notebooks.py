@@ -52,6 +52,29 @@ def test_the_script_strips_what_a_session_leaves_and_is_idempotent(tmp_path):
     assert path.read_bytes() == first == NOTEBOOKS[0].read_bytes()
 
 
+@pytest.mark.processes
+def test_the_script_runs_a_notebook_and_keeps_the_checked_table_or_says_what_failed(
+    tmp_path,
+):
+    path = tmp_path / "small.ipynb"
+
+    def write(first):
+        cells = [nbformat.v4.new_code_cell(source) for source in (first, "print(x)")]
+        cells[1].metadata["tags"] = ["nbval-check-output"]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+
+    write("print('gone'); x = 3")
+    assert run(path).returncode == 0
+    cells = nbformat.read(path, as_version=4).cells
+    assert [[o["text"] for o in cell.outputs] for cell in cells] == [[], ["3\n"]]
+    write("import threading; x = threading.Thread(target=int, args='a'); x.start()")
+    before = path.read_bytes()
+    done = run(path)
+    assert done.returncode == 1
+    assert "chapter small failed, cell" in done.stderr
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_every_chapter_has_claims_profiles_and_a_place_in_the_book(path):
     name = path.stem

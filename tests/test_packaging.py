@@ -1,5 +1,6 @@
 """What is said of the package in more than one file is the same in all of them."""
 
+import ast
 import importlib
 import json
 import re
@@ -192,3 +193,26 @@ def test_make_says_what_stands_in_the_way_of_the_pins(machine, sentence):
     found = check_machine.obstacle(**{"python": "3.12.1"} | machine)
     assert sentence in found
     assert bool(sentence) == bool(found)
+
+
+def test_every_file_of_text_is_read_and_written_in_utf_8():
+    """Else an umlaut stops it where a machine's locale is another."""
+    folders = ("spectral_book", "spectral_lib", "scripts", "benchmarks")
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert paths
+    unsaid = []
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            call = isinstance(node, ast.Call) and opens_text(node)
+            if call and "utf-8" not in ast.unparse(node):
+                unsaid.append(f"{path}:{node.lineno}: {ast.unparse(node)}")
+    assert unsaid == []
+
+
+def opens_text(call):
+    """Whether a call opens a file as text, as far as its words tell."""
+    name = ast.unparse(call.func).rpartition(".")[2]
+    of_pillow = ast.unparse(call.func) == "Image.open"
+    binary = any(isinstance(a, ast.Constant) and "b" in str(a.value) for a in call.args)
+    opens = name in ("open", "fdopen") and not binary and not of_pillow
+    return opens or name in ("read_text", "write_text")

@@ -101,14 +101,36 @@ class Wrong:
         raise ValueError("no picture")
 Wrong()
 """
+FAILING_TASK = """
+import asyncio
+async def work():
+    raise ValueError("in a task")
+task = asyncio.create_task(work())
+"""
+FAILING_THREAD = """
+import threading
+thread = threading.Thread(target=int, args=["x"])
+thread.start()
+thread.join()
+"""
+CALLBACK = "import asyncio\nasyncio.get_running_loop().call_soon(lambda: 1 / 0)\nNone"
+ASKED = "try:\n    await task\nexcept ValueError:\n    pass"
+LEAVES = "import sys, threading\nthreading.Thread(target=sys.exit).start()"
 MEANT = ["raises-exception"]
 LIMIT = 4
 CELLS = {
-    "fine": (["1 + 1", "", "1 / 0", "skipped"], [[], [], MEANT, ["skip-execution"]]),
+    "fine": (
+        ["1 + 1", "", "1 / 0", "skipped", FAILING_TASK, ASKED, LEAVES],
+        [[], [], MEANT, ["skip-execution"]],
+    ),
     "raises": (["1", "x = 1\nassert x == 2, 'no'", "3"], [[], ["remove-cell"]]),
     "exits": (["import sys", "sys.exit(0)", "3"], []),
     "shows": (["1", NO_DISPLAY, "3"], []),
     "shows-last": (["1", NO_DISPLAY], []),
+    "thread": (["1", FAILING_THREAD, "3"], []),
+    "task-kept": (["1", FAILING_TASK, "3"], []),
+    "task-dropped": (["1", FAILING_TASK + "del task"], []),
+    "callback": (["1", CALLBACK, "3"], []),
     "dies": (["import os", "os._exit(0)"], []),
     "sleeps": (["import time\nprint('begun')", "time.sleep(300)"], []),
 }
@@ -118,6 +140,10 @@ FAILURES = {
     "exits": (3, "SystemExit: 0"),
     "shows": (3, "ValueError: no picture"),
     "shows-last": (3, "ValueError: no picture"),
+    "thread": (3, "ValueError: invalid literal for int() with base 10: 'x'"),
+    "task-kept": (3, "ValueError: in a task"),
+    "task-dropped": (3, "ValueError: in a task"),
+    "callback": (3, "ZeroDivisionError: division by zero"),
     "dies": (3, "DeadKernelError: the kernel process died"),
     "sleeps": (3, f"CellTimeoutError: the cell took more than {LIMIT} s"),
 }
@@ -191,6 +217,38 @@ def test_parameters_are_papermill_s_and_cells_keep_their_numbers(tmp_path):
     assert execution.failure.cell == 4
     assert execution.failure.error == "ZeroDivisionError: division by zero"
     assert '"size": 7' not in job.path.read_text()
+
+
+R = {"kernelspec": {"name": "ir", "display_name": "R", "language": "R"}}
+JULIA = {
+    "kernelspec": {"name": "julia-1.10", "display_name": "Julia 1.10"},
+    "language_info": {"name": "julia"},
+}
+NAMELESS = {"kernelspec": {"name": "julia-1.10", "display_name": "Julia 1.10"}}
+OWN = {"kernelspec": {"name": "mine", "display_name": "Mine", "language": "python"}}
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("metadata", "language"),
+    [(R, "R"), (JULIA, "julia"), (NAMELESS, "julia-1.10"), (OWN, None), ({}, None)],
+)
+@pytest.mark.parametrize("given", [None, {"size": 2}])
+def test_a_notebook_of_another_language_is_refused_and_one_of_none_is_python(
+    tmp_path, metadata, language, given
+):
+    job = write(tmp_path, "a", "size = 1", "print(size)", tags=[["parameters"]])
+    notebook = nbformat.read(job.path, as_version=4)
+    notebook.metadata = nbformat.from_dict(metadata)
+    nbformat.write(notebook, job.path)
+    execution = run_one(NotebookJob(job.name, job.path, parameters=given))
+    if language is None:
+        assert execution.failure is None
+        assert printed(execution.notebook) == ("2\n" if given else "1\n")
+    else:
+        assert execution.failure.cell == 0
+        said = f"{job.path} is written in {language}; the book runs Python"
+        assert said in execution.failure.error
 
 
 LOOK = """

@@ -15,9 +15,15 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from spectral_book.chapter import try_it as live
+from spectral_book.chapter.cells import Cell, running_cell, runs_again
 from spectral_book.chapter.differences import Difference, differences, meanings
 from spectral_book.chapter.figures import picture, use_house_style
-from spectral_book.chapter.parameters import MACHINE, ChapterParameters, defaults
+from spectral_book.chapter.parameters import (
+    MACHINE,
+    ChapterParameters,
+    defaults,
+    defaults_in,
+)
 from spectral_book.chapter.player import Player, first_sentence
 from spectral_book.chapter.provenance import Provenance, provenance
 from spectral_book.claims import tables
@@ -42,6 +48,7 @@ from spectral_book.claims.sentences import fill_sentence
 from spectral_book.claims.strip import strips
 from spectral_book.claims.verdicts import Verdict
 from spectral_book.claims.words import has_held
+from spectral_book.repository import committed
 from spectral_book.yaml_files import read_yaml
 from spectral_lib.training.devices import prepare
 from spectral_lib.training.loop import Run
@@ -59,9 +66,11 @@ class Chapter:
     differences: Sequence[Difference] = ()
     rounding: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    judged: dict[str, Cell | None] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
+    shown: dict[str, Cell | None] = field(default_factory=dict)
     curve: dict[str, Any] | None = None
-    figures: int = 0
+    figures: list[Cell | None] = field(default_factory=list)
     panels: dict[str, live.Panel] = field(default_factory=dict)
 
     def judge(
@@ -84,7 +93,8 @@ class Chapter:
         KeyError
             If the chapter's claims file has no such claim.
         ValueError
-            If the claim was judged before, or its precondition was forgotten.
+            If another cell has judged the claim (one that runs again judges it anew),
+            or its precondition was forgotten.
         """
         claim = self._claim(claim_id)
         seconds = round(sum(run.seconds for run in runs), 1)
@@ -119,27 +129,34 @@ class Chapter:
         ValueError
             If a claim was not judged, or was shown before.
         """
-        self._show_rows(claim_ids or tuple(self.waiting), strips)
+        self._show_rows(claim_ids, strips)
 
     def folded(self, title: str = "More claims") -> None:
         """Show all claims that were judged and not yet shown, as one folded table."""
-        self._show_rows(tuple(self.waiting), partial(tables.folded, title))
+        self._show_rows((), partial(tables.folded, title))
 
     def _show_rows(
         self, ids: Sequence[str], drawn: Callable[[Sequence[Row]], str]
     ) -> None:
-        """Show rows, each once, marked for those who look for a claim's place."""
-        for name in ids:
-            if name not in self.waiting:
+        """Show rows, each once, marked for those who look for a claim's place.
+
+        A cell that runs again shows what it has shown.
+        """
+        cell = running_cell()
+        again = [n for n, at in self.shown.items() if runs_again(at, cell)]
+        names = list(ids) or [*again, *(n for n in self.waiting if n not in again)]
+        for name in names:
+            if name not in self.waiting and name not in again:
                 known = ", ".join(self.waiting) or "none"
                 raise ValueError(
                     f"Claim {name!r} was not judged, or is shown already; to be shown "
                     f"are: {known}."
                 )
-            self.waiting.remove(name)
-        if ids:
-            rows = [self.rows[name] for name in ids]
-            display(HTML(drawn(rows)), metadata=mark(CLAIMS, list(ids)))
+        self.waiting = [name for name in self.waiting if name not in names]
+        self.shown |= dict.fromkeys(names, cell)
+        if names:
+            rows = [self.rows[name] for name in names]
+            display(HTML(drawn(rows)), metadata=mark(CLAIMS, names))
 
     def show(
         self,
@@ -152,12 +169,13 @@ class Chapter:
 
         A figure is drawn here and not by the notebook, which would pass over an error.
 
-        The number stands before the caption, which can be linked to as ``figure-3``.
+        The number stands before the caption, which can be linked to as ``figure-3``. A
+        cell that runs again keeps its numbers.
         The line below it names ``seeds``: if not given those of the runs, and the
         chapter's where no run tells them.
         """
         runs = list(runs)
-        self.figures += 1
+        number = self._number_figure()
         if isinstance(figure, Figure):
             display(Image(picture(figure)))
         elif isinstance(figure, Player):
@@ -170,12 +188,12 @@ class Chapter:
         command = escape(self.provenance.command)
         display(
             HTML(
-                f'<p class="caption" id="figure-{self.figures}">'
-                f"<b>Figure {self.figures}.</b> {caption}</p>"
+                f'<p class="caption" id="figure-{number}">'
+                f"<b>Figure {number}.</b> {caption}</p>"
                 f'<details class="provenance"><summary>{line}</summary>'
                 f"<code>{command}</code></details>"
             ),
-            metadata=mark(FIGURE, self.figures),
+            metadata=mark(FIGURE, number),
         )
 
     def try_it(self, run: live.Experiment, **controls: ValueWidget) -> None:
@@ -319,7 +337,8 @@ class Chapter:
     def _enter(self, row: dict[str, Any]) -> None:
         """Keep a claim's row; pages link from the claim to the cell that judged it."""
         self.rows[row["id"]] = row
-        self.waiting.append(row["id"])
+        if row["id"] not in self.waiting:
+            self.waiting.append(row["id"])
         display({"text/plain": ""}, metadata=mark(JUDGED, row["id"]), raw=True)
 
     def _enter_without_numbers(self, claim_id: str, verdict: Verdict, why: str) -> None:
@@ -328,12 +347,23 @@ class Chapter:
         self._enter(row_without_numbers(claim, self.claims, verdict, why, **run))
 
     def _claim(self, claim_id: str) -> Claim:
-        if claim_id in self.rows:
+        cell = running_cell()
+        if claim_id in self.rows and not runs_again(self.judged[claim_id], cell):
             raise ValueError(f"Claim {claim_id!r} was judged before.")
+        self.judged[claim_id] = cell
         known = {claim.id: claim for claim in self.claims.claims}
         if claim_id not in known:
             raise KeyError(f"No claim {claim_id!r} in the chapter's claims file.")
         return known[claim_id]
+
+    def _number_figure(self) -> int:
+        """Take the number of a figure that this cell has shown before, or a new one."""
+        cell = running_cell()
+        places = enumerate(self.figures)
+        free = len(self.figures)
+        place = next((n for n, former in places if runs_again(former, cell)), free)
+        self.figures[place : place + 1] = [cell]
+        return place + 1
 
     def _ordered(self) -> list[dict[str, Any]]:
         missing = [c.id for c in self.claims.claims if c.id not in self.rows]
@@ -356,14 +386,29 @@ def _profile(name: str, profile: str) -> dict[str, Any]:
     return read_yaml(path) or {} if path.is_file() else {}
 
 
+def _claims(name: str) -> Path:
+    """A chapter's claims file, beside the notebook and so in the working folder."""
+    path = Path("claims") / f"{name}.yaml"
+    if not path.is_file():
+        near = [str(found.parents[1]) for found in Path().glob(f"*/{path}")]
+        folder = (*near, "FOLDER")[0]
+        raise ValueError(
+            f"There is no claims file {path}. The notebook works in {Path.cwd()}; "
+            f"where that is not its own folder, run papermill with --cwd {folder}."
+        )
+    return path
+
+
 def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
-    """Prepare device, threads, figure style and claims for a chapter's notebook.
+    """Prepare device, threads, dtype, figure style and claims for a chapter's notebook.
 
     The claims are read from ``claims/<name>.yaml`` beside the notebook, and the
-    defaults, with which the parameters are compared, from the notebook's file.
+    defaults, with which the parameters are compared, from the notebook's file, as it is
+    committed where it is.
     """
-    claims = load_claims(Path("claims") / f"{name}.yaml")
+    claims = load_claims(_claims(name))
     device = prepare(parameters.device)
+    torch.set_default_dtype(torch.float32)  # a user's startup file may say otherwise
     use_house_style()
     file = Path(f"{name}.ipynb")
     usual = defaults(file) if file.is_file() else {}
@@ -372,8 +417,11 @@ def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
         for key, value in parameters.model_dump().items()
         if key not in usual or usual[key] != value
     }
-    # A changed run must not be mistaken for its profile.
-    expected = usual | _profile(name, parameters.profile)
+    # A changed run must not be mistaken for its profile, whoever changed what: a sweep,
+    # or a reader in the notebook's file.
+    kept = committed(file)
+    expected = defaults_in(kept) if kept else usual
+    expected = expected | _profile(name, parameters.profile)
     altered = [
         key
         for key, value in parameters.model_dump().items()

@@ -8,6 +8,7 @@ papermill may add a second one. The next cell declares the types and calls
 import ast
 import difflib
 import itertools
+import symtable
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -191,29 +192,57 @@ class ChapterParameters(BaseModel):
 def assigned(namespace: Mapping[str, Any]) -> list[str]:
     """Names that the parameter cells just run in a notebook have assigned.
 
-    Parameter cells assign nothing but literals. Those directly before the calling cell
-    count, so that a corrected cell can be run again in a living kernel. Where the
-    kernel keeps no history (nbval runs cells that way), every public plain value in
-    the namespace counts whose name is not in capitals, as constants are.
+    These are the last cell that assigns ``profile``, and those directly before the
+    calling one that only assign; so a corrected cell can be run again in a living
+    kernel. Where the kernel keeps no history (nbval runs cells that way), every public
+    plain value in the namespace counts that is none of a user's startup files, and
+    whose name is not in capitals, as constants are.
     """
     history = [cell for cell in namespace.get("In", []) if cell]
     if history:
-        cells = (_literals(cell) for cell in reversed(history[:-1]))
-        block = itertools.takewhile(lambda literals: literals is not None, cells)
-        return [name for literals in block for name in literals or ()]
+        cells = history[-2::-1]
+        stated = (cell for cell in cells if "profile" in _names(cell))
+        block = (*itertools.takewhile(_only_assigns, cells), next(stated, ""))
+        return list(dict.fromkeys(name for cell in block for name in _names(cell)))
+    shell = namespace.get("get_ipython", lambda: None)()
+    before = getattr(shell, "user_ns_hidden", {})
     plain = (bool, int, float, str, list, dict, tuple, type(None))
     return [
         name
         for name, value in namespace.items()
         if not name.startswith("_") and not name.isupper()
-        if name not in ("In", "Out")
         if isinstance(value, plain)
+        if name not in before or before[name] is not value
     ]
+
+
+def _names(cell: str) -> list[str]:
+    """Names that a cell assigns, whatever it assigns to them and where."""
+    try:
+        symbols = symtable.symtable(cell, "cell", "exec").get_symbols()
+    except SyntaxError:
+        return []
+    assigned = [s for s in symbols if s.is_assigned() and not s.is_imported()]
+    return [s.get_name() for s in assigned if not s.is_namespace()]
+
+
+def _only_assigns(cell: str) -> bool:
+    try:
+        statements = ast.parse(cell).body
+    except SyntaxError:  # a magic or a shell line
+        return False
+    kinds = (ast.Assign, ast.AnnAssign, ast.AugAssign)
+    return all(isinstance(statement, kinds) for statement in statements)
 
 
 def defaults(notebook: Path) -> dict[str, Any]:
     """What the tagged parameters cell of a notebook file assigns."""
-    for cell in nbformat.read(notebook, as_version=4).cells:
+    return defaults_in(notebook.read_text("utf-8"))
+
+
+def defaults_in(text: str) -> dict[str, Any]:
+    """What the tagged parameters cell of a notebook's text assigns."""
+    for cell in nbformat.reads(text, as_version=4).cells:
         if "parameters" in cell.metadata.get("tags", []):
             return _literals(cell.source) or {}
     return {}

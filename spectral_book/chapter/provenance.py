@@ -76,8 +76,10 @@ def _command(chapter: str, changed: Mapping[str, Any]) -> str:
 def _commit() -> str:
     """Short hash of the repository's commit, with + where its code was changed."""
     try:
-        commit, changed = checkout(Path(__file__).parent)
-    except ValueError:
+        commit, changed = checkout(Path(__file__).parents[2])
+    except ValueError as error:
+        if "dubious ownership" in str(error):
+            return "commit unknown, as another user owns the checkout"
         return "not under version control"
     return commit[:7] + ("+" if changed else "")
 

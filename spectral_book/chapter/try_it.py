@@ -12,10 +12,10 @@ from html import escape
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
-from IPython.core.getipython import get_ipython
 from matplotlib.figure import Figure
 from traitlets import Unicode
 
+from spectral_book.chapter.cells import running_cell
 from spectral_book.chapter.player import plain_words
 from spectral_book.claims.numbers import number
 from spectral_book.claims.sentences import listing
@@ -33,16 +33,11 @@ PAUSE = 0.01
 def is_live() -> bool:
     """Return whether a reader is there to move a control.
 
-    That is where a front end with cells, such as JupyterLab, has sent the running
-    cell: it names the cell in its message, which nbclient, papermill and nbval do not.
-    A build and continuous integration say so in the environment as well.
+    That is where a front end with cells has sent the running one. A build and
+    continuous integration say in the environment that there is nobody.
     """
-    if os.environ.get("SPECTRAL_BUILD") or os.environ.get("CI"):
-        return False
-    shell = get_ipython()
-    if shell is None or not hasattr(shell, "get_parent"):
-        return False
-    return "cellId" in shell.get_parent().get("metadata", {})
+    nobody = os.environ.get("SPECTRAL_BUILD") or os.environ.get("CI")
+    return not nobody and running_cell() is not None
 
 
 def check(run: Experiment, controls: Mapping[str, widgets.ValueWidget]) -> str:

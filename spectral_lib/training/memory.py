@@ -115,7 +115,7 @@ def free_memory(device: torch.device) -> int | None:
 def _of_machine() -> int | None:
     """What Linux thinks it can give without swapping."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
     except OSError:
         return None
     sizes = dict(line.split(":", 1) for line in lines if ":" in line)
@@ -127,9 +127,10 @@ def _of_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
     """What the limit of a Linux control group (a container, a job) leaves."""
     try:
         limit, used = (
-            int((root / name).read_text()) for name in ("memory.max", "memory.current")
+            int((root / name).read_text("utf-8"))
+            for name in ("memory.max", "memory.current")
         )
-        lines = (root / "memory.stat").read_text().splitlines()
+        lines = (root / "memory.stat").read_text("utf-8").splitlines()
     except (OSError, ValueError):  # no group, or "max": no limit
         return None
     idle = [int(n) for key, n in map(str.split, lines) if key == "inactive_file"]

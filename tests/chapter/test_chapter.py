@@ -1,6 +1,10 @@
 """A running chapter: claims, figures, sentences and experiments."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import ipywidgets as widgets
@@ -11,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from spectral_book.chapter import cells
 from spectral_book.chapter import chapter as module
 from spectral_book.chapter import try_it as live
 from spectral_book.chapter.chapter import Chapter, open_chapter
@@ -185,6 +190,66 @@ def test_a_claim_that_is_unknown_judged_or_shown_twice_or_never_is_told(chapter,
         chapter.strips("also")
 
 
+@pytest.fixture
+def cell(monkeypatch):
+    """Run the cells of a front end: a name and the number of the run."""
+    shell = SimpleNamespace(get_parent=dict)
+    monkeypatch.setattr(cells, "get_ipython", lambda: shell)
+
+    def run(name, number):
+        message = {"metadata": {"cellId": name}, "header": {"msg_id": str(number)}}
+        shell.get_parent = lambda: message
+
+    return run
+
+
+def test_a_cell_that_runs_again_judges_anew_and_no_other_cell_does(
+    chapter, shown, cell
+):
+    for run, x in enumerate((2.0, 3.0)):
+        cell("a", run)
+        chapter.judge("grows", x=[x, x, x + 0.1], control=NONE)
+        assert chapter.rows["grows"]["values"][0] == x
+        with pytest.raises(ValueError, match="'grows' was judged before"):
+            chapter.judge("grows", x=[1.0], control=NONE)  # twice in one cell
+    for other in ("b", None):
+        cell(other, 7)
+        with pytest.raises(ValueError, match="'grows' was judged before"):
+            chapter.inconclusive("grows", "Nothing came out.")
+    cell("a", 8)
+    chapter.not_comparable("grows", "Not run here.")
+
+
+def test_a_cell_that_runs_again_shows_its_claims_again(chapter, shown, cell):
+    cell("a", 1)
+    chapter.judge("grows", x=[2.0, 2.1, 2.2], control=NONE)
+    for run in (2, 3):
+        cell("b", run)
+        shown.clear()
+        chapter.strips()
+        assert 'id="grows"' in shown[0].data
+    cell("c", 4)
+    shown.clear()
+    chapter.strips()
+    assert not shown
+
+
+def test_a_cell_that_runs_again_keeps_the_numbers_of_its_figures(chapter, shown, cell):
+    def numbers(name, run, count):
+        cell(name, run)
+        shown.clear()
+        for _ in range(count):
+            chapter.show(plt.figure(), "")
+        return [int(re.search('id="figure-(.*?)"', c.data)[1]) for c in shown[1::2]]
+
+    assert numbers("a", 1, 2) == [1, 2]
+    assert numbers("b", 2, 1) == [3]
+    assert numbers("a", 3, 3) == [1, 2, 4]
+    assert numbers("b", 4, 1) == [3]
+    assert numbers(None, 5, 2) == [5, 6]
+    assert numbers(None, 6, 1) == [7]
+
+
 def test_sentences_are_filled_and_a_remark_is_checked_even_where_it_is_not_said(
     chapter, shown
 ):
@@ -286,6 +351,36 @@ def test_the_line_under_a_figure_names_the_seeds_of_its_runs(chapter, shown):
     assert "seed" not in shown[-1].data
 
 
+USUAL = 'profile = "quick"\nseeds = [1]\ndevice = "auto"\nsize = 3'
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """The folder of a book of one chapter, with a profile; the working folder."""
+    book = tmp_path / "book"
+    (book / "claims").mkdir(parents=True)
+    (book / "claims" / "c.yaml").write_text(json.dumps(FILE))
+    (tmp_path / "params" / "gpu").mkdir(parents=True)
+    (tmp_path / "params" / "gpu" / "c.yaml").write_text("profile: gpu\nsize: 5\n")
+    write_notebook(book, USUAL)
+    monkeypatch.chdir(book)
+    with mpl.rc_context():
+        yield book
+
+
+def write_notebook(book, cell):
+    cell = nbformat.v4.new_code_cell(cell, metadata={"tags": ["parameters"]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), book / "c.ipynb")
+
+
+def opened(profile="quick", size=3):
+    class Parameters(ChapterParameters):
+        size: int
+
+    given = Parameters(profile=profile, seeds=[1], device="cpu", size=size)
+    return open_chapter("c", given)
+
+
 @pytest.mark.parametrize(
     ("profile", "size", "label"),
     [
@@ -295,37 +390,78 @@ def test_the_line_under_a_figure_names_the_seeds_of_its_runs(chapter, shown):
         ("gpu", 3, "profile gpu, changed ·"),
     ],
 )
-def test_a_run_is_that_of_its_profile_on_whatever_device(
-    tmp_path, monkeypatch, profile, size, label
-):
-    book = tmp_path / "book"
-    (book / "claims").mkdir(parents=True)
-    (book / "claims" / "c.yaml").write_text(json.dumps(FILE))
-    for name, text in (("gpu", "size: 5"), ("paper", "size: 5\nseeds: [1, 2]")):
-        (tmp_path / "params" / name).mkdir(parents=True)
-        (tmp_path / "params" / name / "c.yaml").write_text(f"profile: {name}\n{text}\n")
-    spreads = tmp_path / "results" / "rounding" / f"{profile}.json"
+def test_a_run_is_that_of_its_profile_on_whatever_device(book, profile, size, label):
+    assert label in opened(profile, size).provenance.line()
+
+
+def test_a_run_holds_its_parameters_what_differs_and_what_rounding_moves(book):
+    spreads = book.parent / "results" / "rounding" / "quick.json"
     spreads.parent.mkdir(parents=True)
     spreads.write_text('{"spreads": {"grows": [0.25, 0.25]}}')
-    usual = 'profile = "quick"\nseeds = [1]\ndevice = "auto"\nsize = 3  # pixels'
-    cell = nbformat.v4.new_code_cell(usual, metadata={"tags": ["parameters"]})
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), book / "c.ipynb")
-    monkeypatch.chdir(book)
-
-    class Parameters(ChapterParameters):
-        size: int
-
-    given = Parameters(profile=profile, seeds=[1], device="cpu", size=size)
-    with mpl.rc_context():
-        opened = open_chapter("c", given)
-    assert label in opened.provenance.line()
-    assert opened.parameters == given.model_dump(mode="json")
-    told = [one.to_dict() for one in opened.differences]
-    seeds = {"name": "seeds", "here": "1", "paper": "1, 2", "meaning": ""}
-    pixels = {"name": "size", "here": "3", "paper": "5", "meaning": "pixels"}
-    assert told == [seeds, pixels][: 2 - (size == 5)]
+    (book.parent / "params" / "paper").mkdir(parents=True, exist_ok=True)
+    (book.parent / "params" / "paper" / "c.yaml").write_text(
+        "profile: paper\nsize: 5\n"
+    )
+    found = opened("quick", 3)
+    assert found.parameters["size"] == 3
+    told = [one.to_dict() for one in found.differences]
+    assert told == [{"name": "size", "here": "3", "paper": "5", "meaning": ""}]
+    assert found.rounding == {"grows": (0.5, 0.5)}
     # What was measured for a profile says nothing of a changed run.
-    assert opened.rounding == ({} if "changed" in label else {"grows": (0.5, 0.5)})
+    assert opened("quick", 4).rounding == {}
+
+
+def test_parameters_edited_in_the_notebook_file_are_changed(book, commit_all):
+    commit_all(book.parent)
+    write_notebook(book, USUAL.replace("size = 3", "size = 5"))
+    found = opened(size=5).provenance
+    assert "profile quick, changed ·" in found.line()
+    assert "size" not in found.command  # which runs the file as it is
+    assert "profile quick ·" in opened(size=3).provenance.line()
+
+
+def test_a_chapter_in_another_folder_is_told_where_to_run(book, monkeypatch):
+    monkeypatch.chdir(book.parent)
+    words = rf"no claims file claims/c\.yaml\. .* in {book.parent}; .* --cwd book\."
+    with pytest.raises(ValueError, match=words):
+        opened()
+    monkeypatch.chdir("/")
+    with pytest.raises(ValueError, match="--cwd FOLDER"):
+        opened()
+
+
+OPENS = """
+import torch
+from spectral_book.chapter.chapter import open_chapter
+from spectral_book.chapter.parameters import ChapterParameters
+assert ncores == 4 and torch.get_default_dtype() == torch.float64
+class Parameters(ChapterParameters):
+    size: int
+chapter = open_chapter("c", Parameters.read(globals()))
+assert torch.get_default_dtype() == torch.float32
+"""
+
+
+@pytest.mark.processes
+def test_nbval_passes_with_a_users_startup_files(book, tmp_path):
+    startup = tmp_path / "ipython" / "profile_default" / "startup" / "a.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text(
+        "import torch\ntorch.set_default_dtype(torch.float64)\nncores = 4"
+    )
+    notebook = nbformat.read(book / "c.ipynb", as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(OPENS))
+    nbformat.write(notebook, book / "c.ipynb")
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env"]
+    environment = os.environ | {"IPYTHONDIR": str(tmp_path / "ipython")}
+    ran = subprocess.run(
+        [*command, "-p", "no:cacheprovider", "c.ipynb"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
 
 
 def test_a_control_that_is_no_argument_is_refused_before_anything_runs(chapter, shown):

@@ -57,11 +57,33 @@ def test_marker_of_an_epoch_is_light_and_dark_at_one_place():
     plt.close(figure)
 
 
-def test_the_house_style_starts_from_matplotlibs_own():
-    with mpl.rc_context({"axes.titlesize": 30, "lines.linestyle": ":"}):
-        use_house_style()
-        assert mpl.rcParams["axes.titlesize"] == 10
-        assert mpl.rcParams["lines.linestyle"] == "-"
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "axes.facecolor: red",
+        "figure.figsize: 1, 1",
+        "savefig.dpi: 20",
+        "savefig.transparent: True",
+        "savefig.pad_inches: 2",
+        "text.usetex: True",
+        "lines.linestyle: :",
+    ],
+)
+def test_a_users_settings_change_no_picture(tmp_path, setting):
+    file = tmp_path / "matplotlibrc"
+    file.write_text(setting)
+
+    def drawn(own):
+        with mpl.rc_context():
+            if own:
+                mpl.rcParams.update(mpl.rc_params_from_file(file))
+            use_house_style()
+            figure, axes = plt.subplots()
+            axes.plot([0, 1], label="words")
+            return picture(figure)
+
+    same = drawn(own=True) == drawn(own=False)
+    assert same  # and no difference of two pictures, which takes pytest minutes
 
 
 def test_a_picture_is_cut_to_what_is_drawn_and_closed():

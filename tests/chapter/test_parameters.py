@@ -1,5 +1,7 @@
 """Parameters of a chapter: every wrong one is told in a sentence."""
 
+from types import SimpleNamespace
+
 import nbformat
 import pytest
 
@@ -129,9 +131,56 @@ def test_without_history_every_plain_public_value_is_a_parameter():
     assert Sample.read(GOOD | {"_private": 1, "module": pytest}).points == 10
 
 
-def test_cells_with_code_are_not_parameter_cells():
-    history = ["", "a = 1", "import os", "b: int = 2", "c = print(3)", "d = 4", "now"]
-    assert assigned({"In": history, "a": 1, "b": 2, "d": 4}) == ["d"]
+@pytest.mark.parametrize(
+    ("cells", "names"),
+    [
+        (["a = 1", "import os", "b: int = 2", "c = print(3)", "d += 4"], "d c b"),
+        (["a = b, *c = 1, 2", "%time d = 1", "e: int"], "e"),
+        (
+            ["profile = f()\nimport os\nif os:\n    b = 1", "c = 2", "def f(): d = 1"],
+            "profile b",
+        ),
+        (["profile = [i for i in b]\nfrom a import b as c\ndef d(): e = 1"], "profile"),
+        (["profile = 1\nfor a in b:\n    c = 1", "d = 2"], "d profile a c"),
+        (
+            ["profile = 1; a = 2", "print()", "profile = 2; b = 2", "print()"],
+            "profile b",
+        ),
+    ],
+)
+def test_names_are_those_of_the_parameters_cell_and_of_assignments_just_before(
+    cells, names
+):
+    assert assigned({"In": ["", *cells, "now"]}) == names.split()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "seeds = list(range(1, 6)); pointz = 3",
+        "rate = float('inf'); pointz = 3",
+        "import math; pointz = math.pi",
+        "if seeds: pointz = 3",
+        "for pointz in seeds: pass",
+    ],
+)
+@pytest.mark.parametrize("keeps", [True, False], ids=["history", "no history"])
+def test_a_misspelt_name_beside_an_expression_is_refused(line, keeps):
+    namespace: dict = {}
+    exec(f"{cell(GOOD)}\n{line}", namespace)
+    if keeps:
+        namespace["In"] = ["", f"{cell(GOOD)}\n{line}", "Sample.read(globals())"]
+    with pytest.raises(ParameterError, match="'pointz': did you mean 'points'"):
+        Sample.read(namespace)
+
+
+def test_names_of_a_users_startup_files_are_no_parameters_unless_changed():
+    before = {"ncores": 4, "paths": ["a"], "points": 3}
+    shell = SimpleNamespace(user_ns_hidden=dict(before))
+    namespace = {**before, **GOOD, "get_ipython": lambda: shell}
+    assert Sample.read(namespace).points == 10
+    with pytest.raises(ParameterError, match="Unknown parameter 'ncores'"):
+        Sample.read(namespace | {"ncores": 5})
 
 
 class Trained(ChapterParameters):

@@ -1,8 +1,9 @@
 """The provenance line, and a command that shells and papermill read back."""
 
 import shlex
-import subprocess
+import shutil
 
+import pytest
 import torch
 import yaml
 
@@ -35,22 +36,37 @@ def test_line_names_the_seeds_of_what_it_stands_under():
     assert "seed" not in came.line(seeds=[])
 
 
-def test_only_what_results_depend_on_marks_a_commit(tmp_path, monkeypatch):
-    def git(*words):
-        who = ["-c", "user.name=n", "-c", "user.email=e@x"]
-        subprocess.run(["git", "-C", str(tmp_path), *who, *words], check=True)
-
-    file = tmp_path / "spectral_book" / "chapter" / "provenance.py"
-    file.parent.mkdir(parents=True)
-    file.write_text("")
-    git("init", "--quiet")
-    git("add", ".")
-    git("commit", "--quiet", "-m", "start")
+@pytest.fixture
+def module_of(repository, monkeypatch):
+    """The module, as if it were a file of that repository."""
+    file = repository / "spectral_book" / "chapter" / "provenance.py"
     monkeypatch.setattr(module, "__file__", str(file))
-    plain = module._commit()
+    return module
+
+
+def test_only_what_results_depend_on_marks_a_commit(repository, module_of):
+    plain = module_of._commit()
     assert len(plain) >= 7
-    (tmp_path / "out.ipynb").write_text("a run's notebook")
-    assert module._commit() == plain
-    (tmp_path / "params").mkdir()
-    (tmp_path / "params" / "a.yaml").write_text("")
-    assert module._commit() == plain + "+"
+    (repository / "out.ipynb").write_text("a run's notebook")
+    assert module_of._commit() == plain
+    (repository / "params").mkdir()
+    (repository / "params" / "a.yaml").write_text("")
+    assert module_of._commit() == plain + "+"
+
+
+def test_a_checkout_of_another_owner_is_not_said_to_be_none(
+    module_of, monkeypatch, tmp_path
+):
+    distrusting = tmp_path / "bin" / "git"
+    distrusting.parent.mkdir()
+    git = shutil.which("git")
+    distrusting.write_text(f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 {git} "$@"\n')
+    distrusting.chmod(0o755)
+    monkeypatch.setenv("PATH", str(distrusting.parent))
+    monkeypatch.setenv("HOME", str(tmp_path))  # whose settings might trust all folders
+    assert module_of._commit() == "commit unknown, as another user owns the checkout"
+
+
+def test_what_nobody_committed_is_not_under_version_control(module_of, repository):
+    shutil.rmtree(repository / ".git")
+    assert module_of._commit() == "not under version control"

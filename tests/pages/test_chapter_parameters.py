@@ -101,6 +101,18 @@ def test_impossible_parameter(name, parameter, value, said):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan")])
+@pytest.mark.parametrize("name", [p.stem for p in (ROOT / "book").glob("*.ipynb")])
+def test_no_number_may_be_infinite_or_none(name, wrong):
+    defaults, parameters = chapter(name)
+    for parameter, value in defaults.items():
+        several = isinstance(value, list) and [type(v) for v in value][-1:] == [float]
+        if several or isinstance(value, int | float):
+            given = [*value[:-1], wrong] if several else wrong
+            with pytest.raises(ParameterError, match=parameter):
+                parameters.check(defaults | {parameter: given})
+
+
 @pytest.mark.parametrize(
     ("parameter", "points"), [("points", 40), ("fine_points", 120)]
 )
