@@ -14,7 +14,7 @@ from spectral_book.readable import InputError, SweepStopped
 from spectral_book.sweeps.collect import collect, status, write_table
 from spectral_book.sweeps.html import write_book
 from spectral_book.sweeps.page import write_page
-from spectral_book.sweeps.run import checked_points, execute_sweep
+from spectral_book.sweeps.run import checked_points, run_sweep
 from spectral_book.sweeps.work import Settings
 from spectral_book.sweeps.workers import load_cluster
 
@@ -49,7 +49,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _run(sweep: Path, out: Path, **settings: Any) -> int:
-    state = execute_sweep(sweep, out, Settings(**settings))
+    state = run_sweep(sweep, out, **settings)
     print(state.text())
     return FAILED if state.counts["done"] < state.counts.total() else 0
 
@@ -124,3 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     text = "repeat points done with older code"
     run.add_argument("--rerun-stale", action="store_true", help=text)
     return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -69,13 +69,7 @@ class Status:
 
 
 def status(out: Path) -> Status:
-    """Return how far the sweep of a folder has come, also while it runs.
-
-    Raises
-    ------
-    InputError
-        If there is no sweep in the folder.
-    """
+    """Return how far the sweep of a folder has come, also while it runs."""
     started = datetime.fromisoformat(read_request(out)["started"])
     code, records = _current_code(out), [record for _, record in records_of(out)]
     counts = Counter(record["state"] if record else "pending" for record in records)
@@ -102,11 +96,6 @@ def collect(out: Path) -> DataFrame:
     as JSON), the claim's id, its verdict, estimate and interval, those of its control,
     its texts, the point's seconds and host, and `stale`: whether the library has
     changed since, or the chapter before the sweep was last called.
-
-    Raises
-    ------
-    InputError
-        If there is no sweep in the folder.
     """
     import pandas
 
@@ -149,15 +138,7 @@ def swept(parameters: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def write_table(table: DataFrame, path: Path) -> None:
-    """Write a table as CSV or parquet, by the file's ending.
-
-    Raises
-    ------
-    InputError
-        If the ending is another one.
-    SweepStopped
-        If the file cannot be written.
-    """
+    """Write a table as CSV or parquet, by the file's ending."""
     writers = {".csv": table.to_csv, ".parquet": table.to_parquet}
     if path.suffix not in writers:
         raise InputError(f"{path} must end in .csv or .parquet")

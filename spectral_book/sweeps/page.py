@@ -33,19 +33,7 @@ LOOKS: Mapping[str, tuple[str, str]] = {
 def write_page(out: Path, target: Path | None = None) -> Path:
     """Write a Markdown page with figures over the sweep, and return its path.
 
-    Parameters
-    ----------
-    out
-        The folder of the sweep.
-    target
-        The folder for `index.md` and its figures; by default `page` in `out`.
-
-    Raises
-    ------
-    InputError
-        If no point has given a claim yet.
-    SweepStopped
-        If the folder cannot be written.
+    It is `index.md` in the folder `target`, by default `page` in `out`.
     """
     target = target or out / "page"
     table = collect(out)

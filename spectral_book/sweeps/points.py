@@ -84,17 +84,10 @@ class SweptChapter:
 
 @dataclass(frozen=True)
 class Point:
-    """One run of the chapter.
+    """One run of the chapter, with all its `parameters`; papermill sets those `given`.
 
-    Attributes
-    ----------
-    id
-        Its values of the grid and the list, to be read, and a hash of the chapter's
-        name and all parameters, which identifies it. It is safe as a file name.
-    parameters
-        All parameters, those with default values too.
-    given
-        Those that papermill has to set.
+    `id`, safe as a file name, has the values of the grid and the list, to be read, and
+    a hash of the chapter's name and all parameters, which identifies it.
     """
 
     id: str
@@ -108,13 +101,7 @@ class Point:
 
 
 def load_sweep(source: Mapping[str, Any] | Path) -> Sweep:
-    """Read a sweep from a mapping, or from a file and then relative to its folder.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it says what a sweep does not know.
-    """
+    """Read a sweep from a mapping, or from a file and then relative to its folder."""
     where, folder, content = "the sweep", Path(), source
     if isinstance(source, Path):
         if not source.is_file():
@@ -131,13 +118,7 @@ def load_sweep(source: Mapping[str, Any] | Path) -> Sweep:
 
 
 def read_chapter(path: Path) -> SweptChapter:
-    """Read a chapter's notebook.
-
-    Raises
-    ------
-    InputError
-        If there is no such notebook, or it has no cell of literal parameters.
-    """
+    """Read a chapter's notebook, which must have a cell of literal parameters."""
     path = path.absolute()
     if not path.is_file():
         raise InputError(f"there is no chapter {path}")

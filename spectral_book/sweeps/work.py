@@ -23,15 +23,8 @@ from spectral_book.runner import (
     automatic_or_more,
     execute,
 )
+from spectral_book.sweeps import results
 from spectral_book.sweeps.points import Point
-from spectral_book.sweeps.results import (
-    PointRecord,
-    is_running,
-    library_code,
-    now,
-    read_record,
-    store,
-)
 
 _LINES = 12  # of a traceback, in a record
 
@@ -68,13 +61,7 @@ class Settings:
         return bool(self.scheduler or self.cluster)
 
     def threads_here(self) -> int:
-        """Return the threads for a point on the machine that asks.
-
-        Raises
-        ------
-        InputError
-            If SPECTRAL_THREADS is no whole number.
-        """
+        """Return the threads for a point on the machine that asks."""
         name = "SPECTRAL_THREADS"
         said = automatic_or_more(name, os.environ.get(name, "1"))
         return self.threads or said or 1
@@ -113,40 +100,39 @@ def dask_setup(worker: Worker) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def run_point(work: Work, point: Point) -> PointRecord:
-    """Run a point, store it, and return its record.
+def run_point(work: Work, point: Point) -> None:
+    """Run a point and store what came of it.
 
     A point that is there already, since a worker ended after it had stored it and
     before it could say so, is not run again.
 
     Raises
     ------
-    SweepStopped
-        If the results cannot be stored.
     asyncio.CancelledError
         If the sweep ended meanwhile.
     """
-    code = f"{work.code}-{library_code()}"
-    stored = read_record(work.out, point.id)
+    code = f"{work.code}-{results.library_code()}"
+    stored = results.read_record(work.out, point.id)
     if stored and stored["state"] == "done" and stored["code"] == code:
-        return stored
+        return
     started = time.monotonic()
     execution = asyncio.run(_execute_while_wanted(work, point))
-    record = new_record(work, point, execution.failure)
-    record |= {"code": code, "seconds": round(time.monotonic() - started, 3)}
-    if execution.failure is None:
+    failure, claims = execution.failure, []
+    if failure is None:
         try:
-            record["claims"] = claims_of(work.chapter, execution.notebook)
+            claims = claims_of(work.chapter, execution.notebook)
         except ValueError as error:
             failure = Failure(0, "", f"ValueError: {error}", "")
-            record |= new_record(work, point, failure)
-    store(work.out, record, execution.notebook)
-    return record
+    record = new_record(work, point, failure) | {"code": code, "claims": claims}
+    record["seconds"] = round(time.monotonic() - started, 3)
+    results.store(work.out, record, execution.notebook)
 
 
-def new_record(work: Work, point: Point, failure: Failure | None) -> PointRecord:
+def new_record(
+    work: Work, point: Point, failure: Failure | None
+) -> results.PointRecord:
     """Return the record of a point that has just ended, without its claims."""
-    record: PointRecord = {
+    record: results.PointRecord = {
         "id": point.id,
         "state": "done",
         "chapter": work.chapter,
@@ -154,7 +140,7 @@ def new_record(work: Work, point: Point, failure: Failure | None) -> PointRecord
         "code": work.code,
         "seconds": 0.0,
         "host": socket.gethostname(),
-        "finished": now(),
+        "finished": results.now(),
         "claims": [],
     }
     if failure is not None:
@@ -167,16 +153,15 @@ def new_record(work: Work, point: Point, failure: Failure | None) -> PointRecord
 
 async def _execute_while_wanted(work: Work, point: Point) -> Execution:
     """Execute a point's notebook, but no longer than its sweep lasts."""
-    settings = work.settings
     execution = execute(
         NotebookJob(work.chapter, work.source, work.folder, point.given),
         work.environment(),
-        settings.cell_seconds,
-        settings.point_seconds,
+        work.settings.cell_seconds,
+        work.settings.point_seconds,
     )
     task = asyncio.create_task(execution)
     while not task.done():
-        if not is_running(work.out, work.token):
+        if not results.is_running(work.out, work.token):
             task.cancel()
         await asyncio.wait([task], timeout=1)
     return task.result()

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +16,8 @@ from typing import Any
 from distributed import Client, LocalCluster, Status
 
 from spectral_book.readable import InputError, SweepStopped
+from spectral_book.runner import usable_cores
+from spectral_book.sweeps.work import Settings
 from spectral_book.yaml_files import read_yaml
 
 _CONNECT_SECONDS = 10
@@ -43,52 +45,56 @@ def gpus_here() -> list[str]:
 
 
 @contextmanager
-def local_workers(jobs: int) -> Iterator[Client]:
-    """Processes of this machine, each of which runs one point at a time."""
-    with (
-        LocalCluster(
-            n_workers=jobs,
+def workers(
+    settings: Settings, points: int, gpus: Sequence[str], needs_gpu: bool
+) -> Iterator[Client]:
+    """The workers that the settings ask for, each for one point at a time.
+
+    Those of this machine and of a batch system end with the block.
+    """
+    if settings.cluster is not None:
+        cluster = batch_workers(load_cluster(settings.cluster))
+    elif settings.scheduler:
+        with connected(settings.scheduler) as client:
+            look_for_workers(client, needs_gpu)
+            yield client
+            return
+    else:
+        places = len(gpus) or max(1, usable_cores() // settings.threads_here())
+        cluster = LocalCluster(
+            n_workers=min(settings.jobs or places, points),
             threads_per_worker=1,
             memory_limit=0,
             preload=["spectral_book.sweeps.work"],
             dashboard_address=None,
             scheduler_kwargs=_ANY_PORT,
             silence_logs=logging.CRITICAL,
-        ) as cluster,
-        _connected(cluster) as client,
-    ):
+        )
+    with cluster as started, connected(started) as client:
         yield client
 
 
+def look_for_workers(client: Client, needs_gpu: bool) -> None:
+    """Say that no worker is there yet, and refuse to wait for a GPU none offers."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    if not workers:
+        print("no Dask worker is there yet; the points wait for one", file=sys.stderr)
+    elif needs_gpu and not any(worker["resources"].get("GPU") for worker in workers):
+        raise InputError(
+            f"points ask for device 'cuda', but none of the {len(workers)} workers "
+            "offers a GPU; start them with: dask worker --resources GPU=1"
+        )
+
+
 @contextmanager
-def workers_at(address: str, *, needs_gpu: bool) -> Iterator[Client]:
-    """The workers of a scheduler that runs already.
+def connected(where: Any) -> Iterator[Client]:
+    """A client of a cluster, or of the scheduler at an address.
 
     Raises
     ------
-    InputError
-        If a GPU is needed and there are workers, but none offers one.
     SweepStopped
         If no scheduler answers there.
     """
-    with _connected(address) as client:
-        workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        if not workers:
-            print(
-                "no Dask worker is there yet; the points wait for one", file=sys.stderr
-            )
-        elif needs_gpu and not any(
-            worker["resources"].get("GPU") for worker in workers
-        ):
-            raise InputError(
-                f"points ask for device 'cuda', but none of the {len(workers)} workers "
-                "offers a GPU; start them with: dask worker --resources GPU=1"
-            )
-        yield client
-
-
-@contextmanager
-def _connected(where: Any) -> Iterator[Client]:
     log = logging.getLogger("distributed.client")
     level = log.level
     # A lost scheduler is said in a sentence; Dask's own words are tracebacks.
@@ -110,7 +116,7 @@ class BatchSystem:
 
     Attributes
     ----------
-    cluster
+    kind
         dask-jobqueue's class for the batch system.
     jobs
         The most jobs to have in it at a time; they come and go with the work.
@@ -118,22 +124,13 @@ class BatchSystem:
         What the class takes.
     """
 
-    cluster: Any
+    kind: Any
     jobs: int
     keywords: dict[str, Any]
 
-    def job(self, address: str = "tcp://scheduler:8786") -> Any:
-        """Return one job, whose workers look for a scheduler at an address."""
-        return self.cluster.job_cls(address, "workers", **self.keywords)
-
-
-def _dask_jobqueue() -> Any:
-    """Import dask-jobqueue, which as it is imported takes Ctrl-C for itself."""
-    handler = signal.getsignal(signal.SIGINT)
-    import dask_jobqueue
-
-    signal.signal(signal.SIGINT, handler)
-    return dask_jobqueue
+    def job(self) -> Any:
+        """Return one job as it is submitted, but for the scheduler's address."""
+        return self.kind.job_cls("tcp://scheduler:8786", "workers", **self.keywords)
 
 
 def load_cluster(path: Path) -> BatchSystem:
@@ -153,13 +150,17 @@ def load_cluster(path: Path) -> BatchSystem:
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a mapping with 'scheduler' and 'jobs'")
     keywords = {"processes": 1, "job_name": "spectral-batch", **content}
-    kind, jobs = str(keywords.pop("scheduler", "")), keywords.pop("jobs", 1)
-    cluster = getattr(_dask_jobqueue(), f"{kind.upper()}Cluster", None)
-    if cluster is None:
-        raise InputError(f"{path}: scheduler = {kind!r}; use slurm, pbs, sge or lsf")
+    name, jobs = str(keywords.pop("scheduler", "")), keywords.pop("jobs", 1)
+    handler = signal.getsignal(signal.SIGINT)
+    import dask_jobqueue  # takes Ctrl-C for itself
+
+    signal.signal(signal.SIGINT, handler)
+    kind = getattr(dask_jobqueue, f"{name.upper()}Cluster", None)
+    if kind is None:
+        raise InputError(f"{path}: scheduler = {name!r}; use slurm, pbs, sge or lsf")
     if not isinstance(jobs, int) or jobs < 1:
         raise InputError(f"{path}: jobs = {jobs!r}; give a whole number of at least 1")
-    batch = BatchSystem(cluster, jobs, keywords)
+    batch = BatchSystem(kind, jobs, keywords)
     try:
         threads = batch.job().worker_process_threads
     except Exception as error:  # dask-jobqueue's own, of whatever kind
@@ -175,8 +176,8 @@ def load_cluster(path: Path) -> BatchSystem:
 
 
 @contextmanager
-def batch_workers(batch: BatchSystem) -> Iterator[Client]:
-    """Workers of jobs, with their scheduler here; the jobs end with the block.
+def batch_workers(batch: BatchSystem) -> Iterator[Any]:
+    """A cluster of jobs, with its scheduler here; the jobs end with the block.
 
     Raises
     ------
@@ -184,7 +185,7 @@ def batch_workers(batch: BatchSystem) -> Iterator[Client]:
         If the first job is refused; the message is that of the batch system.
     """
     first: Future[str] = Future()
-    command = batch.cluster.job_cls.submit_command
+    command = batch.kind.job_cls.submit_command
 
     def report(refusal: str) -> None:
         if not first.done():
@@ -192,8 +193,8 @@ def batch_workers(batch: BatchSystem) -> Iterator[Client]:
         elif refusal:
             print(f"{command} refused a job: {refusal}", file=sys.stderr)
 
-    job = reporting_job(batch.cluster.job_cls, report)
-    with batch.cluster(
+    job = _reporting_job(batch.kind.job_cls, report)
+    with batch.kind(
         job_cls=job, scheduler_options=_ANY_PORT, **batch.keywords
     ) as cluster:
         cluster.adapt(minimum_jobs=1, maximum_jobs=batch.jobs)
@@ -202,11 +203,10 @@ def batch_workers(batch: BatchSystem) -> Iterator[Client]:
                 f"{command} refused the first job: {refusal}; change the cluster file, "
                 "whose script `spectral-batch job-script` shows"
             )
-        with _connected(cluster) as client:
-            yield client
+        yield cluster
 
 
-def reporting_job(job: Any, report: Callable[[str], None]) -> Any:
+def _reporting_job(job: Any, report: Callable[[str], None]) -> Any:
     """Return a kind of job that reports why it was refused, or `""` if it was not.
 
     Dask by itself logs a refusal and waits for the workers for ever.

@@ -6,10 +6,8 @@ import os
 import signal
 import sys
 
-import distributed
 import pytest
 from tiny import (
-    WORK,
     alive,
     below,
     command,
@@ -30,7 +28,7 @@ from spectral_book.readable import InputError, SweepStopped
 from spectral_book.sweeps import workers
 from spectral_book.sweeps.cli import main
 from spectral_book.sweeps.run import run_sweep
-from spectral_book.sweeps.workers import batch_workers, load_cluster, workers_at
+from spectral_book.sweeps.workers import batch_workers, connected, load_cluster
 
 processes = pytest.mark.processes
 
@@ -48,13 +46,17 @@ SLURM = {
 }
 
 
-def script(tmp_path, **content):
-    path = write_sweep(tmp_path / "cluster.yaml", {**SLURM, **content})
-    return load_cluster(path).job("tcp://10.0.0.1:8786").job_script().splitlines()
+def job(tmp_path, **content):
+    """Return the lines of the script that a cluster file makes."""
+    path = write_sweep(tmp_path / "cluster.yaml", content)
+    return load_cluster(path).job().job_script().splitlines()
 
 
-def test_slurm(tmp_path):
-    lines = script(tmp_path)
+def test_the_command_shows_the_script_and_ctrl_c_stays_ours(tmp_path, capsys):
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["job-script", str(write_sweep(tmp_path / "c.yaml", SLURM))]) == 0
+    assert signal.getsignal(signal.SIGINT) is before
+    lines = capsys.readouterr().out.strip().splitlines()
     for line in (
         "#SBATCH -p gpu",
         "#SBATCH -A spectra",
@@ -67,27 +69,17 @@ def test_slurm(tmp_path):
     ):
         assert line in lines
     assert lines[-1].startswith(f"{sys.executable} -m distributed.cli.dask_worker ")
-    assert "tcp://10.0.0.1:8786" in lines[-1]
     assert "--nworkers 2" in lines[-1]
     # One point at a time in each worker: the last one counts.
     assert lines[-1].endswith("--nthreads 1")
 
 
 def test_pbs_and_sge(tmp_path):
-    assert "#PBS -l walltime=04:00:00" in script(tmp_path, scheduler="pbs")
-    path = write_sweep(
-        tmp_path / "c.yaml", {"scheduler": "sge", "cores": 1, "memory": "1GB"}
-    )
-    lines = load_cluster(path).job().job_script().splitlines()
+    lines = job(tmp_path, **{**SLURM, "scheduler": "pbs"})
+    assert "#PBS -l walltime=04:00:00" in lines
+    lines = job(tmp_path, scheduler="sge", cores=1, memory="1GB")
     assert "#$ -N spectral-batch" in lines
     assert "export SPECTRAL_THREADS=1" in lines
-
-
-def test_the_command_shows_the_script_and_ctrl_c_stays_ours(tmp_path, capsys):
-    before = signal.getsignal(signal.SIGINT)
-    assert main(["job-script", str(write_sweep(tmp_path / "c.yaml", SLURM))]) == 0
-    assert "#SBATCH --gres=gpu:1" in capsys.readouterr().out
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize(
@@ -102,7 +94,7 @@ def test_the_command_shows_the_script_and_ctrl_c_stays_ours(tmp_path, capsys):
 )
 def test_what_can_be_wrong_with_a_cluster_file(tmp_path, content, words):
     with pytest.raises(InputError, match=words):
-        script(tmp_path, **content)
+        job(tmp_path, **{**SLURM, **content})
 
 
 @processes
@@ -178,9 +170,9 @@ def test_a_later_refusal_is_said_and_the_sweep_goes_on(tmp_path, monkeypatch, ca
     environment = batch_system(tmp_path / "bin", ONCE)
     monkeypatch.setenv("PATH", environment["PATH"])
     path = write_sweep(tmp_path / "c.yaml", {**SMALL, "jobs": 2})
-    with batch_workers(load_cluster(path)) as client:
-        client.cluster.scale(jobs=2)
-        until(lambda: len(client.cluster.workers) == 2)
+    with batch_workers(load_cluster(path)) as cluster:
+        cluster.scale(jobs=2)
+        until(lambda: len(cluster.workers) == 2)
     said = capsys.readouterr().err
     assert "sbatch refused a job: sbatch: error: too many jobs" in said
 
@@ -203,34 +195,9 @@ def test_a_sweep_through_a_batch_system(tmp_path):
     assert set(submitted) <= set(cancelled)
 
 
-GATED = WORK + "\nwhile size and not os.path.exists(word):\n    time.sleep(0.05)"
-
-
-def gated(folder, sizes, **fixed):
-    """Write a sweep whose points wait for a gate, but that of size 0."""
-    chapter = write_tiny(folder, work=GATED)
-    usual = {"log": str(folder / "log"), "word": str(folder / "gate")}
-    content = {
-        "chapter": chapter.name,
-        "fixed": usual | fixed,
-        "grid": {"size": sizes},
-    }
-    return write_sweep(folder / "sweep.yaml", content)
-
-
-def running(log):
-    """Return the kernels that have started a point and not ended it."""
-    lines = log.read_text().splitlines() if log.exists() else []
-    pids = {"start": set(), "end": set()}
-    for line in lines:
-        word, _, pid = line.split()
-        pids[word].add(int(pid))
-    return pids["start"] - pids["end"]
-
-
 @processes
 def test_a_sweep_survives_a_killed_worker(tmp_path):
-    file, log, out = gated(tmp_path, list(range(8))), tmp_path / "log", tmp_path / "out"
+    file, log, out = gated(tmp_path, range(8))
     with (
         scheduler(tmp_path) as (_, where, address),
         worker(where, "one") as victim,
@@ -259,7 +226,7 @@ def test_a_sweep_survives_a_killed_worker(tmp_path):
 
 @processes
 def test_a_lost_scheduler_is_said_and_the_next_call_goes_on(tmp_path):
-    file, log, out = gated(tmp_path, [0, 1, 2]), tmp_path / "log", tmp_path / "out"
+    file, log, out = gated(tmp_path, [0, 1, 2])
     with scheduler(tmp_path) as (lost, where, address), worker(where, "one"):
         process = start("run", file, out, "--scheduler", address)
         until(lambda: len(records(out)) == 1 and running(log))
@@ -281,29 +248,9 @@ def test_no_scheduler_there(monkeypatch):
     monkeypatch.setattr(workers, "_CONNECT_SECONDS", 1)
     with (
         pytest.raises(SweepStopped, match="no Dask scheduler answers at tcp"),
-        workers_at("tcp://127.0.0.1:9", needs_gpu=False),
+        connected("tcp://127.0.0.1:9"),
     ):
         pytest.fail("something answered")
-
-
-@processes
-def test_a_wait_for_workers_is_said_and_none_is_for_a_gpu_that_never_comes(
-    tmp_path, capsys
-):
-    with scheduler(tmp_path) as (_, where, address):
-        with workers_at(address, needs_gpu=True):
-            assert "no Dask worker is there yet" in capsys.readouterr().err
-        with (
-            worker(where, "plain"),
-            distributed.Client(address, set_as_default=False) as client,
-        ):
-            client.wait_for_workers(1, timeout=300)
-            with (
-                pytest.raises(InputError, match="none of the 1 workers offers a GPU"),
-                workers_at(address, needs_gpu=True),
-            ):
-                pytest.fail("the point would wait for ever")
-            assert capsys.readouterr().err == ""
 
 
 @pytest.fixture(scope="module")
@@ -315,7 +262,7 @@ def two_kinds(tmp_path_factory):
         worker(where, "plain"),
         worker(where, "special", "--resources", "GPU=1"),
     ):
-        with distributed.Client(address, set_as_default=False) as client:
+        with connected(address) as client:
             client.wait_for_workers(2, timeout=300)
         yield address
 
@@ -335,17 +282,14 @@ def test_gpu_points_run_where_a_gpu_is(two_kinds, tmp_path):
 @processes
 def test_an_interruption_ends_what_this_sweep_runs_on_workers(two_kinds, tmp_path):
     """A sweep is interrupted while another runs beside it on the other worker."""
-    folders = [tmp_path / "ours", tmp_path / "beside"]
-    for folder in folders:
-        folder.mkdir()
-    ours, beside = (gated(folder, [1, 2]) for folder in folders)
-    logs = [folder / "log" for folder in folders]
-    other = start("run", beside, folders[1] / "out", "--scheduler", two_kinds)
-    until(lambda: running(logs[1]))
-    process = start("run", ours, folders[0] / "out", "--scheduler", two_kinds)
-    (folders[1] / "gate").touch()
-    until(lambda: running(logs[0]))
-    kernels = running(logs[0])
+    ours, our_log, our_out = gated(tmp_path / "ours", [1, 2])
+    beside, log, out = gated(tmp_path / "beside", [1, 2])
+    other = start("run", beside, out, "--scheduler", two_kinds)
+    until(lambda: running(log))
+    process = start("run", ours, our_out, "--scheduler", two_kinds)
+    (tmp_path / "beside/gate").touch()
+    until(lambda: running(our_log))
+    kernels = running(our_log)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=400)
     assert process.returncode == 130, said
@@ -353,9 +297,9 @@ def test_an_interruption_ends_what_this_sweep_runs_on_workers(two_kinds, tmp_pat
     until(lambda: not any(map(alive, kernels)))
     said, _ = other.communicate(timeout=400)
     assert other.returncode == 0, said
-    assert whole(folders[1] / "out", 2)
+    assert whole(out, 2)
     # The same workers take the next sweep.
-    (folders[0] / "gate").touch()
-    code, said = command("run", ours, folders[0] / "out", "--scheduler", two_kinds)
+    (tmp_path / "ours/gate").touch()
+    code, said = command("run", ours, our_out, "--scheduler", two_kinds)
     assert code == 0, said
-    assert whole(folders[0] / "out", 2)
+    assert whole(our_out, 2)
