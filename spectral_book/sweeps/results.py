@@ -168,7 +168,7 @@ def hold(out: Path) -> Iterator[str]:
     with locked:
         with storing(out):
             # What processes left that were ended while writing.
-            remove_all((out / "points").glob(".*"))
+            remove_all([*(out / "points").glob(".*"), *out.glob(".keys-*")])
             content = {**holder, "since": now(), "token": token}
             write_atomic(running, json.dumps(content))
         try:

@@ -64,7 +64,7 @@ def run_sweep(
             place = (out, chapter.name, chapter.path.parent, source, chapter.code)
             work = Work(*place, token, settings, gpus)
             with (
-                workers.workers(settings, len(todo), gpus, needs_gpu) as client,
+                workers.workers(settings, out, len(todo), gpus, needs_gpu) as client,
                 tqdm(total=len(todo), unit="point", disable=not progress) as bar,
             ):
                 for _ in run_points(client, work, todo):

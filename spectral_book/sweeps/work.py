@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import time
@@ -27,6 +28,7 @@ from spectral_book.sweeps import results
 from spectral_book.sweeps.points import Point
 
 _LINES = 12  # of a traceback, in a record
+_ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d{1,5}")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Settings:
                 raise InputError(f"{name} = {getattr(self, name)}; give 0 or more")
         if self.scheduler and self.cluster:
             raise InputError("a scheduler and a cluster are given; leave one")
+        if self.scheduler and not _ADDRESS.fullmatch(self.scheduler):
+            raise InputError(
+                f"scheduler = {self.scheduler!r} is no address; give what `dask "
+                "scheduler` prints, such as tcp://10.0.0.1:8786"
+            )
 
     @property
     def elsewhere(self) -> bool:

@@ -11,18 +11,20 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from distributed import Client, LocalCluster, Status
+from distributed import Client, LocalCluster, Security, Status
 
 from spectral_book.readable import InputError, SweepStopped
 from spectral_book.runner import usable_cores
+from spectral_book.sweeps.results import storing
 from spectral_book.sweeps.work import Settings
 from spectral_book.yaml_files import read_yaml
 
 _CONNECT_SECONDS = 10
-# Schedulers of several sweeps may run side by side.
-_ANY_PORT = {"dashboard_address": ":0"}
+# Dask's own pages would be on all interfaces, and on one port for all sweeps.
+_ON_LOOPBACK = {"dashboard_address": "127.0.0.1:0", "dashboard": False}
 
 
 def gpus_here() -> list[str]:
@@ -46,15 +48,22 @@ def gpus_here() -> list[str]:
 
 @contextmanager
 def workers(
-    settings: Settings, points: int, gpus: Sequence[str], needs_gpu: bool
+    settings: Settings, out: Path, points: int, gpus: Sequence[str], needs_gpu: bool
 ) -> Iterator[Client]:
     """The workers that the settings ask for, each for one point at a time.
 
-    Those of this machine and of a batch system end with the block.
+    Those of this machine and of a batch system end with the block. A batch system's
+    find their keys in `out`.
     """
     if settings.cluster is not None:
-        cluster = batch_workers(load_cluster(settings.cluster))
+        cluster = batch_workers(load_cluster(settings.cluster), out)
     elif settings.scheduler:
+        if not settings.scheduler.startswith("tls:"):
+            print(
+                f"{settings.scheduler} is not encrypted and asks for no key: whoever "
+                "reaches it can run code as you; see book/batch.md for tls://",
+                file=sys.stderr,
+            )
         with connected(settings.scheduler) as client:
             look_for_workers(client, needs_gpu)
             yield client
@@ -63,11 +72,12 @@ def workers(
         places = len(gpus) or max(1, usable_cores() // settings.threads_here())
         cluster = LocalCluster(
             n_workers=min(settings.jobs or places, points),
+            host="127.0.0.1",
             threads_per_worker=1,
             memory_limit=0,
             preload=["spectral_book.sweeps.work"],
             dashboard_address=None,
-            scheduler_kwargs=_ANY_PORT,
+            scheduler_kwargs=_ON_LOOPBACK,
             silence_logs=logging.CRITICAL,
         )
     with cluster as started, connected(started) as client:
@@ -170,14 +180,18 @@ def load_cluster(path: Path) -> BatchSystem:
     prologue = keywords.get("job_script_prologue", [])
     arguments = keywords.get("worker_extra_args", [])
     keywords["job_script_prologue"] = [f"export SPECTRAL_THREADS={threads}", *prologue]
+    pages = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     # The last counts: the cores are for the threads of the one point of a worker.
-    keywords["worker_extra_args"] = ["--nthreads", "1", *arguments]
+    keywords["worker_extra_args"] = [*pages, "--nthreads", "1", *arguments]
     return batch
 
 
 @contextmanager
-def batch_workers(batch: BatchSystem) -> Iterator[Any]:
+def batch_workers(batch: BatchSystem, out: Path) -> Iterator[Any]:
     """A cluster of jobs, with its scheduler here; the jobs end with the block.
+
+    Scheduler and workers know each other by a key made for this call, which the jobs
+    read from a private folder in `out`: whoever reached them could run code otherwise.
 
     Raises
     ------
@@ -194,9 +208,15 @@ def batch_workers(batch: BatchSystem) -> Iterator[Any]:
             print(f"{command} refused a job: {refusal}", file=sys.stderr)
 
     job = _reporting_job(batch.kind.job_cls, report)
-    with batch.kind(
-        job_cls=job, scheduler_options=_ANY_PORT, **batch.keywords
-    ) as cluster:
+    with (
+        _keys(out) as security,
+        batch.kind(
+            job_cls=job,
+            scheduler_options=_ON_LOOPBACK,
+            security=security,
+            **batch.keywords,
+        ) as cluster,
+    ):
         cluster.adapt(minimum_jobs=1, maximum_jobs=batch.jobs)
         if refusal := first.result():
             raise InputError(
@@ -204,6 +224,21 @@ def batch_workers(batch: BatchSystem) -> Iterator[Any]:
                 "whose script `spectral-batch job-script` shows"
             )
         yield cluster
+
+
+@contextmanager
+def _keys(out: Path) -> Iterator[Security]:
+    """A key and a certificate for one call; those of the workers lie in `out`."""
+    security = Security.temporary()
+    with storing(out):
+        folder = TemporaryDirectory(prefix=".keys-", dir=out)  # for its owner alone
+    with folder:
+        for name in ("tls_ca_file", "tls_worker_key", "tls_worker_cert"):
+            path = Path(folder.name, f"{name}.pem")
+            with storing(out):
+                path.write_text(getattr(security, name))
+            setattr(security, name, str(path))
+        yield security
 
 
 def _reporting_job(job: Any, report: Callable[[str], None]) -> Any:

@@ -141,6 +141,10 @@ def test_wrong_input_starts_nothing(tmp_path, capsys):
         (["run", str(file), out, "--cluster", "none"], "2 of 2 points"),
         (["run", str(tmp_path / "none.yaml"), out], "there is no sweep file"),
         (["check", str(file), "--scheduler", "x", "--cluster", "y"], "leave one"),
+        (
+            ["run", str(file), out, "--scheduler", "nonsense"],
+            "is no address",
+        ),
         (["status", out], "holds no sweep"),
         (["job-script", "none.yaml"], "there is no cluster file"),
     ):

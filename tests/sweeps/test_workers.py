@@ -6,14 +6,17 @@ import os
 import signal
 import sys
 
+import psutil
 import pytest
 from tiny import (
     alive,
     below,
     command,
     events,
+    gated,
     printed,
     records,
+    running,
     scheduler,
     start,
     until,
@@ -28,6 +31,7 @@ from spectral_book.readable import InputError, SweepStopped
 from spectral_book.sweeps import workers
 from spectral_book.sweeps.cli import main
 from spectral_book.sweeps.run import run_sweep
+from spectral_book.sweeps.work import Settings
 from spectral_book.sweeps.workers import batch_workers, connected, load_cluster
 
 processes = pytest.mark.processes
@@ -170,7 +174,7 @@ def test_a_later_refusal_is_said_and_the_sweep_goes_on(tmp_path, monkeypatch, ca
     environment = batch_system(tmp_path / "bin", ONCE)
     monkeypatch.setenv("PATH", environment["PATH"])
     path = write_sweep(tmp_path / "c.yaml", {**SMALL, "jobs": 2})
-    with batch_workers(load_cluster(path)) as cluster:
+    with batch_workers(load_cluster(path), tmp_path) as cluster:
         cluster.scale(jobs=2)
         until(lambda: len(cluster.workers) == 2)
     said = capsys.readouterr().err
@@ -189,10 +193,58 @@ def test_a_sweep_through_a_batch_system(tmp_path):
     code, said = command("run", file, out, "--cluster", cluster, env=environment)
     assert code == 0, said
     assert whole(out, 3)
+    assert " tls://" in (programs / "sbatch.job").read_text()
+    assert not list(out.glob(".keys-*"))
     submitted = (programs / "sbatch.pids").read_text().split()
     cancelled = (programs / "scancel.pids").read_text().split()
     assert len(submitted) == 1
     assert set(submitted) <= set(cancelled)
+
+
+def listening(process):
+    """Return where a process can be reached."""
+    found = process.net_connections("tcp")
+    return {c.laddr for c in found if c.status == psutil.CONN_LISTEN}
+
+
+@processes
+def test_nobody_without_the_key_reaches_the_workers_of_a_batch_system(
+    tmp_path, monkeypatch
+):
+    submit = "#!/bin/sh\necho Submitted batch job 7\n"
+    environment = batch_system(tmp_path / "bin", submit)
+    monkeypatch.setenv("PATH", environment["PATH"])
+    monkeypatch.setattr(workers, "_CONNECT_SECONDS", 5)
+    path = write_sweep(tmp_path / "c.yaml", SMALL | {"interface": None})
+    before = listening(psutil.Process())
+    with batch_workers(load_cluster(path), tmp_path) as cluster:
+        port = cluster.scheduler.port
+        pages = listening(psutil.Process()) - before
+        assert {at.ip for at in pages if at.port != port} <= {"127.0.0.1"}
+        (folder,) = tmp_path.glob(".keys-*")
+        assert folder.stat().st_mode & 0o077 == 0
+        address = cluster.scheduler_address
+        assert address.startswith("tls://")
+        for there in (address, address.replace("tls:", "tcp:")):
+            with (
+                pytest.raises((SweepStopped, TypeError)),
+                connected(there),
+            ):
+                pytest.fail("a stranger came in")
+        with connected(cluster) as client:
+            assert client.run_on_scheduler(lambda: 1) == 1
+
+
+@processes
+def test_workers_of_this_machine_listen_to_nobody_else(tmp_path):
+    us = psutil.Process()
+    before = listening(us)
+    with workers.workers(Settings(), tmp_path, 1, [], False) as client:
+        client.wait_for_workers(1, timeout=300)
+        processes = [us, *us.children(recursive=True)]
+        found = set().union(*map(listening, processes)) - before
+        assert len(found) >= 3  # the scheduler, the nanny and the worker
+        assert {at.ip for at in found} == {"127.0.0.1"}
 
 
 @processes
@@ -251,6 +303,26 @@ def test_no_scheduler_there(monkeypatch):
         connected("tcp://127.0.0.1:9"),
     ):
         pytest.fail("something answered")
+
+
+@processes
+def test_a_wait_for_workers_is_said_and_none_is_for_a_gpu_that_never_comes(
+    tmp_path, capsys
+):
+    with scheduler(tmp_path) as (_, where, address):
+        place = (Settings(scheduler=address), tmp_path, 1, [], True)
+        with workers.workers(*place) as client:
+            said = capsys.readouterr().err
+            assert "no Dask worker is there yet" in said
+            assert f"{address} is not encrypted and asks for no key" in said
+            with worker(where, "plain"):
+                client.wait_for_workers(1, timeout=300)
+                with (
+                    pytest.raises(InputError, match="none of the 1 workers offers"),
+                    workers.workers(*place),
+                ):
+                    pytest.fail("the point would wait for ever")
+        assert "yet" not in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
