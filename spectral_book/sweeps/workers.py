@@ -111,7 +111,7 @@ def connected(where: Any) -> Iterator[Client]:
     log.setLevel(logging.CRITICAL)
     try:
         client = Client(where, set_as_default=False, timeout=_CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:  # no keys: TypeError
         raise SweepStopped(f"no Dask scheduler answers at {where}: {error}") from error
     try:
         yield client
