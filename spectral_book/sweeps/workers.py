@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,6 +55,7 @@ def workers(
     Those of this machine and of a batch system end with the block. A batch system's
     find their keys in `out`.
     """
+    cluster: AbstractContextManager[Any]
     if settings.cluster is not None:
         cluster = batch_workers(load_cluster(settings.cluster), out)
     elif settings.scheduler:

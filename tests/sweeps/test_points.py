@@ -168,6 +168,13 @@ def test_all_bad_points_are_named_at_once(chapter):
     assert len(said.splitlines()) == 4
 
 
+@pytest.mark.parametrize(("text", "better"), [("1e-3", "1.0e-3"), ("1.5e3", "1.5e+3")])
+def test_a_number_that_came_as_text_is_told_how_to_be_written(chapter, text, better):
+    said = problems(chapter, grid={"rate": [text]})
+    assert f"rate = '{text}': Input should be a valid number; write {better}." in said
+    assert "write" not in problems(chapter, grid={"size": [text]})
+
+
 def test_of_many_problems_the_first_are_named(chapter):
     said = problems(chapter, grid={"size": [f"n{i}" for i in range(22)]})
     assert said.endswith("and 2 more")
