@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     made["job-script"].add_argument("cluster", type=Path)
     run = made["run"]
     run.add_argument("--jobs", type=int, default=0, help="points at a time (all cores)")
-    run.add_argument("--threads", type=int, default=0, help="threads a point (1)")
+    run.add_argument("--threads", type=int, help="threads a point (1)")
     for part in ("cell", "point"):
         name, dest = f"--{part}-timeout", f"{part}_seconds"
         run.add_argument(name, dest=dest, type=float, default=0, metavar="SECONDS")

@@ -23,6 +23,7 @@ from spectral_book.runner import (
     NotebookJob,
     automatic_or_more,
     execute,
+    usable_cores,
 )
 from spectral_book.sweeps import results
 from spectral_book.sweeps.points import Point
@@ -36,14 +37,14 @@ class Settings:
     """How a sweep runs; what runs is in :class:`~spectral_book.sweeps.points.Sweep`.
 
     `jobs` are the points at a time on this machine, 0 for one a core (or GPU).
-    `threads` are those of a point; 0 for what SPECTRAL_THREADS says where it runs, or
-    else one. `scheduler` is the address of a Dask scheduler, `cluster` a file that says
+    `threads` are those of a point: 0 for the cores divided by `jobs`, None for what
+    SPECTRAL_THREADS says where it runs, or else one. `scheduler` is the address of a Dask scheduler, `cluster` a file that says
     how a batch system starts workers. Limits of 0 seconds are none. With `rerun_stale`,
     points done with other code than today's run again.
     """
 
     jobs: int = 0
-    threads: int = 0
+    threads: int | None = None
     scheduler: str = ""
     cluster: Path | None = None
     cell_seconds: float = 0
@@ -52,7 +53,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("jobs", "threads", "cell_seconds", "point_seconds"):
-            if getattr(self, name) < 0:
+            if (getattr(self, name) or 0) < 0:
                 raise InputError(f"{name} = {getattr(self, name)}; give 0 or more")
         if self.scheduler and self.cluster:
             raise InputError("a scheduler and a cluster are given; leave one")
@@ -69,9 +70,12 @@ class Settings:
 
     def threads_here(self) -> int:
         """Return the threads for a point on the machine that asks."""
-        name = "SPECTRAL_THREADS"
-        said = automatic_or_more(name, os.environ.get(name, "1"))
-        return self.threads or said or 1
+        asked, cores = self.threads, usable_cores()
+        if asked is None:
+            said = os.environ.get("SPECTRAL_THREADS") or "1"
+            asked = automatic_or_more("SPECTRAL_THREADS", said)
+        jobs = 0 if self.elsewhere else self.jobs
+        return asked or max(1, cores // (jobs or cores))
 
 
 @dataclass(frozen=True)

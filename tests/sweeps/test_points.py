@@ -13,6 +13,7 @@ from tiny import write_notebook, write_tiny
 from spectral_book.readable import InputError
 from spectral_book.sweeps.check import check_points
 from spectral_book.sweeps.points import load_sweep, points_of, read_chapter
+from spectral_book.sweeps.work import Settings
 
 
 @pytest.fixture(scope="module")
@@ -260,3 +261,25 @@ def test_a_profile_and_a_sweep_read_the_same_numbers(chapter, tmp_path):
     (from_sweep,) = points_of(load_sweep(file), chapter)
     assert from_profile.parameters == from_sweep.parameters
     assert from_profile.parameters["rate"] == 0.01
+
+
+@pytest.mark.parametrize(
+    ("said", "settings", "threads"),
+    [
+        (None, {}, 1),
+        ("", {}, 1),
+        ("3", {}, 3),
+        ("3", {"threads": 2}, 2),
+        # 0 is what it is in a build: the cores divided by what runs side by side.
+        ("0", {}, 1),
+        ("0", {"jobs": 2}, 4),
+        ("3", {"threads": 0, "jobs": 16}, 1),
+        ("0", {"jobs": 2, "scheduler": "tcp://a:1"}, 1),
+    ],
+)
+def test_threads_of_a_point(monkeypatch, said, settings, threads):
+    monkeypatch.setattr("spectral_book.sweeps.work.usable_cores", lambda: 8)
+    monkeypatch.delenv("SPECTRAL_THREADS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("SPECTRAL_THREADS", said)
+    assert Settings(**settings).threads_here() == threads
