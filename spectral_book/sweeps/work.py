@@ -38,9 +38,10 @@ class Settings:
 
     `jobs` are the points at a time on this machine, 0 for one a core (or GPU).
     `threads` are those of a point: 0 for the cores divided by `jobs`, None for what
-    SPECTRAL_THREADS says where it runs, or else one. `scheduler` is the address of a Dask scheduler, `cluster` a file that says
-    how a batch system starts workers. Limits of 0 seconds are none. With `rerun_stale`,
-    points done with other code than today's run again.
+    SPECTRAL_THREADS says where it runs, or else one. `scheduler` is the address of a
+    Dask scheduler, `cluster` a file that says how a batch system starts workers. Limits
+    of 0 seconds are none. With `rerun_stale`, points done with other code than today's
+    run again.
     """
 
     jobs: int = 0
