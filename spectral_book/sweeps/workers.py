@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from distributed import Client, LocalCluster, Security, Status
+from tqdm.auto import tqdm
 
 from spectral_book.readable import InputError, SweepStopped
 from spectral_book.runner import usable_cores
@@ -206,7 +207,8 @@ def batch_workers(batch: BatchSystem, out: Path) -> Iterator[Any]:
         if not first.done():
             first.set_result(refusal)
         elif refusal:
-            print(f"{command} refused a job: {refusal}", file=sys.stderr)
+            # A progress bar may be there; this has a line of its own.
+            tqdm.write(f"{command} refused a job: {refusal}", file=sys.stderr)
 
     job = _reporting_job(batch.kind.job_cls, report)
     with (

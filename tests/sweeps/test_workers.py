@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 
@@ -26,6 +27,7 @@ from tiny import (
     write_sweep,
     write_tiny,
 )
+from tqdm.auto import tqdm
 
 from spectral_book.readable import InputError, SweepStopped
 from spectral_book.sweeps import workers
@@ -174,11 +176,11 @@ def test_a_later_refusal_is_said_and_the_sweep_goes_on(tmp_path, monkeypatch, ca
     environment = batch_system(tmp_path / "bin", ONCE)
     monkeypatch.setenv("PATH", environment["PATH"])
     path = write_sweep(tmp_path / "c.yaml", {**SMALL, "jobs": 2})
-    with batch_workers(load_cluster(path), tmp_path) as cluster:
+    with batch_workers(load_cluster(path), tmp_path) as cluster, tqdm(total=2):
         cluster.scale(jobs=2)
         until(lambda: len(cluster.workers) == 2)
-    said = capsys.readouterr().err
-    assert "sbatch refused a job: sbatch: error: too many jobs" in said
+    lines = re.split("[\r\n]", capsys.readouterr().err)
+    assert "sbatch refused a job: sbatch: error: too many jobs" in lines
 
 
 @processes
