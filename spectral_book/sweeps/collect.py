@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,16 +91,22 @@ def status(out: Path) -> Status:
 
 
 def collect(out: Path) -> DataFrame:
-    """Return one row for each claim of each finished point.
+    """Return one row for each claim of each finished point, or one a point without any.
 
     The columns are the point's id, the parameters that differ between points (lists
     as JSON), the claim's id, its verdict, estimate and interval, those of its control,
     its texts, the point's seconds and host, and `stale`: whether the library has
     changed since, or the chapter before the sweep was last called.
+
+    Where no point has a claim, the columns are its id, the parameters that differ, its
+    state, seconds and host, `stale`, and what the notebook handed out by
+    :func:`spectral_book.sweeps.scalars.record`.
     """
     import pandas
 
     records = [r for _, r in records_of(out) if r is not None and r["state"] == "done"]
+    if not any(record["claims"] for record in records):
+        return pandas.DataFrame(_rows_of_points(out))
     code, names = _current_code(out), swept(record["parameters"] for record in records)
     columns = [
         "point",
@@ -123,6 +130,22 @@ def collect(out: Path) -> DataFrame:
     return pandas.DataFrame(lines, columns=columns)
 
 
+def _rows_of_points(out: Path) -> list[dict[str, Any]]:
+    """Return one row for each point that has ended, done or failed."""
+    records = [record for _, record in records_of(out) if record is not None]
+    code, names = _current_code(out), swept(record["parameters"] for record in records)
+    rows = []
+    for record in records:
+        row = {"point": record["id"]}
+        row |= {name: _hashable(record["parameters"].get(name)) for name in names}
+        row |= {key: record[key] for key in ("state", "seconds", "host")}
+        row["stale"] = record["code"] != code
+        for name, value in record.get("scalars", {}).items():
+            row[f"recorded_{name}" if name in row else name] = value
+        rows.append(row)
+    return rows
+
+
 def _hashable(value: Any) -> Any:
     """Return a value that can be grouped by."""
     return json.dumps(value) if isinstance(value, list | dict) else value
@@ -142,6 +165,8 @@ def write_table(table: DataFrame, path: Path) -> None:
     writers = {".csv": table.to_csv, ".parquet": table.to_parquet}
     if path.suffix not in writers:
         raise InputError(f"{path} must end in .csv or .parquet")
+    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise InputError(f"{path}: a .parquet file needs pyarrow; write a .csv file")
     partial = path.with_name(f".{path.name}.partial")
     with storing(path):
         try:

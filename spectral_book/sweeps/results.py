@@ -29,7 +29,7 @@ from spectral_lib.code_hash import code_hash
 
 PointRecord = dict[str, Any]
 """A point's id, state (`done` or `failed`), parameters, code, seconds, host, the time
-it finished, its claims, and where and how it failed."""
+it finished, its claims and scalars, and where and how it failed."""
 
 _BOOK = Path(spectral_book.__file__).parent
 _FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -27,6 +27,7 @@ from spectral_book.runner import (
 )
 from spectral_book.sweeps import results
 from spectral_book.sweeps.points import Point
+from spectral_book.sweeps.scalars import scalars_of
 
 _LINES = 12  # of a traceback, in a record
 _ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d{1,5}")
@@ -136,6 +137,7 @@ def run_point(work: Work, point: Point) -> None:
         except ValueError as error:
             failure = Failure(0, "", f"ValueError: {error}", "")
     record = new_record(work, point, failure) | {"code": code, "claims": claims}
+    record["scalars"] = scalars_of(execution.notebook)
     record["seconds"] = round(time.monotonic() - started, 3)
     results.store(work.out, record, execution.notebook)
 
@@ -143,7 +145,7 @@ def run_point(work: Work, point: Point) -> None:
 def new_record(
     work: Work, point: Point, failure: Failure | None
 ) -> results.PointRecord:
-    """Return the record of a point that has just ended, without its claims."""
+    """Return the record of a point that has just ended, without what came of it."""
     record: results.PointRecord = {
         "id": point.id,
         "state": "done",
@@ -154,6 +156,7 @@ def new_record(
         "host": socket.gethostname(),
         "finished": results.now(),
         "claims": [],
+        "scalars": {},
     }
     if failure is not None:
         ending = "\n".join(failure.traceback.splitlines()[-_LINES:])

@@ -92,6 +92,7 @@ def test_failures_are_recorded_and_the_others_go_on(troubled):
     assert found["raise"]["traceback"].endswith("KeyError: 'missing'")
     assert 'values["missing"]' in found["raise"]["traceback"]
     # The second call runs what failed and nothing else.
+    assert said.splitlines()[-1].endswith("the same command runs the rest")
     code, said = command(*run)
     assert code == 1
     assert "0/4" in said
@@ -117,17 +118,22 @@ WORDS = [
 
 def test_nothing_passes_through_a_shell_or_a_template(tmp_path):
     folder = tmp_path / "it's $(touch INJECTED); {name} %s \"é"
-    look = "import json, os\nprint('got ' + json.dumps([word, os.getcwd()]))"
+    look = "import json, os\nprint('got ' + json.dumps([word, os.getcwd()]))\n"
+    look += "from spectral_book.sweeps.scalars import record\nrecord(words=len(word))"
     path = write_notebook(folder / "tiny.ipynb", PARAMETERS, look)
     out = folder / "out {x}; touch INJECTED"
     content = {"chapter": path.name, "grid": {"word": WORDS}}
     file = write_sweep(folder / "s.yaml", content)
     code, said = command("run", file, out, cwd=tmp_path)
     assert code == 0, said
+    next_line = said.splitlines()[-1]
+    assert f"the results are in {out}; next: spectral-batch page '{out}'" == next_line
     texts = [printed(notebook) for notebook in (out / "points").glob("*.ipynb")]
     got = [json.loads(text.partition("got ")[2]) for text in texts]
     assert sorted(got) == sorted([word, str(folder)] for word in WORDS)
     assert not list(tmp_path.rglob("INJECTED*"))
+    table = collect(out).set_index("word")
+    assert table["words"].to_dict() == {word: len(word) for word in WORDS}
 
 
 def test_wrong_input_starts_nothing(tmp_path, capsys):
@@ -158,8 +164,25 @@ def test_wrong_input_starts_nothing(tmp_path, capsys):
 def test_check_lists_the_points(tmp_path, capsys):
     sweep = {"chapter": write_tiny(tmp_path).name, "grid": {"size": [1, 2]}}
     assert main(["check", str(write_sweep(tmp_path / "sweep.yaml", sweep))]) == 0
-    names = capsys.readouterr().out.splitlines()
+    *names, last = capsys.readouterr().out.splitlines()
     assert [name.rpartition("-")[0] for name in names] == ["size=1", "size=2"]
+    assert last == "2 points can run"
+
+
+def test_check_asks_for_what_later_commands_need(tmp_path, monkeypatch, capsys):
+    sweep = {"chapter": write_tiny(tmp_path).name}
+    file = str(write_sweep(tmp_path / "sweep.yaml", sweep))
+    missing = {"pyarrow"}
+
+    def find(name):
+        return None if name in missing else object()
+
+    monkeypatch.setattr("spectral_book.sweeps.cli.find_spec", find)
+    assert main(["check", file]) == 0
+    assert "pyarrow is not here" in capsys.readouterr().err
+    missing.add("pandas")
+    assert main(["check", file]) == 2
+    assert "need pandas" in capsys.readouterr().err
 
 
 def under_way(folder):
