@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -25,6 +26,8 @@ from spectral_book.sweeps.points import (
     read_chapter,
 )
 from spectral_book.sweeps.work import Settings, Work, new_record, run_point
+
+_WINDOW = 500  # points at a time with the scheduler, which keeps them in memory
 
 
 def run_sweep(
@@ -89,13 +92,19 @@ def checked_points(
 
 def run_points(client: Client, work: Work, points: Iterable[Point]) -> Iterator[Point]:
     """Run points, and yield each when it is stored, done or failed."""
-    running = {}
-    for point in points:
-        on_gpu = work.settings.scheduler and point.needs_gpu
-        needed = {"GPU": 1} if on_gpu else None
-        future = client.submit(run_point, work, point, pure=False, resources=needed)
-        running[future] = point
-    for future in as_completed(list(running), loop=client.loop):
+    waiting, running = iter(points), {}
+    ended = as_completed(loop=client.loop)
+
+    def submit(count: int) -> None:
+        for point in itertools.islice(waiting, count):
+            on_gpu = work.settings.scheduler and point.needs_gpu
+            needed = {"GPU": 1} if on_gpu else None
+            future = client.submit(run_point, work, point, pure=False, resources=needed)
+            running[future] = point
+            ended.add(future)
+
+    submit(_WINDOW)
+    for future in ended:
         point = running.pop(future)
         try:
             future.result()
@@ -112,6 +121,7 @@ def run_points(client: Client, work: Work, points: Iterable[Point]) -> Iterator[
             record = new_record(work, point, failure)
             results.store(work.out, record, nbformat.v4.new_notebook())
         yield point
+        submit(1)
 
 
 def _is_done(out: Path, point: Point, settings: Settings, code: str) -> bool:
