@@ -53,13 +53,7 @@ def check_points(
 
 
 def _parameter_class(chapter: SweptChapter) -> Any:
-    """Return the class of a chapter's parameters, or one made from their annotations.
-
-    Raises
-    ------
-    InputError
-        If the cell with the class fails.
-    """
+    """Return the class of a chapter's parameters, or one made of their annotations."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     cells = [cell for cell in chapter.notebook.cells if cell.cell_type == "code"]
     tagged = [c for c in cells if "parameters" in c.metadata.get("tags", [])]

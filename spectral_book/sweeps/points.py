@@ -27,18 +27,8 @@ _DIGITS = 10  # of the hash
 class Sweep(BaseModel):
     """A sweep: every combination of the grid, with every entry of the list.
 
-    Attributes
-    ----------
-    chapter
-        The notebook; in a file, relative to it.
-    profile
-        A folder of `params/`, whose values come before all others.
-    fixed
-        Values that are the same at all points.
-    grid
-        For each name the values it takes.
-    listed
-        Groups of values that belong together; `list` in a file.
+    Both come on top of what is fixed, and that on top of the profile, a folder of
+    `params/`. The chapter is a notebook; in a file, its path is relative to the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -148,12 +138,6 @@ def points_of(
 
     A point that an earlier version of the sweep had keeps its id among `known_ids`,
     also if that version gave as fixed what this one has in its grid.
-
-    Raises
-    ------
-    InputError
-        If a name is given in two places, the profile has no file, or two points are
-        the same.
     """
     listed = sweep.listed or [{}]
     for name in sweep.grid:

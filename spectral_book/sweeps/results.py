@@ -105,13 +105,7 @@ def records_of(out: Path) -> Iterator[tuple[str, PointRecord | None]]:
 
 
 def write_request(out: Path, chapter: str, code: str, ids: Sequence[str]) -> None:
-    """Write what the folder is asked for: the points of one chapter, always the same.
-
-    Raises
-    ------
-    InputError
-        If the folder holds the points of another chapter.
-    """
+    """Write what the folder is asked for: points, always of the same chapter."""
     request = {"chapter": chapter, "code": code, "started": now(), "points": ids}
     path = out / "sweep.json"
     if path.is_file() and (held := read_request(out)["chapter"]) != chapter:
@@ -123,13 +117,7 @@ def write_request(out: Path, chapter: str, code: str, ids: Sequence[str]) -> Non
 
 
 def read_request(out: Path) -> dict[str, Any]:
-    """Return what the last call asked for.
-
-    Raises
-    ------
-    InputError
-        If no sweep was started there, or the file is damaged.
-    """
+    """Return what the last call asked for."""
     path = out / "sweep.json"
     try:
         return json.loads(path.read_text("utf-8"))
@@ -148,11 +136,6 @@ def hold(out: Path) -> Iterator[str]:
 
     The system's lock ends with the process. The points of this sweep, here and on other
     machines, run as long as `.running` has the token that is returned.
-
-    Raises
-    ------
-    InputError
-        If another sweep holds it; the message names its process and machine.
     """
     lock, running, token = FileLock(out / ".lock"), out / ".running", uuid.uuid4().hex
     holder = {"pid": os.getpid(), "host": socket.gethostname()}

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from spectral_book.files import write_atomic
 from spectral_book.readable import SweepStopped
-from spectral_book.runner import Failure
+from spectral_book.runner import Failure, NotebookJob
 from spectral_book.sweeps import results, workers
 from spectral_book.sweeps.check import check_points
 from spectral_book.sweeps.collect import Status, status
@@ -64,8 +64,8 @@ def run_sweep(
         if todo:
             needs_gpu = any(point.needs_gpu for point in todo)
             gpus = workers.gpus_here() if needs_gpu and not settings.elsewhere else []
-            place = (out, chapter.name, chapter.path.parent, source, chapter.code)
-            work = Work(*place, token, settings, gpus)
+            copy = NotebookJob(chapter.name, source, chapter.path.parent)
+            work = Work(out, copy, chapter.code, token, settings, gpus)
             with (
                 workers.workers(settings, out, len(todo), gpus, needs_gpu) as client,
                 tqdm(total=len(todo), unit="point", disable=not progress) as bar,

@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distributed import Worker, get_worker
@@ -84,15 +84,13 @@ class Settings:
 class Work:
     """What the points of one call have in common.
 
-    `out` is the same folder for all machines; the kernels of `chapter` work in
-    `folder` and run its copy `source`, of the hash `code`. `token` is valid as long as
-    the call lasts. The workers of this machine share `gpus`, each using one.
+    `out` is the same folder for all machines; the kernels run the notebook of
+    `chapter`, a copy, of the hash `code`. `token` is valid as long as the call lasts.
+    The workers of this machine share `gpus`, each using one.
     """
 
     out: Path
-    chapter: str
-    folder: Path
-    source: Path
+    chapter: NotebookJob
     code: str
     token: str
     settings: Settings
@@ -117,12 +115,7 @@ def run_point(work: Work, point: Point) -> None:
     """Run a point and store what came of it.
 
     A point that is there already, since a worker ended after it had stored it and
-    before it could say so, is not run again.
-
-    Raises
-    ------
-    asyncio.CancelledError
-        If the sweep ended meanwhile.
+    before it could say so, is not run again. It is cancelled when its sweep has ended.
     """
     code = f"{work.code}-{results.library_code()}"
     stored = results.read_record(work.out, point.id)
@@ -133,7 +126,7 @@ def run_point(work: Work, point: Point) -> None:
     failure, claims = execution.failure, []
     if failure is None:
         try:
-            claims = claims_of(work.chapter, execution.notebook)
+            claims = claims_of(work.chapter.name, execution.notebook)
         except ValueError as error:
             failure = Failure(0, "", f"ValueError: {error}", "")
     record = new_record(work, point, failure) | {"code": code, "claims": claims}
@@ -149,7 +142,7 @@ def new_record(
     record: results.PointRecord = {
         "id": point.id,
         "state": "done",
-        "chapter": work.chapter,
+        "chapter": work.chapter.name,
         "parameters": point.parameters,
         "code": work.code,
         "seconds": 0.0,
@@ -169,7 +162,7 @@ def new_record(
 async def _execute_while_wanted(work: Work, point: Point) -> Execution:
     """Execute a point's notebook, but no longer than its sweep lasts."""
     execution = execute(
-        NotebookJob(work.chapter, work.source, work.folder, point.given),
+        replace(work.chapter, parameters=point.given),
         work.environment(),
         work.settings.cell_seconds,
         work.settings.point_seconds,

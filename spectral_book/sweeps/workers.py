@@ -29,13 +29,7 @@ _ON_LOOPBACK = {"dashboard_address": "127.0.0.1:0", "dashboard": False}
 
 
 def gpus_here() -> list[str]:
-    """Return the GPUs of this machine that CUDA_VISIBLE_DEVICES lets through.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
+    """Return the GPUs of this machine that CUDA_VISIBLE_DEVICES lets through."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         import torch  # takes seconds, and most sweeps need no GPU
@@ -100,13 +94,7 @@ def look_for_workers(client: Client, needs_gpu: bool) -> None:
 
 @contextmanager
 def connected(where: Any) -> Iterator[Client]:
-    """A client of a cluster, or of the scheduler at an address.
-
-    Raises
-    ------
-    SweepStopped
-        If no scheduler answers there.
-    """
+    """A client of a cluster, or of the scheduler at an address."""
     log = logging.getLogger("distributed.client")
     level = log.level
     # A lost scheduler is said in a sentence; Dask's own words are tracebacks.
@@ -124,16 +112,9 @@ def connected(where: Any) -> Iterator[Client]:
 
 @dataclass(frozen=True)
 class BatchSystem:
-    """What a cluster file says.
+    """What a cluster file says: dask-jobqueue's class, and the keywords it takes.
 
-    Attributes
-    ----------
-    kind
-        dask-jobqueue's class for the batch system.
-    jobs
-        The most jobs to have in it at a time; they come and go with the work.
-    keywords
-        What the class takes.
+    `jobs` are the most to have at a time; they come and go with the work.
     """
 
     kind: Any
@@ -150,11 +131,6 @@ def load_cluster(path: Path) -> BatchSystem:
 
     The cores of a job are shared by its processes, of which each runs one point at a
     time; by default there is one.
-
-    Raises
-    ------
-    InputError
-        If the file is not there or dask-jobqueue cannot make a job of it.
     """
     if not path.is_file():
         raise InputError(f"there is no cluster file {path}")
@@ -194,11 +170,7 @@ def batch_workers(batch: BatchSystem, out: Path) -> Iterator[Any]:
 
     Scheduler and workers know each other by a key made for this call, which the jobs
     read from a private folder in `out`: whoever reached them could run code otherwise.
-
-    Raises
-    ------
-    InputError
-        If the first job is refused; the message is that of the batch system.
+    If the first job is refused, the error holds the batch system's message.
     """
     first: Future[str] = Future()
     command = batch.kind.job_cls.submit_command
