@@ -7,13 +7,13 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from spectral_book import __version__
 from spectral_book.readable import InputError, SweepStopped
 from spectral_book.sweeps.collect import collect, status, write_table
 from spectral_book.sweeps.html import write_book
@@ -115,8 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    known = version("spectral-bias-book")
-    parser.add_argument("--version", action="version", version=known)
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     made = {}
     for name, (command, text) in _COMMANDS.items():

@@ -104,14 +104,15 @@ def test_what_can_be_wrong_with_a_cluster_file(tmp_path, content, words):
 
 
 @processes
-def test_a_sweep_is_checked_for_the_place_where_it_runs(tmp_path, monkeypatch):
+def test_a_sweep_is_checked_for_where_it_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     chapter = write_notebook(tmp_path / "a.ipynb", 'device: str = "cuda"')
     file = str(write_sweep(tmp_path / "sweep.yaml", {"chapter": chapter.name}))
     path = write_sweep(tmp_path / "c.yaml", SLURM)
     assert main(["check", file, "--cluster", str(path)]) == 0
-    path = write_sweep(tmp_path / "c.yaml", {**SLURM, "cores": "none"})
+    path.write_text("scheduler: slurm\ncores: 8\nwalltime: 12:00:00\n")
     assert main(["check", file, "--cluster", str(path)]) == 2
+    assert f"{path}, line 3: 12:00:00" in capsys.readouterr().err
 
 
 SBATCH = """#!/bin/sh
