@@ -30,18 +30,11 @@ _TEXTS = ("statement", "statistic", "threshold", "profile", "device", "why")
 
 @dataclass(frozen=True)
 class Status:
-    """The state of a sweep.
+    """The state of a sweep: how many points are `done`, `failed` or `pending`.
 
-    Attributes
-    ----------
-    counts
-        Points that are `done`, `failed` or `pending`.
-    stale
-        Done points whose chapter (as of the last call) or library has changed since.
-    seconds_left
-        From the pace of the last call so far; None before its first point has ended.
-    failures
-        The records of the failed points.
+    `stale` are done points whose chapter (as of the last call) or library has changed
+    since; `seconds_left` follow from the pace of the last call so far, None before its
+    first point has ended; `failures` are the records of the failed points.
     """
 
     counts: Counter[str]

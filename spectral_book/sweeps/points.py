@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -36,21 +36,13 @@ class Sweep(BaseModel):
     chapter: Path
     profile: str = "quick"
     fixed: Parameters = {}
-    grid: dict[str, list[Any]] = {}
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     listed: list[Parameters] = Field(default=[], alias="list")
 
     @field_validator("fixed", "grid", "listed", mode="before")
     @classmethod
     def _as_json(cls, value: Any) -> Any:
         return json.loads(json.dumps(value, default=_listed, allow_nan=False))
-
-    @field_validator("grid")
-    @classmethod
-    def _has_values(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        for name, values in grid.items():
-            if not values:
-                raise ValueError(f"{name!r} has no values; give at least one")
-        return grid
 
 
 @dataclass(frozen=True)

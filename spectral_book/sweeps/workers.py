@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -173,20 +173,10 @@ def batch_workers(batch: BatchSystem, out: Path) -> Iterator[Any]:
     If the first job is refused, the error holds the batch system's message.
     """
     first: Future[str] = Future()
-    command = batch.kind.job_cls.submit_command
-
-    def report(refusal: str) -> None:
-        if not first.done():
-            first.set_result(refusal)
-        elif refusal:
-            # A progress bar may be there; this has a line of its own.
-            tqdm.write(f"{command} refused a job: {refusal}", file=sys.stderr)
-
-    job = _reporting_job(batch.kind.job_cls, report)
     with (
         _keys(out) as security,
         batch.kind(
-            job_cls=job,
+            job_cls=_reporting_job(batch.kind.job_cls, first),
             scheduler_options=_ON_LOOPBACK,
             security=security,
             **batch.keywords,
@@ -195,8 +185,8 @@ def batch_workers(batch: BatchSystem, out: Path) -> Iterator[Any]:
         cluster.adapt(minimum_jobs=1, maximum_jobs=batch.jobs)
         if refusal := first.result():
             raise InputError(
-                f"{command} refused the first job: {refusal}; change the cluster file, "
-                "whose script `spectral-batch job-script` shows"
+                f"{refusal}; change the cluster file, whose script `spectral-batch "
+                "job-script` shows"
             )
         yield cluster
 
@@ -216,8 +206,8 @@ def _keys(out: Path) -> Iterator[Security]:
         yield security
 
 
-def _reporting_job(job: Any, report: Callable[[str], None]) -> Any:
-    """Return a kind of job that reports why it was refused, or `""` if it was not.
+def _reporting_job(job: Any, first: Future[str]) -> Any:
+    """Return a kind of job that says why it was refused; the `first` in the future.
 
     Dask by itself logs a refusal and waits for the workers for ever.
     """
@@ -230,9 +220,13 @@ def _reporting_job(job: Any, report: Callable[[str], None]) -> Any:
             except (OSError, RuntimeError, ValueError) as error:
                 text = str(error)
                 said = text.rpartition("stderr:")[2].split() or text.split()
-                refusal = " ".join(said)
+                refusal = f"{job.submit_command} refused a job: {' '.join(said)}"
                 # Not raised: Dask would print a traceback and could not be closed.
                 self.status = Status.running
-            report(refusal)
+            if not first.done():
+                first.set_result(refusal)
+            elif refusal:
+                # A progress bar may be there; this has a line of its own.
+                tqdm.write(refusal, file=sys.stderr)
 
     return ReportingJob

@@ -85,7 +85,7 @@ def test_arrays_and_ranges_are_lists(chapter):
     [
         ({"gird": {"size": [1]}}, "'gird': did you mean 'grid'"),
         ({"grid": {"size": 1}}, "grid.size = 1"),
-        ({"grid": {"size": []}}, "'size' has no values"),
+        ({"grid": {"size": []}}, "grid.size = []: List should have at least 1 item"),
         ({"grid": {"size": [1, 1]}}, "twice: "),
         ({"grid": {"size": [1]}, "fixed": {"size": 2}}, "'size' is in the grid and"),
         ({"grid": {"size": [1]}, "list": [{"size": 2}]}, "'size' is in the grid and"),

@@ -166,7 +166,7 @@ def test_a_job_that_the_batch_system_refuses_ends_the_sweep(tmp_path, sbatch, wo
     code, said = command("run", file, out, "--cluster", cluster, env=environment)
     assert code == 2, said
     (line,) = [line for line in said.splitlines() if "refused" in line]
-    assert "refused the first job: " in line
+    assert "spectral-batch: sbatch refused a job: " in line
     assert words in line
     assert "Traceback" not in said, said
     assert not (out / "points").exists()
