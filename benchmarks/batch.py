@@ -42,7 +42,7 @@ def sweep(chapter: Path, out: Path, points: int) -> None:
     file = out.with_suffix(".yaml")  # JSON is YAML
     grid = {"index": list(range(points))}
     file.write_text(json.dumps({"chapter": str(chapter), "grid": grid}), "utf-8")
-    command = [sys.executable, "-m", "spectral_book.sweeps", "run", file, out]
+    command = [sys.executable, "-m", "spectral_book.sweeps.cli", "run", file, out]
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
@@ -71,4 +72,15 @@ def _sentence(
         return f"{why}."
     if isinstance(details["input"], dict):
         return f"{place}: {why}."
+    if details["type"] == "float_type":
+        why += _as_number(details["input"])
     return f"{place} = {details['input']!r}: {why}."
+
+
+def _as_number(value: object) -> str:
+    """Return how to write a number that YAML takes for text: `-y "rate: 1e-3"`."""
+    found = re.fullmatch(r"([-+]?\d+)(\.\d*)?[eE]([-+]?)(\d+)", str(value))
+    if not found:
+        return ""
+    whole, part, sign, power = found.groups(default="")
+    return f"; write {whole}{part if part > '.' else '.0'}e{sign or '+'}{power}"

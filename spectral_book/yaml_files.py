@@ -19,10 +19,15 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     InputError
-        If it is not such a file.
+        If it is not such a file, or holds what YAML reads as another number: 010 as 8,
+        12:30 as 750.
     """
     try:
         return yaml.load(path.read_text("utf-8"), _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}, line {mark.line + 1}" if mark else str(path)
+        raise InputError(f"{where}: {error.problem}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -48,7 +53,7 @@ def profile_values(notebook: Path, profile: str) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML without two of its traps."""
+    """Safe YAML without its traps."""
 
     def construct_mapping(
         self, node: yaml.MappingNode, deep: bool = False
@@ -61,10 +66,26 @@ class _Loader(yaml.SafeLoader):
                 )
         return super().construct_mapping(node, deep)
 
+    def construct_number(self, node: yaml.ScalarNode) -> int | float:
+        """Return a number that everybody reads as the same one."""
+        text = node.value
+        if ":" in text:
+            advice = f"{text} is a number in base 60 to YAML; write it in quotes"
+            raise yaml.MarkedYAMLError(problem=advice, problem_mark=node.start_mark)
+        if re.fullmatch("[-+]?0[0-7_]+", text):
+            plain = int(text.replace("_", ""))
+            advice = f"{text} is a number in base 8 to YAML; write {plain}"
+            raise yaml.MarkedYAMLError(problem=advice, problem_mark=node.start_mark)
+        if node.tag.endswith(":int"):
+            return self.construct_yaml_int(node)
+        return self.construct_yaml_float(node)
 
-# YAML 1.1 takes a number without a point, such as 1e-3, for text.
+
+# YAML 1.1 takes a number without a point or a sign, such as 1e-3 or 1.5e3, for text.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?\d+[eE][-+]?\d+$"),
-    list("-+0123456789"),
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
 )
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.construct_number)

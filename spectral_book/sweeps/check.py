@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError, create_model
@@ -25,14 +25,9 @@ _SHOWN = 20
 def check_points(
     chapter: SweptChapter, points: Sequence[Point], *, elsewhere: bool = False
 ) -> None:
-    """Check every point and report all that are wrong at once.
+    """Raise one InputError for all points that are wrong, a line for each problem.
 
     Whether a GPU is there is left to the machines that run points `elsewhere`.
-
-    Raises
-    ------
-    InputError
-        With one line for each different problem, the most frequent first.
     """
     kind = _parameter_class(chapter)
     known = list(kind.model_fields)
@@ -58,26 +53,25 @@ def check_points(
 
 
 def _parameter_class(chapter: SweptChapter) -> Any:
-    """Return the class of a chapter's parameters.
-
-    Raises
-    ------
-    InputError
-        If the cell with the class fails.
-    """
+    """Return the class of a chapter's parameters, or one made of their annotations."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     cells = [cell for cell in chapter.notebook.cells if cell.cell_type == "code"]
+    tagged = [c for c in cells if "parameters" in c.metadata.get("tags", [])]
     with (
         contextlib.chdir(chapter.path.parent),
         contextlib.redirect_stdout(io.StringIO()),
     ):
-        for cell in cells:
-            if "parameters" in cell.metadata.get("tags", []):
-                _run(ast.parse(cell.source), namespace)
-        for cell in cells:
-            name = _run_up_to_class(cell.source, chapter, namespace)
-            if name:
-                return namespace[name].completed(namespace)
+        for cell in tagged:
+            _run(ast.parse(cell.source).body, namespace)
+        for statements, name in _classes(cell.source for cell in cells):
+            try:
+                _run(statements, namespace)
+            except Exception as error:
+                problem = f"{type(error).__name__}: {error}"
+                raise InputError(
+                    f"the types of {chapter.path} cannot be read: {problem}"
+                ) from error
+            return namespace[name].completed(namespace)
     kinds = namespace.get("__annotations__", {})
     fields: dict[str, Any] = {
         name: (kinds.get(name, Any), ...) for name in chapter.defaults
@@ -86,29 +80,22 @@ def _parameter_class(chapter: SweptChapter) -> Any:
     return create_model("Parameters", __config__=config, **fields)
 
 
-def _run_up_to_class(
-    source: str, chapter: SweptChapter, namespace: dict[str, Any]
-) -> str:
-    """Run a cell up to its class of parameters and return that name, if it has one."""
-    try:
-        statements = ast.parse(source).body
-    except SyntaxError:  # a magic or a shell line
-        return ""
-    for place, statement in enumerate(statements):
-        if isinstance(statement, ast.ClassDef) and any(
-            ast.unparse(base).endswith("ChapterParameters") for base in statement.bases
-        ):
-            try:
-                _run(ast.Module(statements[: place + 1], type_ignores=[]), namespace)
-            except Exception as error:
-                problem = f"{type(error).__name__}: {error}"
-                raise InputError(
-                    f"the types of {chapter.path} cannot be read: {problem}"
-                ) from error
-            return statement.name
-    return ""
+def _classes(sources: Iterable[str]) -> Iterator[tuple[list[ast.stmt], str]]:
+    """Yield the statements of a cell up to its class of parameters, and its name."""
+    for source in sources:
+        try:
+            statements = ast.parse(source).body
+        except SyntaxError:  # a magic or a shell line
+            continue
+        for place, statement in enumerate(statements):
+            if isinstance(statement, ast.ClassDef) and any(
+                ast.unparse(base).endswith("ChapterParameters")
+                for base in statement.bases
+            ):
+                yield statements[: place + 1], statement.name
 
 
-def _run(module: ast.Module, namespace: dict[str, Any]) -> None:
+def _run(statements: list[ast.stmt], namespace: dict[str, Any]) -> None:
     """Run code as a notebook does: without the future imports of this module."""
+    module = ast.Module(statements, type_ignores=[])
     exec(compile(module, "chapter", "exec", dont_inherit=True), namespace)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
+from json import dumps
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from spectral_book import __version__
 from spectral_book.readable import InputError, SweepStopped
 from spectral_book.sweeps.collect import collect, status, write_table
 from spectral_book.sweeps.html import write_book
 from spectral_book.sweeps.page import write_page
-from spectral_book.sweeps.run import checked_points, execute_sweep
+from spectral_book.sweeps.run import checked_points, run_sweep
 from spectral_book.sweeps.work import Settings
 from spectral_book.sweeps.workers import load_cluster
 
@@ -49,24 +53,36 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _run(sweep: Path, out: Path, **settings: Any) -> int:
-    state = execute_sweep(sweep, out, Settings(**settings))
+    state = run_sweep(sweep, out, **settings)
     print(state.text())
-    return FAILED if state.counts["done"] < state.counts.total() else 0
+    if state.counts["done"] < state.counts.total():
+        print(f"the notebooks are in {out / 'points'}; the same command runs the rest")
+        return FAILED
+    name = shlex.quote(str(out))
+    print(f"the results are in {out}; next: spectral-batch page {name}")
+    return 0
 
 
 def _check(sweep: Path, **settings: Any) -> None:
+    if find_spec("pandas") is None:
+        raise InputError("collect and page need pandas: pip install -e '.[batch]'")
+    if find_spec("pyarrow") is None:
+        print("pyarrow is not here: collect writes .csv, no .parquet", file=sys.stderr)
     _, points = checked_points(sweep, Settings(**settings))
     print("\n".join(point.id for point in points))
+    print(f"{len(points)} points can run")
 
 
-def _status(out: Path) -> None:
-    print(status(out).text())
+def _status(out: Path, json: bool) -> None:
+    state = status(out)
+    print(dumps(vars(state), indent=1) if json else state.text())
 
 
-def _collect(out: Path, file: Path) -> None:
+def _collect(out: Path, file: Path, json: bool) -> None:
     table = collect(out)
     write_table(table, file)
-    print(f"{len(table)} rows in {file}")
+    said = {"rows": len(table), "file": str(file)}
+    print(dumps(said) if json else f"{len(table)} rows in {file}")
 
 
 def _page(out: Path, dir: Path | None) -> None:
@@ -99,28 +115,38 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     made = {}
     for name, (command, text) in _COMMANDS.items():
-        made[name] = commands.add_parser(name, help=text)
+        made[name] = commands.add_parser(name, help=text, description=text)
         made[name].set_defaults(command=command)
-    for name in ("run", "check"):
-        made[name].add_argument("sweep", type=Path, help="see book/batch.md")
-        made[name].add_argument("--scheduler", default="", help="a Dask address")
-        text = "a file for Slurm, PBS or their like"
-        made[name].add_argument("--cluster", type=Path, help=text)
-    for name in ("run", "status", "collect", "page", "to-book"):
-        made[name].add_argument("out", type=Path, help="the output folder")
-    made["collect"].add_argument("file", type=Path)
-    made["page"].add_argument("dir", type=Path, nargs="?")
-    made["to-book"].add_argument("dir", type=Path)
-    made["job-script"].add_argument("cluster", type=Path)
-    run = made["run"]
-    run.add_argument("--jobs", type=int, default=0, help="points at a time (all cores)")
-    run.add_argument("--threads", type=int, default=0, help="threads a point (1)")
+
+    def argument(commands: str, name: str, text: str, **more: Any) -> None:
+        for command in commands.split():
+            made[command].add_argument(name, help=text, **more)
+
+    argument("run check", "sweep", "the sweep file, see book/batch.md", type=Path)
+    argument("run status collect page to-book", "out", "the output folder", type=Path)
+    argument("collect", "file", "the table: .csv or .parquet", type=Path)
+    argument("page", "dir", "where to write it (OUT/page)", type=Path, nargs="?")
+    argument("to-book", "dir", "where to write it, a new folder", type=Path)
+    argument("job-script", "cluster", "the cluster file", type=Path)
+    text = "of a Dask scheduler, such as tcp://10.0.0.1:8786"
+    argument("run check", "--scheduler", text, default="", metavar="ADDRESS")
+    text = "a cluster file, for Slurm, PBS or their like"
+    argument("run check", "--cluster", text, type=Path, metavar="FILE")
+    argument("run", "--jobs", "points at a time (all cores)", type=int, default=0)
+    argument("run", "--threads", "threads a point (1)", type=int)
     for part in ("cell", "point"):
-        name, dest = f"--{part}-timeout", f"{part}_seconds"
-        run.add_argument(name, dest=dest, type=float, default=0, metavar="SECONDS")
+        more = {"type": float, "default": 0, "metavar": "SECONDS"}
+        text = f"how long a {part} may take (no limit)"
+        argument("run", f"--{part}-timeout", text, dest=f"{part}_seconds", **more)
     text = "repeat points done with older code"
-    run.add_argument("--rerun-stale", action="store_true", help=text)
+    argument("run", "--rerun-stale", text, action="store_true")
+    argument("status collect", "--json", "say it as JSON", action="store_true")
     return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

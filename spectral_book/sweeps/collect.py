@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,25 +23,22 @@ from spectral_book.sweeps.results import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_MEASURED = ("verdict", "estimate", "ci_low", "ci_high", "p_value", "n")
-_CONTROL = ("verdict", "estimate", "ci_low", "ci_high")
-_TEXTS = ("statement", "statistic", "threshold", "profile", "device", "why")
+_NUMBERS = ("estimate", "ci_low", "ci_high")
+_MEASURED = ("verdict", *_NUMBERS, "p_bar", "n", "missing")
+_CONTROL = ("shows", *_NUMBERS)
+_TEXTS = (
+    *("origin", "statement", "statistic", "direction", "threshold", "no_effect"),
+    *("band", "profile", "device", "why"),
+)
 
 
 @dataclass(frozen=True)
 class Status:
-    """The state of a sweep.
+    """The state of a sweep: how many points are `done`, `failed` or `pending`.
 
-    Attributes
-    ----------
-    counts
-        Points that are `done`, `failed` or `pending`.
-    stale
-        Done points whose chapter (as of the last call) or library has changed since.
-    seconds_left
-        From the pace of the last call so far; None before its first point has ended.
-    failures
-        The records of the failed points.
+    `stale` are done points whose chapter (as of the last call) or library has changed
+    since; `seconds_left` follow from the pace of the last call so far, None before its
+    first point has ended; `failures` are the records of the failed points.
     """
 
     counts: Counter[str]
@@ -69,13 +67,7 @@ class Status:
 
 
 def status(out: Path) -> Status:
-    """Return how far the sweep of a folder has come, also while it runs.
-
-    Raises
-    ------
-    InputError
-        If there is no sweep in the folder.
-    """
+    """Return how far the sweep of a folder has come, also while it runs."""
     started = datetime.fromisoformat(read_request(out)["started"])
     code, records = _current_code(out), [record for _, record in records_of(out)]
     counts = Counter(record["state"] if record else "pending" for record in records)
@@ -96,21 +88,22 @@ def status(out: Path) -> Status:
 
 
 def collect(out: Path) -> DataFrame:
-    """Return one row for each claim of each finished point.
+    """Return one row for each claim of each finished point, or one a point without any.
 
     The columns are the point's id, the parameters that differ between points (lists
     as JSON), the claim's id, its verdict, estimate and interval, those of its control,
     its texts, the point's seconds and host, and `stale`: whether the library has
     changed since, or the chapter before the sweep was last called.
 
-    Raises
-    ------
-    InputError
-        If there is no sweep in the folder.
+    Where no point has a claim, the columns are its id, the parameters that differ, its
+    state, seconds and host, `stale`, and what the notebook handed out by
+    :func:`spectral_book.sweeps.scalars.record`.
     """
     import pandas
 
     records = [r for _, r in records_of(out) if r is not None and r["state"] == "done"]
+    if not any(record["claims"] for record in records):
+        return pandas.DataFrame(_rows_of_points(out))
     code, names = _current_code(out), swept(record["parameters"] for record in records)
     columns = [
         "point",
@@ -124,14 +117,33 @@ def collect(out: Path) -> DataFrame:
     for record in records:
         values = {name: record["parameters"].get(name) for name in names}
         for claim in record["claims"]:
-            control = claim.get("control") or {}
             line = {name: _hashable(value) for name, value in values.items()}
-            line |= {key: claim.get(key) for key in (*_MEASURED, *_TEXTS)}
-            line |= {f"control_{key}": control.get(key) for key in _CONTROL}
+            line |= {key: _hashable(claim[key]) for key in (*_MEASURED, *_TEXTS)}
+            control = {f"control_{key}": claim["control"][key] for key in _CONTROL}
+            line |= control
+            # The ledger holds infinite numbers as words.
+            ends = (*_NUMBERS, *(f"control_{key}" for key in _NUMBERS))
+            line |= {key: float(line[key]) for key in ends if line[key] is not None}
             line |= {"point": record["id"], "claim": claim["id"]}
             line |= {"seconds": record["seconds"], "host": record["host"]}
             lines.append(line | {"stale": record["code"] != code})
     return pandas.DataFrame(lines, columns=columns)
+
+
+def _rows_of_points(out: Path) -> list[dict[str, Any]]:
+    """Return one row for each point that has ended, done or failed."""
+    records = [record for _, record in records_of(out) if record is not None]
+    code, names = _current_code(out), swept(record["parameters"] for record in records)
+    rows = []
+    for record in records:
+        row = {"point": record["id"]}
+        row |= {name: _hashable(record["parameters"].get(name)) for name in names}
+        row |= {key: record[key] for key in ("state", "seconds", "host")}
+        row["stale"] = record["code"] != code
+        for name, value in record.get("scalars", {}).items():
+            row[f"recorded_{name}" if name in row else name] = value
+        rows.append(row)
+    return rows
 
 
 def _hashable(value: Any) -> Any:
@@ -149,18 +161,12 @@ def swept(parameters: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def write_table(table: DataFrame, path: Path) -> None:
-    """Write a table as CSV or parquet, by the file's ending.
-
-    Raises
-    ------
-    InputError
-        If the ending is another one.
-    SweepStopped
-        If the file cannot be written.
-    """
+    """Write a table as CSV or parquet, by the file's ending."""
     writers = {".csv": table.to_csv, ".parquet": table.to_parquet}
     if path.suffix not in writers:
         raise InputError(f"{path} must end in .csv or .parquet")
+    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise InputError(f"{path}: a .parquet file needs pyarrow; write a .csv file")
     partial = path.with_name(f".{path.name}.partial")
     with storing(path):
         try:

@@ -32,19 +32,7 @@ _ENDING = 15  # lines of the build's output to show when it fails
 def write_book(out: Path, target: Path) -> Path:
     """Build a book of a sweep's page and its executed notebooks; return its index.
 
-    Parameters
-    ----------
-    out
-        The folder of the sweep.
-    target
-        The folder for the book, a new or an empty one.
-
-    Raises
-    ------
-    InputError
-        If no point is done, or the folder holds something.
-    SweepStopped
-        If the folder cannot be written, or the build fails.
+    The folder `target` must be a new or an empty one.
     """
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         raise InputError(f"{target} is there already; choose a new or an empty folder")
@@ -106,13 +94,7 @@ def _configure(target: Path, chapter: str, names: list[str]) -> None:
 
 
 def _build(target: Path) -> None:
-    """Build the HTML with the plain command.
-
-    Raises
-    ------
-    SweepStopped
-        If it fails, with the end of what it said.
-    """
+    """Build the HTML with the plain command; if it fails, show the end of its words."""
     program = str(Path(sys.executable).with_name("jupyter-book"))
     command = [program, "build", str(target.absolute())]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -23,37 +23,33 @@ if TYPE_CHECKING:
 # Verdicts differ without their colours: each has its own marker as well.
 LOOKS: Mapping[str, tuple[str, str]] = {
     "replicated": (COLOURS["control"], "o"),
-    "direction only": (COLOURS["small"], "^"),
+    "weaker than claimed": (COLOURS["small"], "^"),
     "not replicated": (COLOURS["high"], "X"),
     "inconclusive": (COLOURS["reference"], "s"),
     "not comparable": (COLOURS["reference"], "_"),
+    "holds": (COLOURS["low"], "o"),
+    "does not hold": (COLOURS["large"], "X"),
+    "open": (COLOURS["reference"], "D"),
 }
 
 
 def write_page(out: Path, target: Path | None = None) -> Path:
     """Write a Markdown page with figures over the sweep, and return its path.
 
-    Parameters
-    ----------
-    out
-        The folder of the sweep.
-    target
-        The folder for `index.md` and its figures; by default `page` in `out`.
-
-    Raises
-    ------
-    InputError
-        If no point has given a claim yet.
-    SweepStopped
-        If the folder cannot be written.
+    It is `index.md` in the folder `target`, by default `page` in `out`.
     """
     target = target or out / "page"
-    table = collect(out)
+    table, chapter = collect(out), read_request(out)["chapter"]
     if table.empty:
-        raise InputError(f"no point in {out} has given a claim yet")
+        raise InputError(f"no point in {out} has ended yet")
+    if "claim" not in table:
+        counts = status(out).text().splitlines()[0]
+        parts = [f"# Sweep of `{chapter}`", f"{counts}.", _points(table)]
+        with storing(target):
+            write_atomic(target / "index.md", "\n\n".join(parts) + "\n")
+        return target / "index.md"
     columns = list(table.columns)
     names = columns[1 : columns.index("claim")]
-    chapter = read_request(out)["chapter"]
     parts = [f"# Sweep of `{chapter}`", _summary(out, table, names)]
     with storing(target), mpl.rc_context():
         use_house_style()
@@ -161,4 +157,15 @@ def _verdicts(table: DataFrame) -> str:
     )
     lines = [["claim", *counts.columns], ["---"] * (1 + len(counts.columns))]
     lines += [[f"`{claim}`", *map(str, row)] for claim, row in counts.iterrows()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _points(table: DataFrame) -> str:
+    """Return a Markdown table of points that have no claims."""
+    lines = [list(table.columns), ["---"] * len(table.columns)]
+    for row in table.itertuples(index=False):
+        shown = [
+            "-" if value is None or value != value else label(value) for value in row
+        ]
+        lines.append([text.replace("|", "\\|").replace("\n", " ") for text in shown])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

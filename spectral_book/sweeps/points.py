@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -27,18 +27,8 @@ _DIGITS = 10  # of the hash
 class Sweep(BaseModel):
     """A sweep: every combination of the grid, with every entry of the list.
 
-    Attributes
-    ----------
-    chapter
-        The notebook; in a file, relative to it.
-    profile
-        A folder of `params/`, whose values come before all others.
-    fixed
-        Values that are the same at all points.
-    grid
-        For each name the values it takes.
-    listed
-        Groups of values that belong together; `list` in a file.
+    Both come on top of what is fixed, and that on top of the profile, a folder of
+    `params/`. The chapter is a notebook; in a file, its path is relative to the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,21 +36,13 @@ class Sweep(BaseModel):
     chapter: Path
     profile: str = "quick"
     fixed: Parameters = {}
-    grid: dict[str, list[Any]] = {}
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     listed: list[Parameters] = Field(default=[], alias="list")
 
     @field_validator("fixed", "grid", "listed", mode="before")
     @classmethod
     def _as_json(cls, value: Any) -> Any:
         return json.loads(json.dumps(value, default=_listed, allow_nan=False))
-
-    @field_validator("grid")
-    @classmethod
-    def _has_values(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        for name, values in grid.items():
-            if not values:
-                raise ValueError(f"{name!r} has no values; give at least one")
-        return grid
 
 
 @dataclass(frozen=True)
@@ -84,17 +66,10 @@ class SweptChapter:
 
 @dataclass(frozen=True)
 class Point:
-    """One run of the chapter.
+    """One run of the chapter, with all its `parameters`; papermill sets those `given`.
 
-    Attributes
-    ----------
-    id
-        Its values of the grid and the list, to be read, and a hash of the chapter's
-        name and all parameters, which identifies it. It is safe as a file name.
-    parameters
-        All parameters, those with default values too.
-    given
-        Those that papermill has to set.
+    `id`, safe as a file name, has the values of the grid and the list, to be read, and
+    a hash of the chapter's name and all parameters, which identifies it.
     """
 
     id: str
@@ -108,13 +83,7 @@ class Point:
 
 
 def load_sweep(source: Mapping[str, Any] | Path) -> Sweep:
-    """Read a sweep from a mapping, or from a file and then relative to its folder.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it says what a sweep does not know.
-    """
+    """Read a sweep from a mapping, or from a file and then relative to its folder."""
     where, folder, content = "the sweep", Path(), source
     if isinstance(source, Path):
         if not source.is_file():
@@ -131,13 +100,7 @@ def load_sweep(source: Mapping[str, Any] | Path) -> Sweep:
 
 
 def read_chapter(path: Path) -> SweptChapter:
-    """Read a chapter's notebook.
-
-    Raises
-    ------
-    InputError
-        If there is no such notebook, or it has no cell of literal parameters.
-    """
+    """Read a chapter's notebook, which must have a cell of literal parameters."""
     path = path.absolute()
     if not path.is_file():
         raise InputError(f"there is no chapter {path}")
@@ -167,12 +130,6 @@ def points_of(
 
     A point that an earlier version of the sweep had keeps its id among `known_ids`,
     also if that version gave as fixed what this one has in its grid.
-
-    Raises
-    ------
-    InputError
-        If a name is given in two places, the profile has no file, or two points are
-        the same.
     """
     listed = sweep.listed or [{}]
     for name in sweep.grid:

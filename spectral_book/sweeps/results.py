@@ -23,13 +23,13 @@ from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 
 import spectral_book
-from spectral_book.files import write_atomic
+from spectral_book.files import remove_all, write_atomic
 from spectral_book.readable import InputError, SweepStopped
 from spectral_lib.code_hash import code_hash
 
 PointRecord = dict[str, Any]
 """A point's id, state (`done` or `failed`), parameters, code, seconds, host, the time
-it finished, its claims, and where and how it failed."""
+it finished, its claims and scalars, and where and how it failed."""
 
 _BOOK = Path(spectral_book.__file__).parent
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -37,13 +37,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def storing(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into one with advice.
-
-    Raises
-    ------
-    SweepStopped
-        In place of an OSError.
-    """
+    """Raise SweepStopped with advice in place of an error of the file system."""
     try:
         yield
     except OSError as error:
@@ -72,13 +66,7 @@ def notebook_path(out: Path, name: str) -> Path:
 
 
 def store(out: Path, record: Mapping[str, Any], notebook: NotebookNode) -> None:
-    """Write a point's notebook and then its record.
-
-    Raises
-    ------
-    SweepStopped
-        If a file cannot be written; then no record fits the notebook.
-    """
+    """Write a point's notebook and then its record."""
     text = nbformat.writes(notebook) + "\n"
     whole = {**record, "sha256": _checksum(record, text.encode())}
     path = notebook_path(out, record["id"])
@@ -117,15 +105,7 @@ def records_of(out: Path) -> Iterator[tuple[str, PointRecord | None]]:
 
 
 def write_request(out: Path, chapter: str, code: str, ids: Sequence[str]) -> None:
-    """Write what the folder is asked for: a chapter and its points.
-
-    Raises
-    ------
-    InputError
-        If the folder holds the points of another chapter.
-    SweepStopped
-        If it cannot be written.
-    """
+    """Write what the folder is asked for: points, always of the same chapter."""
     request = {"chapter": chapter, "code": code, "started": now(), "points": ids}
     path = out / "sweep.json"
     if path.is_file() and (held := read_request(out)["chapter"]) != chapter:
@@ -137,13 +117,7 @@ def write_request(out: Path, chapter: str, code: str, ids: Sequence[str]) -> Non
 
 
 def read_request(out: Path) -> dict[str, Any]:
-    """Return what the last call asked for.
-
-    Raises
-    ------
-    InputError
-        If no sweep was started there, or the file is damaged.
-    """
+    """Return what the last call asked for."""
     path = out / "sweep.json"
     try:
         return json.loads(path.read_text("utf-8"))
@@ -157,49 +131,33 @@ def read_request(out: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold a folder for this process; the system lets go of it when the process ends.
+def hold(out: Path) -> Iterator[str]:
+    """Keep other sweeps out of a folder, and say in it who runs one.
 
-    Raises
-    ------
-    InputError
-        If another sweep holds it; the message names its process and machine.
-    SweepStopped
-        If the folder cannot be made or written.
+    The system's lock ends with the process. The points of this sweep, here and on other
+    machines, run as long as `.running` has the token that is returned.
     """
-    lock = FileLock(out / ".lock")
+    lock, running, token = FileLock(out / ".lock"), out / ".running", uuid.uuid4().hex
+    holder = {"pid": os.getpid(), "host": socket.gethostname()}
     with storing(out):
         out.mkdir(parents=True, exist_ok=True)
         try:
-            held = lock.acquire(blocking=False)
+            locked = lock.acquire(blocking=False)
         except Timeout:
             raise InputError(
-                f"{out} is in use by another sweep{_holder(out)}; wait for it, or "
+                f"{out} is in use by another sweep{_holder(running)}; wait for it, or "
                 "choose another folder"
             ) from None
-    with held:
+    with locked:
         with storing(out):
             # What processes left that were ended while writing.
-            for path in (out / "points").glob(".*"):
-                path.unlink(missing_ok=True)
-        yield
-
-
-@contextmanager
-def running(out: Path) -> Iterator[str]:
-    """Say who runs a sweep here; return a token that holds until the block ends.
-
-    Points that run look for it, on this machine and on others: without it they end.
-    """
-    token = uuid.uuid4().hex
-    holder = {"pid": os.getpid(), "host": socket.gethostname()}
-    path = out / ".running"
-    try:
-        with storing(out):
-            write_atomic(path, json.dumps({**holder, "since": now(), "token": token}))
-        yield token
-    finally:
-        path.unlink(missing_ok=True)
+            remove_all([*(out / "points").glob(".*"), *out.glob(".keys-*")])
+            content = {**holder, "since": now(), "token": token}
+            write_atomic(running, json.dumps(content))
+        try:
+            yield token
+        finally:
+            running.unlink(missing_ok=True)
 
 
 def is_running(out: Path, token: str) -> bool:
@@ -217,10 +175,10 @@ def _checksum(record: Mapping[str, Any], notebook: bytes) -> str:
     return hashlib.sha256(text.encode() + b"\0" + notebook).hexdigest()
 
 
-def _holder(out: Path) -> str:
-    """Return who runs a sweep here, as far as is known."""
+def _holder(running: Path) -> str:
+    """Return who runs a sweep, as far as is known."""
     try:
-        holder = json.loads((out / ".running").read_text("utf-8"))
+        holder = json.loads(running.read_text("utf-8"))
         return f": process {holder['pid']} on {holder['host']} since {holder['since']}"
     except (OSError, ValueError, KeyError):  # it is just starting, or ending
         return ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distributed import Worker, get_worker
@@ -22,18 +23,14 @@ from spectral_book.runner import (
     NotebookJob,
     automatic_or_more,
     execute,
+    usable_cores,
 )
+from spectral_book.sweeps import results
 from spectral_book.sweeps.points import Point
-from spectral_book.sweeps.results import (
-    PointRecord,
-    is_running,
-    library_code,
-    now,
-    read_record,
-    store,
-)
+from spectral_book.sweeps.scalars import scalars_of
 
 _LINES = 12  # of a traceback, in a record
+_ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d{1,5}")
 
 
 @dataclass(frozen=True)
@@ -41,14 +38,15 @@ class Settings:
     """How a sweep runs; what runs is in :class:`~spectral_book.sweeps.points.Sweep`.
 
     `jobs` are the points at a time on this machine, 0 for one a core (or GPU).
-    `threads` are those of a point; 0 for what SPECTRAL_THREADS says where it runs, or
-    else one. `scheduler` is the address of a Dask scheduler, `cluster` a file that says
-    how a batch system starts workers. Limits of 0 seconds are none. With `rerun_stale`,
-    points done with other code than today's run again.
+    `threads` are those of a point: 0 for the cores divided by `jobs`, None for what
+    SPECTRAL_THREADS says where it runs, or else one. `scheduler` is the address of a
+    Dask scheduler, `cluster` a file that says how a batch system starts workers. Limits
+    of 0 seconds are none. With `rerun_stale`, points done with other code than today's
+    run again.
     """
 
     jobs: int = 0
-    threads: int = 0
+    threads: int | None = None
     scheduler: str = ""
     cluster: Path | None = None
     cell_seconds: float = 0
@@ -57,10 +55,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("jobs", "threads", "cell_seconds", "point_seconds"):
-            if getattr(self, name) < 0:
+            if (getattr(self, name) or 0) < 0:
                 raise InputError(f"{name} = {getattr(self, name)}; give 0 or more")
         if self.scheduler and self.cluster:
             raise InputError("a scheduler and a cluster are given; leave one")
+        if self.scheduler and not _ADDRESS.fullmatch(self.scheduler):
+            raise InputError(
+                f"scheduler = {self.scheduler!r} is no address; give what `dask "
+                "scheduler` prints, such as tcp://10.0.0.1:8786"
+            )
 
     @property
     def elsewhere(self) -> bool:
@@ -68,31 +71,26 @@ class Settings:
         return bool(self.scheduler or self.cluster)
 
     def threads_here(self) -> int:
-        """Return the threads for a point on the machine that asks.
-
-        Raises
-        ------
-        InputError
-            If SPECTRAL_THREADS is no whole number.
-        """
-        name = "SPECTRAL_THREADS"
-        said = automatic_or_more(name, os.environ.get(name, "1"))
-        return self.threads or said or 1
+        """Return the threads for a point on the machine that asks."""
+        asked, cores = self.threads, usable_cores()
+        if asked is None:
+            said = os.environ.get("SPECTRAL_THREADS") or "1"
+            asked = automatic_or_more("SPECTRAL_THREADS", said)
+        jobs = 0 if self.elsewhere else self.jobs
+        return asked or max(1, cores // (jobs or cores))
 
 
 @dataclass(frozen=True)
 class Work:
     """What the points of one call have in common.
 
-    `out` is the same folder for all machines; the kernels of `chapter` work in
-    `folder` and run its copy `source`, of the hash `code`. `token` is valid as long as
-    the call lasts. The workers of this machine share `gpus`, each using one.
+    `out` is the same folder for all machines; the kernels run the notebook of
+    `chapter`, a copy, of the hash `code`. `token` is valid as long as the call lasts.
+    The workers of this machine share `gpus`, each using one.
     """
 
     out: Path
-    chapter: str
-    folder: Path
-    source: Path
+    chapter: NotebookJob
     code: str
     token: str
     settings: Settings
@@ -113,49 +111,45 @@ def dask_setup(worker: Worker) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def run_point(work: Work, point: Point) -> PointRecord:
-    """Run a point, store it, and return its record.
+def run_point(work: Work, point: Point) -> None:
+    """Run a point and store what came of it.
 
     A point that is there already, since a worker ended after it had stored it and
-    before it could say so, is not run again.
-
-    Raises
-    ------
-    SweepStopped
-        If the results cannot be stored.
-    asyncio.CancelledError
-        If the sweep ended meanwhile.
+    before it could say so, is not run again. It is cancelled when its sweep has ended.
     """
-    code = f"{work.code}-{library_code()}"
-    stored = read_record(work.out, point.id)
+    code = f"{work.code}-{results.library_code()}"
+    stored = results.read_record(work.out, point.id)
     if stored and stored["state"] == "done" and stored["code"] == code:
-        return stored
+        return
     started = time.monotonic()
     execution = asyncio.run(_execute_while_wanted(work, point))
-    record = new_record(work, point, execution.failure)
-    record |= {"code": code, "seconds": round(time.monotonic() - started, 3)}
-    if execution.failure is None:
+    failure, claims = execution.failure, []
+    if failure is None:
         try:
-            record["claims"] = claims_of(work.chapter, execution.notebook)
+            claims = claims_of(work.chapter.name, execution.notebook)
         except ValueError as error:
             failure = Failure(0, "", f"ValueError: {error}", "")
-            record |= new_record(work, point, failure)
-    store(work.out, record, execution.notebook)
-    return record
+    record = new_record(work, point, failure) | {"code": code, "claims": claims}
+    record["scalars"] = scalars_of(execution.notebook)
+    record["seconds"] = round(time.monotonic() - started, 3)
+    results.store(work.out, record, execution.notebook)
 
 
-def new_record(work: Work, point: Point, failure: Failure | None) -> PointRecord:
-    """Return the record of a point that has just ended, without its claims."""
-    record: PointRecord = {
+def new_record(
+    work: Work, point: Point, failure: Failure | None
+) -> results.PointRecord:
+    """Return the record of a point that has just ended, without what came of it."""
+    record: results.PointRecord = {
         "id": point.id,
         "state": "done",
-        "chapter": work.chapter,
+        "chapter": work.chapter.name,
         "parameters": point.parameters,
         "code": work.code,
         "seconds": 0.0,
         "host": socket.gethostname(),
-        "finished": now(),
+        "finished": results.now(),
         "claims": [],
+        "scalars": {},
     }
     if failure is not None:
         ending = "\n".join(failure.traceback.splitlines()[-_LINES:])
@@ -167,16 +161,15 @@ def new_record(work: Work, point: Point, failure: Failure | None) -> PointRecord
 
 async def _execute_while_wanted(work: Work, point: Point) -> Execution:
     """Execute a point's notebook, but no longer than its sweep lasts."""
-    settings = work.settings
     execution = execute(
-        NotebookJob(work.chapter, work.source, work.folder, point.given),
+        replace(work.chapter, parameters=point.given),
         work.environment(),
-        settings.cell_seconds,
-        settings.point_seconds,
+        work.settings.cell_seconds,
+        work.settings.point_seconds,
     )
     task = asyncio.create_task(execution)
     while not task.done():
-        if not is_running(work.out, work.token):
+        if not results.is_running(work.out, work.token):
             task.cancel()
         await asyncio.wait([task], timeout=1)
     return task.result()

@@ -6,31 +6,30 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from distributed import Client, LocalCluster, Status
+from distributed import Client, LocalCluster, Security, Status
+from tqdm.auto import tqdm
 
 from spectral_book.readable import InputError, SweepStopped
+from spectral_book.runner import usable_cores
+from spectral_book.sweeps.results import storing
+from spectral_book.sweeps.work import Settings
 from spectral_book.yaml_files import read_yaml
 
 _CONNECT_SECONDS = 10
-# Schedulers of several sweeps may run side by side.
-_ANY_PORT = {"dashboard_address": ":0"}
+# Dask's own pages would be on all interfaces, and on one port for all sweeps.
+_ON_LOOPBACK = {"dashboard_address": "127.0.0.1:0", "dashboard": False}
 
 
 def gpus_here() -> list[str]:
-    """Return the GPUs of this machine that CUDA_VISIBLE_DEVICES lets through.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
+    """Return the GPUs of this machine that CUDA_VISIBLE_DEVICES lets through."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         import torch  # takes seconds, and most sweeps need no GPU
@@ -43,59 +42,66 @@ def gpus_here() -> list[str]:
 
 
 @contextmanager
-def local_workers(jobs: int) -> Iterator[Client]:
-    """Processes of this machine, each of which runs one point at a time."""
-    with (
-        LocalCluster(
-            n_workers=jobs,
+def workers(
+    settings: Settings, out: Path, points: int, gpus: Sequence[str], needs_gpu: bool
+) -> Iterator[Client]:
+    """The workers that the settings ask for, each for one point at a time.
+
+    Those of this machine and of a batch system end with the block. A batch system's
+    find their keys in `out`.
+    """
+    cluster: AbstractContextManager[Any]
+    if settings.cluster is not None:
+        cluster = batch_workers(load_cluster(settings.cluster), out)
+    elif settings.scheduler:
+        if not settings.scheduler.startswith("tls:"):
+            print(
+                f"{settings.scheduler} is not encrypted and asks for no key: whoever "
+                "reaches it can run code as you; see book/batch.md for tls://",
+                file=sys.stderr,
+            )
+        with connected(settings.scheduler) as client:
+            look_for_workers(client, needs_gpu)
+            yield client
+            return
+    else:
+        places = len(gpus) or max(1, usable_cores() // settings.threads_here())
+        cluster = LocalCluster(
+            n_workers=min(settings.jobs or places, points),
+            host="127.0.0.1",
             threads_per_worker=1,
             memory_limit=0,
             preload=["spectral_book.sweeps.work"],
             dashboard_address=None,
-            scheduler_kwargs=_ANY_PORT,
+            scheduler_kwargs=_ON_LOOPBACK,
             silence_logs=logging.CRITICAL,
-        ) as cluster,
-        _connected(cluster) as client,
-    ):
+        )
+    with cluster as started, connected(started) as client:
         yield client
 
 
-@contextmanager
-def workers_at(address: str, *, needs_gpu: bool) -> Iterator[Client]:
-    """The workers of a scheduler that runs already.
-
-    Raises
-    ------
-    InputError
-        If a GPU is needed and there are workers, but none offers one.
-    SweepStopped
-        If no scheduler answers there.
-    """
-    with _connected(address) as client:
-        workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        if not workers:
-            print(
-                "no Dask worker is there yet; the points wait for one", file=sys.stderr
-            )
-        elif needs_gpu and not any(
-            worker["resources"].get("GPU") for worker in workers
-        ):
-            raise InputError(
-                f"points ask for device 'cuda', but none of the {len(workers)} workers "
-                "offers a GPU; start them with: dask worker --resources GPU=1"
-            )
-        yield client
+def look_for_workers(client: Client, needs_gpu: bool) -> None:
+    """Say that no worker is there yet, and refuse to wait for a GPU none offers."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    if not workers:
+        print("no Dask worker is there yet; the points wait for one", file=sys.stderr)
+    elif needs_gpu and not any(worker["resources"].get("GPU") for worker in workers):
+        raise InputError(
+            f"points ask for device 'cuda', but none of the {len(workers)} workers "
+            "offers a GPU; start them with: dask worker --resources GPU=1"
+        )
 
 
 @contextmanager
-def _connected(where: Any) -> Iterator[Client]:
+def connected(where: Any) -> Iterator[Client]:
+    """A client of a cluster, or of the scheduler at an address."""
     log = logging.getLogger("distributed.client")
     level = log.level
     # A lost scheduler is said in a sentence; Dask's own words are tracebacks.
     log.setLevel(logging.CRITICAL)
     try:
         client = Client(where, set_as_default=False, timeout=_CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:  # no keys: TypeError
         raise SweepStopped(f"no Dask scheduler answers at {where}: {error}") from error
     try:
         yield client
@@ -106,34 +112,18 @@ def _connected(where: Any) -> Iterator[Client]:
 
 @dataclass(frozen=True)
 class BatchSystem:
-    """What a cluster file says.
+    """What a cluster file says: dask-jobqueue's class, and the keywords it takes.
 
-    Attributes
-    ----------
-    cluster
-        dask-jobqueue's class for the batch system.
-    jobs
-        The most jobs to have in it at a time; they come and go with the work.
-    keywords
-        What the class takes.
+    `jobs` are the most to have at a time; they come and go with the work.
     """
 
-    cluster: Any
+    kind: Any
     jobs: int
     keywords: dict[str, Any]
 
-    def job(self, address: str = "tcp://scheduler:8786") -> Any:
-        """Return one job, whose workers look for a scheduler at an address."""
-        return self.cluster.job_cls(address, "workers", **self.keywords)
-
-
-def _dask_jobqueue() -> Any:
-    """Import dask-jobqueue, which as it is imported takes Ctrl-C for itself."""
-    handler = signal.getsignal(signal.SIGINT)
-    import dask_jobqueue
-
-    signal.signal(signal.SIGINT, handler)
-    return dask_jobqueue
+    def job(self) -> Any:
+        """Return one job as it is submitted, but for the scheduler's address."""
+        return self.kind.job_cls("tcp://scheduler:8786", "workers", **self.keywords)
 
 
 def load_cluster(path: Path) -> BatchSystem:
@@ -141,11 +131,6 @@ def load_cluster(path: Path) -> BatchSystem:
 
     The cores of a job are shared by its processes, of which each runs one point at a
     time; by default there is one.
-
-    Raises
-    ------
-    InputError
-        If the file is not there or dask-jobqueue cannot make a job of it.
     """
     if not path.is_file():
         raise InputError(f"there is no cluster file {path}")
@@ -153,13 +138,17 @@ def load_cluster(path: Path) -> BatchSystem:
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a mapping with 'scheduler' and 'jobs'")
     keywords = {"processes": 1, "job_name": "spectral-batch", **content}
-    kind, jobs = str(keywords.pop("scheduler", "")), keywords.pop("jobs", 1)
-    cluster = getattr(_dask_jobqueue(), f"{kind.upper()}Cluster", None)
-    if cluster is None:
-        raise InputError(f"{path}: scheduler = {kind!r}; use slurm, pbs, sge or lsf")
+    name, jobs = str(keywords.pop("scheduler", "")), keywords.pop("jobs", 1)
+    handler = signal.getsignal(signal.SIGINT)
+    import dask_jobqueue  # takes Ctrl-C for itself
+
+    signal.signal(signal.SIGINT, handler)
+    kind = getattr(dask_jobqueue, f"{name.upper()}Cluster", None)
+    if kind is None:
+        raise InputError(f"{path}: scheduler = {name!r}; use slurm, pbs, sge or lsf")
     if not isinstance(jobs, int) or jobs < 1:
         raise InputError(f"{path}: jobs = {jobs!r}; give a whole number of at least 1")
-    batch = BatchSystem(cluster, jobs, keywords)
+    batch = BatchSystem(kind, jobs, keywords)
     try:
         threads = batch.job().worker_process_threads
     except Exception as error:  # dask-jobqueue's own, of whatever kind
@@ -169,45 +158,56 @@ def load_cluster(path: Path) -> BatchSystem:
     prologue = keywords.get("job_script_prologue", [])
     arguments = keywords.get("worker_extra_args", [])
     keywords["job_script_prologue"] = [f"export SPECTRAL_THREADS={threads}", *prologue]
+    pages = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     # The last counts: the cores are for the threads of the one point of a worker.
-    keywords["worker_extra_args"] = ["--nthreads", "1", *arguments]
+    keywords["worker_extra_args"] = [*pages, "--nthreads", "1", *arguments]
     return batch
 
 
 @contextmanager
-def batch_workers(batch: BatchSystem) -> Iterator[Client]:
-    """Workers of jobs, with their scheduler here; the jobs end with the block.
+def batch_workers(batch: BatchSystem, out: Path) -> Iterator[Any]:
+    """A cluster of jobs, with its scheduler here; the jobs end with the block.
 
-    Raises
-    ------
-    InputError
-        If the first job is refused; the message is that of the batch system.
+    Scheduler and workers know each other by a key made for this call, which the jobs
+    read from a private folder in `out`: whoever reached them could run code otherwise.
+    If the first job is refused, the error holds the batch system's message.
     """
     first: Future[str] = Future()
-    command = batch.cluster.job_cls.submit_command
-
-    def report(refusal: str) -> None:
-        if not first.done():
-            first.set_result(refusal)
-        elif refusal:
-            print(f"{command} refused a job: {refusal}", file=sys.stderr)
-
-    job = reporting_job(batch.cluster.job_cls, report)
-    with batch.cluster(
-        job_cls=job, scheduler_options=_ANY_PORT, **batch.keywords
-    ) as cluster:
+    with (
+        _keys(out) as security,
+        batch.kind(
+            job_cls=_reporting_job(batch.kind.job_cls, first),
+            scheduler_options=_ON_LOOPBACK,
+            security=security,
+            **batch.keywords,
+        ) as cluster,
+    ):
         cluster.adapt(minimum_jobs=1, maximum_jobs=batch.jobs)
         if refusal := first.result():
             raise InputError(
-                f"{command} refused the first job: {refusal}; change the cluster file, "
-                "whose script `spectral-batch job-script` shows"
+                f"{refusal}; change the cluster file, whose script `spectral-batch "
+                "job-script` shows"
             )
-        with _connected(cluster) as client:
-            yield client
+        yield cluster
 
 
-def reporting_job(job: Any, report: Callable[[str], None]) -> Any:
-    """Return a kind of job that reports why it was refused, or `""` if it was not.
+@contextmanager
+def _keys(out: Path) -> Iterator[Security]:
+    """A key and a certificate for one call; those of the workers lie in `out`."""
+    security = Security.temporary()
+    with storing(out):
+        folder = TemporaryDirectory(prefix=".keys-", dir=out)  # for its owner alone
+    with folder:
+        for name in ("tls_ca_file", "tls_worker_key", "tls_worker_cert"):
+            path = Path(folder.name, f"{name}.pem")
+            with storing(out):
+                path.write_text(getattr(security, name))
+            setattr(security, name, str(path))
+        yield security
+
+
+def _reporting_job(job: Any, first: Future[str]) -> Any:
+    """Return a kind of job that says why it was refused; the `first` in the future.
 
     Dask by itself logs a refusal and waits for the workers for ever.
     """
@@ -220,9 +220,13 @@ def reporting_job(job: Any, report: Callable[[str], None]) -> Any:
             except (OSError, RuntimeError, ValueError) as error:
                 text = str(error)
                 said = text.rpartition("stderr:")[2].split() or text.split()
-                refusal = " ".join(said)
+                refusal = f"{job.submit_command} refused a job: {' '.join(said)}"
                 # Not raised: Dask would print a traceback and could not be closed.
                 self.status = Status.running
-            report(refusal)
+            if not first.done():
+                first.set_result(refusal)
+            elif refusal:
+                # A progress bar may be there; this has a line of its own.
+                tqdm.write(refusal, file=sys.stderr)
 
     return ReportingJob

@@ -12,6 +12,7 @@ import pytest
 from spectral_book.readable import InputError
 from spectral_book.sweeps.cli import main
 from spectral_book.sweeps.collect import collect, status, swept
+from spectral_book.sweeps.page import write_page
 from spectral_book.sweeps.results import notebook_path, read_record, records_of, store
 
 
@@ -56,6 +57,8 @@ def test_tables_as_files(done, tmp_path, ending, capsys):
     file = tmp_path / f"table.{ending}"
     assert main(["collect", str(done), str(file)]) == 0
     assert capsys.readouterr().out == f"16 rows in {file}\n"
+    assert main(["collect", str(done), str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"rows": 16, "file": str(file)}
     read = pandas.read_csv if ending == "csv" else pandas.read_parquet
     table = collect(done)
     for name in ("point", "size", "word", "claim", "verdict", "estimate"):
@@ -63,12 +66,34 @@ def test_tables_as_files(done, tmp_path, ending, capsys):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_table_of_another_kind(done, tmp_path, capsys):
+def test_tables_that_cannot_be_written(done, tmp_path, capsys, monkeypatch):
     assert main(["collect", str(done), str(tmp_path / "table.xls")]) == 2
     assert "must end in .csv or .parquet" in capsys.readouterr().err
+    monkeypatch.setattr("spectral_book.sweeps.collect.find_spec", lambda name: None)
+    assert main(["collect", str(done), str(tmp_path / "table.parquet")]) == 2
+    assert "needs pyarrow; write a .csv file" in capsys.readouterr().err
 
 
-def test_status_and_the_time_left(done):
+def test_points_without_claims_have_a_row_each(done):
+    for number in range(8):
+        scalars = {"final_loss": 0.5 + number, "size": "large"}
+        change(done, number, claims=[], scalars=scalars)
+    change(done, 1, state="failed", place="cell 3", error="E: m", scalars={})
+    table = collect(done)
+    usual = ["point", "size", "word", "state", "seconds", "host", "stale"]
+    assert list(table.columns) == [*usual, "final_loss", "recorded_size"]
+    assert table["state"].tolist() == ["done", "failed", *["done"] * 6]
+    assert table["final_loss"].dropna().tolist() == [
+        0.5,
+        *(n + 0.5 for n in range(2, 8)),
+    ]
+    text = write_page(done).read_text()
+    assert "8 points: 7 done, 1 failed, 0 pending." in text
+    assert "| 4 | a | done | 1 | here | False | 0.5 | large |" in text
+    assert "| 4 | b | failed | 1 | here | False | - | - |" in text
+
+
+def test_status_and_the_time_left(done, capsys):
     request = json.loads((done / "sweep.json").read_text())
     started = datetime.fromisoformat(request["started"])
 
@@ -90,6 +115,11 @@ def test_status_and_the_time_left(done):
         "1 done with an older chapter or library; run --rerun-stale repeats them",
         f"failed: {request['points'][5]}, cell 3: E: m",
     ]
+
+    assert main(["status", str(done), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["counts"] == {"done": 5, "failed": 1, "pending": 2}
+    assert said["seconds_left"] == pytest.approx(25)
 
 
 def test_no_time_is_said_before_the_first_point_has_ended(done):

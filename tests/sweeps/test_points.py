@@ -13,6 +13,7 @@ from tiny import write_notebook, write_tiny
 from spectral_book.readable import InputError
 from spectral_book.sweeps.check import check_points
 from spectral_book.sweeps.points import load_sweep, points_of, read_chapter
+from spectral_book.sweeps.work import Settings
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_arrays_and_ranges_are_lists(chapter):
     [
         ({"gird": {"size": [1]}}, "'gird': did you mean 'grid'"),
         ({"grid": {"size": 1}}, "grid.size = 1"),
-        ({"grid": {"size": []}}, "'size' has no values"),
+        ({"grid": {"size": []}}, "grid.size = []: List should have at least 1 item"),
         ({"grid": {"size": [1, 1]}}, "twice: "),
         ({"grid": {"size": [1]}, "fixed": {"size": 2}}, "'size' is in the grid and"),
         ({"grid": {"size": [1]}, "list": [{"size": 2}]}, "'size' is in the grid and"),
@@ -98,30 +99,20 @@ def test_what_can_be_wrong_with_a_sweep(chapter, content, words):
         points(chapter, **content)
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("chapter: a\ngrid:\n  rate: [1]\n  rate: [2]\n", "'rate' stands here twice"),
-        ("chapter: [", r"sweep\.yaml"),
-        ("grid: {}", "'chapter' is missing"),
-        ("- 1", "must hold a mapping"),
-        ("chapter: !!python/object/apply:os.system [touch x]", "could not determine"),
-    ],
-)
-def test_what_can_be_wrong_with_a_file(tmp_path, text, words):
-    (tmp_path / "sweep.yaml").write_text(text)
-    with pytest.raises(InputError, match=words):
-        load_sweep(tmp_path / "sweep.yaml")
-
-
 def test_a_file_s_chapter_is_relative_to_it(tmp_path):
     file = tmp_path / "sweep.yaml"
-    file.write_text("chapter: tiny.ipynb\ngrid: {rate: [1e-3, 1.5e+2], word: [no]}\n")
-    sweep = load_sweep(file)
-    assert sweep.grid["rate"] == [0.001, 150.0]
-    assert sweep.chapter == tmp_path / "tiny.ipynb"
+    file.write_text("chapter: tiny.ipynb\n")
+    assert load_sweep(file).chapter == tmp_path / "tiny.ipynb"
     with pytest.raises(InputError, match="there is no sweep file"):
         load_sweep(tmp_path / "other.yaml")
+    for text, words in (
+        ("grid: {}", f"{file}: Name 'chapter' is missing"),
+        ("- 1", f"{file} must hold a mapping"),
+        ("chapter: a\ngrid: {size: [010]}", f"{file}, line 2: 010"),
+    ):
+        file.write_text(text)
+        with pytest.raises(InputError, match=re.escape(words)):
+            load_sweep(file)
 
 
 def test_chapters_that_cannot_be_swept(tmp_path):
@@ -166,6 +157,13 @@ def test_all_bad_points_are_named_at_once(chapter):
     assert "rate = 'fast': Input should be a valid number" in said
     assert "wait = None" in said
     assert len(said.splitlines()) == 4
+
+
+@pytest.mark.parametrize(("text", "better"), [("1e-3", "1.0e-3"), ("1.5e3", "1.5e+3")])
+def test_a_number_that_came_as_text_is_told_how_to_be_written(chapter, text, better):
+    said = problems(chapter, grid={"rate": [text]})
+    assert f"rate = '{text}': Input should be a valid number; write {better}." in said
+    assert "write" not in problems(chapter, grid={"size": [text]})
 
 
 def test_of_many_problems_the_first_are_named(chapter):
@@ -246,10 +244,23 @@ def test_a_class_that_cannot_be_read(tmp_path):
         check_points(chapter, points(chapter))
 
 
-def test_a_profile_and_a_sweep_read_the_same_numbers(chapter, tmp_path):
-    (from_profile,) = points(chapter, profile="gpu")
-    file = tmp_path / "s.yaml"
-    file.write_text("chapter: x\nfixed: {size: 7, rate: 1e-2}\n")
-    (from_sweep,) = points_of(load_sweep(file), chapter)
-    assert from_profile.parameters == from_sweep.parameters
-    assert from_profile.parameters["rate"] == 0.01
+@pytest.mark.parametrize(
+    ("said", "settings", "threads"),
+    [
+        (None, {}, 1),
+        ("", {}, 1),
+        ("3", {}, 3),
+        ("3", {"threads": 2}, 2),
+        # 0 is what it is in a build: the cores divided by what runs side by side.
+        ("0", {}, 1),
+        ("0", {"jobs": 2}, 4),
+        ("3", {"threads": 0, "jobs": 16}, 1),
+        ("0", {"jobs": 2, "scheduler": "tcp://a:1"}, 1),
+    ],
+)
+def test_threads_of_a_point(monkeypatch, said, settings, threads):
+    monkeypatch.setattr("spectral_book.sweeps.work.usable_cores", lambda: 8)
+    monkeypatch.delenv("SPECTRAL_THREADS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("SPECTRAL_THREADS", said)
+    assert Settings(**settings).threads_here() == threads

@@ -14,22 +14,18 @@ from tiny import command, records, write_sweep, write_tiny
 
 from spectral_book import files
 from spectral_book.readable import InputError, SweepStopped
+from spectral_book.sweeps.collect import collect, status
 from spectral_book.sweeps.results import (
+    hold,
     is_running,
-    locked,
     notebook_path,
     read_record,
     read_request,
     records_of,
-    running,
     store,
     stored_ids,
     write_request,
 )
-
-
-def record_path(out):
-    return notebook_path(out, stored_ids(out)[0]).with_suffix(".json")
 
 
 def edited(text):
@@ -38,27 +34,34 @@ def edited(text):
     return json.dumps(record, indent=1)
 
 
-@pytest.mark.parametrize("change", [lambda t: t[:99], edited, lambda t: "[]"])
-def test_a_record_that_was_changed_is_none(done, change):
-    path = record_path(done)
-    assert read_record(done, path.stem) is not None
-    path.write_text(change(path.read_text()))
-    assert read_record(done, path.stem) is None
-
-
-@pytest.mark.parametrize("text", ["{}", "", None])
-def test_a_record_of_another_notebook_is_none(done, text):
-    path = record_path(done).with_suffix(".ipynb")
-    if text is None:
+@pytest.mark.parametrize(
+    ("ending", "change"),
+    [
+        (".json", lambda text: text[:99]),
+        (".json", edited),
+        (".json", lambda text: "[]"),
+        (".ipynb", lambda text: "{}"),
+        (".ipynb", lambda text: ""),
+        (".ipynb", None),
+    ],
+)
+def test_a_point_whose_files_are_not_as_stored_is_not_done(done, ending, change):
+    name = stored_ids(done)[0]
+    path = notebook_path(done, name).with_suffix(ending)
+    assert name in set(collect(done)["point"])
+    if change is None:
         path.unlink()
     else:
-        path.write_text(text)
-    assert read_record(done, path.stem) is None
+        path.write_text(change(path.read_text()))
+    assert read_record(done, name) is None
+    assert status(done).counts == {"done": 7, "pending": 1}
+    assert name not in set(collect(done)["point"])
 
 
 def test_a_record_under_another_name_is_none(done):
-    for path in (record_path(done), record_path(done).with_suffix(".ipynb")):
-        shutil.copy(path, path.with_stem("other"))
+    path = notebook_path(done, stored_ids(done)[0])
+    for copied in (path, path.with_suffix(".json")):
+        shutil.copy(copied, copied.with_stem("other"))
     assert read_record(done, "other") is None
 
 
@@ -79,14 +82,21 @@ def test_a_damaged_request_says_what_to_do(done):
         read_request(done)
 
 
-def test_a_lock_is_for_one_holder_also_within_a_process(tmp_path):
+def test_a_folder_is_for_one_holder_also_within_a_process(tmp_path):
     out = tmp_path / "out"
-    with locked(out), pytest.raises(InputError, match="in use"), locked(out):
-        pytest.fail("two sweeps have one folder")
-    with locked(out), running(out) as token:
+    left = [out / "points/.half.ipynb.x7", out / ".keys-x/tls_worker_key.pem"]
+    for path in left:  # by a process that was killed
+        path.parent.mkdir(parents=True)
+        path.touch()
+    with hold(out) as token:
+        assert not any(path.exists() for path in left)
         assert is_running(out, token)
         assert not is_running(out, "another")
-        with pytest.raises(InputError, match=f"process {os.getpid()} on"), locked(out):
+        with pytest.raises(InputError, match=f"process {os.getpid()} on"), hold(out):
+            pytest.fail("two sweeps have one folder")
+        assert is_running(out, token)
+        (out / ".running").unlink()
+        with pytest.raises(InputError, match="in use by another sweep;"), hold(out):
             pytest.fail("two sweeps have one folder")
     assert not is_running(out, token)
 
@@ -113,7 +123,7 @@ def mounted(options, folder, *arguments):
     A name space of its own keeps the mount from everybody else.
     """
     script = 'mount -t tmpfs -o "$0" tmpfs "$1" && shift && exec "$@"'
-    inner = [sys.executable, "-m", "spectral_book.sweeps", *map(str, arguments)]
+    inner = [sys.executable, "-m", "spectral_book.sweeps.cli", *map(str, arguments)]
     call = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]
     return [*call, options, str(folder), *inner]
 
@@ -152,10 +162,9 @@ def test_a_full_disk(sweep, tmp_path):
     # before the mount ends with its process.
     copy = tmp_path / "copy"
     call = mounted("size=120k", out, "run", file, out, "--jobs", "1")
-    keep = 'python -m spectral_book.sweeps "$@"; code=$?; cp -r "$0" "$OUT"; exit $code'
     at = call.index(sys.executable)
-    keep = keep.replace("python", sys.executable).replace("$OUT", str(copy))
-    call[at:] = ["sh", "-c", keep, str(out), *call[at + 3 :]]
+    keep = f'"$@"; code=$?; cp -r "$0" "{copy}"; exit $code'
+    call[at:] = ["sh", "-c", keep, str(out), *call[at:]]
     code, said = output_of(call)
     assert code == 1, said
     assert f"cannot write to {out}: No space left on device; free some space" in said
@@ -173,18 +182,13 @@ def test_a_full_disk(sweep, tmp_path):
 
 @pytest.mark.processes
 @pytest.mark.usefixtures("can_mount")
-def test_a_read_only_folder(sweep):
+def test_folders_that_cannot_be_written(sweep, tmp_path):
     file, out = sweep
-    code, said = output_of(mounted("ro", out, "run", file, out))
-    assert code == 1
-    assert f"cannot write to {out}: Read-only file system; choose a folder" in said
-    assert "Traceback" not in said
-
-
-@pytest.mark.processes
-def test_a_folder_below_a_file(sweep, tmp_path):
-    file, _ = sweep
     (tmp_path / "file").touch()
-    code, said = command("run", file, tmp_path / "file" / "out")
-    assert code == 1
-    assert "Not a directory; choose a folder that can be written" in said
+    for (code, said), words in (
+        (output_of(mounted("ro", out, "run", file, out)), "Read-only file system"),
+        (command("run", file, tmp_path / "file" / "out"), "Not a directory"),
+    ):
+        assert code == 1
+        assert f"{words}; choose a folder that can be written" in said
+        assert "Traceback" not in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 
 import nbformat
@@ -16,8 +17,10 @@ from tiny import (
     below,
     command,
     events,
+    gated,
     printed,
     records,
+    running,
     start,
     until,
     whole,
@@ -29,6 +32,7 @@ from tiny import (
 from spectral_book.readable import InputError
 from spectral_book.sweeps import work
 from spectral_book.sweeps.cli import main
+from spectral_book.sweeps.collect import collect
 from spectral_book.sweeps.run import run_sweep
 
 pytestmark = pytest.mark.processes
@@ -55,64 +59,53 @@ ERRORS = {
 
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory):
-    """A sweep in which points go wrong in every way, and its second call."""
+    """A sweep in which points go wrong in every way: its folder and what it said."""
     folder = tmp_path_factory.mktemp("troubled")
-    path = folder / "trouble.ipynb"
-    write_notebook(path, PARAMETERS, "pass", TROUBLE, WORK, CLAIM)
-    log, out = folder / "log", folder / "out"
-    sweep = {
-        "chapter": path.name,
-        "fixed": {"log": str(log)},
-        "grid": {"word": ["well", *ERRORS, "fine"]},
-    }
-    file = write_sweep(folder / "sweep.yaml", sweep)
-    limits = ("--cell-timeout", "8", "--jobs", "2")
-    first = command("run", file, out, *limits)
-    found = {r["parameters"]["word"]: r for r in records(out).values()}
-    second = command("run", file, out, *limits)
-    return out, log, first, second, found
+    path = write_notebook(
+        folder / "trouble.ipynb", PARAMETERS, "pass", TROUBLE, WORK, CLAIM
+    )
+    words = {"word": ["well", *ERRORS, "fine"]}
+    fixed = {"log": str(folder / "log")}
+    content = {"chapter": path.name, "fixed": fixed, "grid": words}
+    file = write_sweep(folder / "sweep.yaml", content)
+    run = ("run", file, folder / "out", "--cell-timeout", "8", "--jobs", "2")
+    return folder, run, command(*run)
 
 
 def test_failures_are_recorded_and_the_others_go_on(troubled):
-    out, _, (code, said), _, found = troubled
+    folder, run, (code, said) = troubled
     assert code == 1
     assert "6 points: 2 done, 4 failed, 0 pending" in said
     assert "Traceback" not in said
     assert "100%" in said
+    found = {r["parameters"]["word"]: r for r in records(folder / "out").values()}
     states = {word: record["state"] for word, record in found.items()}
     assert states == {"well": "done", "fine": "done", **dict.fromkeys(ERRORS, "failed")}
-    assert whole(out, 6)
-
-
-@pytest.mark.parametrize("word", ERRORS)
-def test_a_failure_has_its_cell_and_message(troubled, word):
-    out, _, (_, said), _, found = troubled
-    record = found[word]
-    # Cell 4 of the file: a title, parameters, one more, the one that fails.
-    assert (record["place"], record["error"]) == ("cell 4", ERRORS[word])
-    assert f"failed: {record['id']}, cell 4: {ERRORS[word]}" in said
-    assert ERRORS[word] in command("status", out)[1]
-    notebook = nbformat.read(out / "points" / f"{record['id']}.ipynb", 4)
-    kinds = [output.output_type for output in notebook.cells[4].outputs]
-    assert "error" in kinds
-    if word == "raise":
-        assert record["traceback"].endswith("KeyError: 'missing'")
-        assert 'values["missing"]' in record["traceback"]
-
-
-def test_the_second_call_runs_what_failed_and_nothing_else(troubled):
-    out, log, _, (code, said), _ = troubled
+    again = command("status", folder / "out")[1]
+    for word, error in ERRORS.items():
+        record = found[word]
+        # Cell 4 of the file: a title, parameters, one more, the one that fails.
+        assert (record["place"], record["error"]) == ("cell 4", error)
+        assert f"failed: {record['id']}, cell 4: {error}" in said
+        assert error in again
+        notebook = nbformat.read(folder / f"out/points/{record['id']}.ipynb", 4)
+        assert "error" in [o.output_type for o in notebook.cells[4].outputs]
+    assert found["raise"]["traceback"].endswith("KeyError: 'missing'")
+    assert 'values["missing"]' in found["raise"]["traceback"]
+    # The second call runs what failed and nothing else.
+    assert said.splitlines()[-1].endswith("the same command runs the rest")
+    code, said = command(*run)
     assert code == 1
     assert "0/4" in said
-    assert sum(events(log).values()) == 4
-    assert whole(out, 6)
+    assert sum(events(folder / "log").values()) == 4
+    assert whole(folder / "out", 6)
 
 
 def test_a_point_s_time_limit_is_over_all_cells(tmp_path):
     parts = [f"import time; time.sleep(0.5 + 0 * {i})" for i in range(400)]
     path = write_notebook(tmp_path / "long.ipynb", PARAMETERS, *parts)
     out = tmp_path / "out"
-    assert run_sweep({"chapter": path}, out, point_seconds=8, progress=False).empty
+    run_sweep({"chapter": path}, out, point_seconds=8, progress=False)
     (record,) = records(out).values()
     assert record["error"] == "CellTimeoutError: the notebook took more than 8 s"
 
@@ -126,17 +119,23 @@ WORDS = [
 
 def test_nothing_passes_through_a_shell_or_a_template(tmp_path):
     folder = tmp_path / "it's $(touch INJECTED); {name} %s \"é"
-    look = "import json, os\nprint('got ' + json.dumps([word, os.getcwd()]))"
+    look = "import json, os\nprint('got ' + json.dumps([word, os.getcwd()]))\n"
+    look += "from spectral_book.sweeps.scalars import record\nrecord(words=len(word))"
     path = write_notebook(folder / "tiny.ipynb", PARAMETERS, look)
     out = folder / "out {x}; touch INJECTED"
     content = {"chapter": path.name, "grid": {"word": WORDS}}
     file = write_sweep(folder / "s.yaml", content)
     code, said = command("run", file, out, cwd=tmp_path)
     assert code == 0, said
+    where, _, hint = said.splitlines()[-1].partition("; next: ")
+    assert where == f"the results are in {out}"
+    assert shlex.split(hint) == ["spectral-batch", "page", str(out)]
     texts = [printed(notebook) for notebook in (out / "points").glob("*.ipynb")]
     got = [json.loads(text.partition("got ")[2]) for text in texts]
     assert sorted(got) == sorted([word, str(folder)] for word in WORDS)
     assert not list(tmp_path.rglob("INJECTED*"))
+    table = collect(out).set_index("word")
+    assert table["words"].to_dict() == {word: len(word) for word in WORDS}
 
 
 def test_wrong_input_starts_nothing(tmp_path, capsys):
@@ -150,6 +149,10 @@ def test_wrong_input_starts_nothing(tmp_path, capsys):
         (["run", str(file), out, "--cluster", "none"], "2 of 2 points"),
         (["run", str(tmp_path / "none.yaml"), out], "there is no sweep file"),
         (["check", str(file), "--scheduler", "x", "--cluster", "y"], "leave one"),
+        (
+            ["run", str(file), out, "--scheduler", "nonsense"],
+            "is no address",
+        ),
         (["status", out], "holds no sweep"),
         (["job-script", "none.yaml"], "there is no cluster file"),
     ):
@@ -163,46 +166,53 @@ def test_wrong_input_starts_nothing(tmp_path, capsys):
 def test_check_lists_the_points(tmp_path, capsys):
     sweep = {"chapter": write_tiny(tmp_path).name, "grid": {"size": [1, 2]}}
     assert main(["check", str(write_sweep(tmp_path / "sweep.yaml", sweep))]) == 0
-    names = capsys.readouterr().out.splitlines()
+    *names, last = capsys.readouterr().out.splitlines()
     assert [name.rpartition("-")[0] for name in names] == ["size=1", "size=2"]
+    assert last == "2 points can run"
 
 
-@pytest.fixture
-def gated(tmp_path):
-    """A sweep of 4 points, of which that of size 0 ends; the others wait for a gate."""
-    wait = "\nwhile size and not os.path.exists(word):\n    time.sleep(0.05)"
-    write_tiny(tmp_path, work=WORK + wait)
-    fixed = {"log": str(tmp_path / "log"), "word": str(tmp_path / "gate")}
-    content = {"chapter": "tiny.ipynb", "fixed": fixed, "grid": {"size": [0, 1, 2, 3]}}
-    return write_sweep(tmp_path / "sweep.yaml", content)
+def test_check_asks_for_what_later_commands_need(tmp_path, monkeypatch, capsys):
+    sweep = {"chapter": write_tiny(tmp_path).name}
+    file = str(write_sweep(tmp_path / "sweep.yaml", sweep))
+    missing = {"pyarrow"}
+
+    def find(name):
+        return None if name in missing else object()
+
+    monkeypatch.setattr("spectral_book.sweeps.cli.find_spec", find)
+    assert main(["check", file]) == 0
+    assert "pyarrow is not here" in capsys.readouterr().err
+    missing.add("pandas")
+    assert main(["check", file]) == 2
+    assert "need pandas" in capsys.readouterr().err
 
 
-def under_way(file, *options):
-    """Start a sweep, until one point is done and two are under way."""
-    out, log = file.parent / "out", file.parent / "log"
-    process = start("run", file, out, "--jobs", "2", *options, start_new_session=True)
-    until(lambda: len(records(out)) == 1 and len(events(log)) >= 4)
-    return process, out, log
+def under_way(folder):
+    """Start a sweep of 4 points, until one is done and two are under way."""
+    file, log, out = gated(folder, range(4))
+    process = start("run", file, out, "--jobs", "2", start_new_session=True)
+    until(lambda: len(records(out)) == 1 and len(running(log)) == 2)
+    return process, file, log, out
 
 
-def test_two_sweeps_do_not_share_a_folder(gated):
-    first, out, _ = under_way(gated)
-    code, said = command("run", gated, out)
+def test_two_sweeps_do_not_share_a_folder(tmp_path):
+    first, file, log, out = under_way(tmp_path)
+    code, said = command("run", file, out)
     assert code == 2, said
     holder = f"process {first.pid} on {os.uname().nodename}"
     assert f"is in use by another sweep: {holder}" in said
     status = command("status", out)[1]
     assert status.startswith("4 points: 1 done, 0 failed, 3 pending\ntime left at this")
-    (gated.parent / "gate").touch()
+    (tmp_path / "gate").touch()
     said, _ = first.communicate(timeout=400)
     assert first.returncode == 0, said
     assert whole(out, 4)
-    assert set(events(gated.parent / "log").values()) == {1}
+    assert set(events(log).values()) == {1}
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "Ctrl-C", "SIGKILL"])
-def test_an_ended_sweep_leaves_whole_results_and_no_process(gated, how):
-    process, out, log = under_way(gated)
+def test_an_ended_sweep_leaves_whole_results_and_no_process(tmp_path, how):
+    process, file, log, out = under_way(tmp_path)
     processes = below(process.pid)
     assert len(processes) >= 4  # two workers, two kernels
     if how == "Ctrl-C":  # reaches all that a terminal has started
@@ -218,8 +228,8 @@ def test_an_ended_sweep_leaves_whole_results_and_no_process(gated, how):
         assert "Traceback" not in said
     until(lambda: not any(map(alive, processes)))
     assert len(records(out)) == 1
-    (gated.parent / "gate").touch()
-    code, said = command("run", gated, out)
+    (tmp_path / "gate").touch()
+    code, said = command("run", file, out)
     assert code == 0, said
     assert "0/3" in said
     assert whole(out, 4)
@@ -229,75 +239,69 @@ def test_an_ended_sweep_leaves_whole_results_and_no_process(gated, how):
 
 
 @pytest.mark.parametrize("victim", ["worker", "kernel"])
-def test_a_killed_worker_is_replaced_and_a_killed_kernel_is_a_failure(gated, victim):
-    process, out, log = under_way(gated)
-    lines = [line.split() for line in log.read_text().splitlines()]
-    kernel = next(int(pid) for word, size, pid in lines if size != "0")
+def test_a_killed_worker_is_replaced_and_a_killed_kernel_is_a_failure(tmp_path, victim):
+    process, file, log, out = under_way(tmp_path)
+    kernel = running(log).pop()
     worker = next(p for p in below(process.pid) if kernel in below(p))
     os.kill(worker if victim == "worker" else kernel, signal.SIGKILL)
     until(lambda: not alive(kernel))
-    (gated.parent / "gate").touch()
+    (tmp_path / "gate").touch()
     said, _ = process.communicate(timeout=400)
     if victim == "worker":
         assert process.returncode == 0, said
     else:
         assert process.returncode == 1, said
         assert "cell 3: DeadKernelError" in said
-        assert command("run", gated, out)[0] == 0
+        assert command("run", file, out)[0] == 0
     assert whole(out, 4)
     assert {r["state"] for r in records(out).values()} == {"done"}
 
 
-def test_files_decide_what_is_done(tmp_path):
-    chapter, log, out = write_tiny(tmp_path), tmp_path / "log", tmp_path / "out"
-    sweep = {
-        "chapter": chapter,
-        "fixed": {"log": str(log)},
-        "grid": {"size": [0, 1, 2, 3, 4, 5]},
-    }
+def swept(folder, **grid):
+    """Write the usual chapter, and return a sweep of it, its log and its folder."""
+    log = folder / "log"
+    sweep = {"chapter": write_tiny(folder), "fixed": {"log": str(log)}, "grid": grid}
+    return sweep, log, folder / "out"
+
+
+def test_only_what_is_missing_or_damaged_runs_and_nothing_else_is_lost(tmp_path):
+    sweep, log, out = swept(tmp_path, size=[0, 1, 2, 3])
     run_sweep(sweep, out, progress=False)
     paths = {int(p.name[5]): p for p in (out / "points").glob("*.json")}
     paths[0].unlink()
-    paths[1].write_text(paths[1].read_text()[:100])
-    paths[2].write_text(
-        paths[2].read_text().replace('"estimate": 1.0', '"estimate": 9')
-    )
-    paths[3].with_suffix(".ipynb").write_text("{}")
-    paths[4].with_suffix(".ipynb").unlink()
-    table = run_sweep(sweep, out, progress=False)
+    edited = paths[1].read_text().replace('"estimate": 0.5', '"estimate": 9')
+    paths[1].write_text(edited)
+    paths[2].with_suffix(".ipynb").write_text("{}")
+    sweep["grid"] = {"size": [0, 1, 2]}
+    run_sweep(sweep, out, progress=False)
     ends = {int(s): n for (word, s), n in events(log).items() if word == "end"}
-    assert ends == {0: 2, 1: 2, 2: 2, 3: 2, 4: 2, 5: 1}
-    assert sorted(set(table["size"])) == [0, 1, 2, 3, 4, 5]
+    assert ends == {0: 2, 1: 2, 2: 2, 3: 1}
+    table = collect(out)
+    assert set(table["size"]) == {0, 1, 2, 3}
     assert table["estimate"].max() < 9
-    assert whole(out, 6)
+    assert whole(out, 4)
+    other = write_notebook(tmp_path / "other.ipynb", "size: int = 1", "pass")
+    with pytest.raises(InputError, match="holds points of 'tiny'"):
+        run_sweep({"chapter": other}, out, progress=False)
 
 
 def test_changed_code_is_said_and_repeated_on_request(tmp_path):
-    chapter, log, out = write_tiny(tmp_path), tmp_path / "log", tmp_path / "out"
-    sweep = {"chapter": chapter, "fixed": {"log": str(log)}, "grid": {"size": [1, 2]}}
-    assert not run_sweep(sweep, out, progress=False)["stale"].any()
+    sweep, log, out = swept(tmp_path, size=[1, 2])
+    run_sweep(sweep, out, progress=False)
+    assert not collect(out)["stale"].any()
     write_tiny(tmp_path, work=WORK + "\nrate = 2 * rate")
     sweep["grid"] = {"size": [1, 2, 3]}
-    table = run_sweep(sweep, out, progress=False)
-    stale = table.groupby("size")["stale"].all().to_dict()
+    run_sweep(sweep, out, progress=False)
+    stale = collect(out).groupby("size")["stale"].all().to_dict()
     assert stale == {1: True, 2: True, 3: False}
     assert events(log)["end", "1"] == 1
     assert "2 done with an older chapter or library" in command("status", out)[1]
-    table = run_sweep(sweep, out, rerun_stale=True, progress=False)
+    run_sweep(sweep, out, rerun_stale=True, progress=False)
+    table = collect(out)
     assert not table["stale"].any()
     assert events(log)["end", "1"] == 2
     assert events(log)["end", "3"] == 1
     assert set(table[table["claim"] == "stays"]["estimate"]) == {1.0}
-
-
-def test_a_folder_is_for_one_chapter_and_keeps_what_was_done(tmp_path):
-    chapter, out = write_tiny(tmp_path), tmp_path / "out"
-    run_sweep({"chapter": chapter, "grid": {"size": [1, 2]}}, out, progress=False)
-    table = run_sweep({"chapter": chapter, "grid": {"size": [1]}}, out, progress=False)
-    assert set(table["size"]) == {1, 2}
-    other = write_notebook(tmp_path / "other.ipynb", "size: int = 1", "pass")
-    with pytest.raises(InputError, match="holds points of 'tiny'"):
-        run_sweep({"chapter": other}, out, progress=False)
 
 
 def test_each_worker_of_this_machine_has_one_of_its_gpus(tmp_path, monkeypatch):
@@ -315,11 +319,12 @@ def test_each_worker_of_this_machine_has_one_of_its_gpus(tmp_path, monkeypatch):
 
 
 def test_a_point_stored_before_its_worker_could_say_so_does_not_run_again(tmp_path):
-    chapter, out = write_tiny(tmp_path), tmp_path / "out"
-    run_sweep({"chapter": chapter}, out, progress=False)
+    sweep, log, out = swept(tmp_path)
+    run_sweep(sweep, out, progress=False)
     (record,) = records(out).values()
     point = work.Point(record["id"], record["parameters"], {})
-    settings = work.Settings()
     code = record["code"].partition("-")[0]
-    place = (out, "tiny", tmp_path, tmp_path / "absent.ipynb", code, "token")
-    assert work.run_point(work.Work(*place, settings), point) == record
+    absent = work.NotebookJob("tiny", tmp_path / "absent.ipynb", tmp_path)
+    work.run_point(work.Work(out, absent, code, "token", work.Settings()), point)
+    assert list(records(out).values()) == [record]
+    assert events(log)["start", "1"] == 1

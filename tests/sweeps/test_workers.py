@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 
-import distributed
+import psutil
 import pytest
 from tiny import (
-    WORK,
     alive,
     below,
     command,
     events,
+    gated,
     printed,
     records,
+    running,
     scheduler,
     start,
     until,
@@ -25,12 +27,14 @@ from tiny import (
     write_sweep,
     write_tiny,
 )
+from tqdm.auto import tqdm
 
 from spectral_book.readable import InputError, SweepStopped
 from spectral_book.sweeps import workers
 from spectral_book.sweeps.cli import main
 from spectral_book.sweeps.run import run_sweep
-from spectral_book.sweeps.workers import batch_workers, load_cluster, workers_at
+from spectral_book.sweeps.work import Settings
+from spectral_book.sweeps.workers import batch_workers, connected, load_cluster
 
 processes = pytest.mark.processes
 
@@ -48,13 +52,17 @@ SLURM = {
 }
 
 
-def script(tmp_path, **content):
-    path = write_sweep(tmp_path / "cluster.yaml", {**SLURM, **content})
-    return load_cluster(path).job("tcp://10.0.0.1:8786").job_script().splitlines()
+def job(tmp_path, **content):
+    """Return the lines of the script that a cluster file makes."""
+    path = write_sweep(tmp_path / "cluster.yaml", content)
+    return load_cluster(path).job().job_script().splitlines()
 
 
-def test_slurm(tmp_path):
-    lines = script(tmp_path)
+def test_the_command_shows_the_script_and_ctrl_c_stays_ours(tmp_path, capsys):
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["job-script", str(write_sweep(tmp_path / "c.yaml", SLURM))]) == 0
+    assert signal.getsignal(signal.SIGINT) is before
+    lines = capsys.readouterr().out.strip().splitlines()
     for line in (
         "#SBATCH -p gpu",
         "#SBATCH -A spectra",
@@ -67,27 +75,17 @@ def test_slurm(tmp_path):
     ):
         assert line in lines
     assert lines[-1].startswith(f"{sys.executable} -m distributed.cli.dask_worker ")
-    assert "tcp://10.0.0.1:8786" in lines[-1]
     assert "--nworkers 2" in lines[-1]
     # One point at a time in each worker: the last one counts.
     assert lines[-1].endswith("--nthreads 1")
 
 
 def test_pbs_and_sge(tmp_path):
-    assert "#PBS -l walltime=04:00:00" in script(tmp_path, scheduler="pbs")
-    path = write_sweep(
-        tmp_path / "c.yaml", {"scheduler": "sge", "cores": 1, "memory": "1GB"}
-    )
-    lines = load_cluster(path).job().job_script().splitlines()
+    lines = job(tmp_path, **{**SLURM, "scheduler": "pbs"})
+    assert "#PBS -l walltime=04:00:00" in lines
+    lines = job(tmp_path, scheduler="sge", cores=1, memory="1GB")
     assert "#$ -N spectral-batch" in lines
     assert "export SPECTRAL_THREADS=1" in lines
-
-
-def test_the_command_shows_the_script_and_ctrl_c_stays_ours(tmp_path, capsys):
-    before = signal.getsignal(signal.SIGINT)
-    assert main(["job-script", str(write_sweep(tmp_path / "c.yaml", SLURM))]) == 0
-    assert "#SBATCH --gres=gpu:1" in capsys.readouterr().out
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize(
@@ -102,18 +100,19 @@ def test_the_command_shows_the_script_and_ctrl_c_stays_ours(tmp_path, capsys):
 )
 def test_what_can_be_wrong_with_a_cluster_file(tmp_path, content, words):
     with pytest.raises(InputError, match=words):
-        script(tmp_path, **content)
+        job(tmp_path, **{**SLURM, **content})
 
 
 @processes
-def test_a_sweep_is_checked_for_the_place_where_it_runs(tmp_path, monkeypatch):
+def test_a_sweep_is_checked_for_where_it_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     chapter = write_notebook(tmp_path / "a.ipynb", 'device: str = "cuda"')
     file = str(write_sweep(tmp_path / "sweep.yaml", {"chapter": chapter.name}))
     path = write_sweep(tmp_path / "c.yaml", SLURM)
     assert main(["check", file, "--cluster", str(path)]) == 0
-    path = write_sweep(tmp_path / "c.yaml", {**SLURM, "cores": "none"})
+    path.write_text("scheduler: slurm\ncores: 8\nwalltime: 12:00:00\n")
     assert main(["check", file, "--cluster", str(path)]) == 2
+    assert f"{path}, line 3: 12:00:00" in capsys.readouterr().err
 
 
 SBATCH = """#!/bin/sh
@@ -167,7 +166,7 @@ def test_a_job_that_the_batch_system_refuses_ends_the_sweep(tmp_path, sbatch, wo
     code, said = command("run", file, out, "--cluster", cluster, env=environment)
     assert code == 2, said
     (line,) = [line for line in said.splitlines() if "refused" in line]
-    assert "refused the first job: " in line
+    assert "spectral-batch: sbatch refused a job: " in line
     assert words in line
     assert "Traceback" not in said, said
     assert not (out / "points").exists()
@@ -178,11 +177,11 @@ def test_a_later_refusal_is_said_and_the_sweep_goes_on(tmp_path, monkeypatch, ca
     environment = batch_system(tmp_path / "bin", ONCE)
     monkeypatch.setenv("PATH", environment["PATH"])
     path = write_sweep(tmp_path / "c.yaml", {**SMALL, "jobs": 2})
-    with batch_workers(load_cluster(path)) as client:
-        client.cluster.scale(jobs=2)
-        until(lambda: len(client.cluster.workers) == 2)
-    said = capsys.readouterr().err
-    assert "sbatch refused a job: sbatch: error: too many jobs" in said
+    with batch_workers(load_cluster(path), tmp_path) as cluster, tqdm(total=2):
+        cluster.scale(jobs=2)
+        until(lambda: len(cluster.workers) == 2)
+    lines = re.split("[\r\n]", capsys.readouterr().err)
+    assert "sbatch refused a job: sbatch: error: too many jobs" in lines
 
 
 @processes
@@ -197,40 +196,63 @@ def test_a_sweep_through_a_batch_system(tmp_path):
     code, said = command("run", file, out, "--cluster", cluster, env=environment)
     assert code == 0, said
     assert whole(out, 3)
+    assert " tls://" in (programs / "sbatch.job").read_text()
+    assert not list(out.glob(".keys-*"))
     submitted = (programs / "sbatch.pids").read_text().split()
     cancelled = (programs / "scancel.pids").read_text().split()
     assert len(submitted) == 1
     assert set(submitted) <= set(cancelled)
 
 
-GATED = WORK + "\nwhile size and not os.path.exists(word):\n    time.sleep(0.05)"
+def listening(process):
+    """Return where a process can be reached."""
+    found = process.net_connections("tcp")
+    return {c.laddr for c in found if c.status == psutil.CONN_LISTEN}
 
 
-def gated(folder, sizes, **fixed):
-    """Write a sweep whose points wait for a gate, but that of size 0."""
-    chapter = write_tiny(folder, work=GATED)
-    usual = {"log": str(folder / "log"), "word": str(folder / "gate")}
-    content = {
-        "chapter": chapter.name,
-        "fixed": usual | fixed,
-        "grid": {"size": sizes},
-    }
-    return write_sweep(folder / "sweep.yaml", content)
+@processes
+def test_nobody_without_the_key_reaches_the_workers_of_a_batch_system(
+    tmp_path, monkeypatch
+):
+    submit = "#!/bin/sh\necho Submitted batch job 7\n"
+    environment = batch_system(tmp_path / "bin", submit)
+    monkeypatch.setenv("PATH", environment["PATH"])
+    monkeypatch.setattr(workers, "_CONNECT_SECONDS", 5)
+    path = write_sweep(tmp_path / "c.yaml", SMALL | {"interface": None})
+    before = listening(psutil.Process())
+    with batch_workers(load_cluster(path), tmp_path) as cluster:
+        port = cluster.scheduler.port
+        pages = listening(psutil.Process()) - before
+        assert {at.ip for at in pages if at.port != port} <= {"127.0.0.1"}
+        (folder,) = tmp_path.glob(".keys-*")
+        assert folder.stat().st_mode & 0o077 == 0
+        address = cluster.scheduler_address
+        assert address.startswith("tls://")
+        for there in (address, address.replace("tls:", "tcp:")):
+            with (
+                pytest.raises(SweepStopped, match="no Dask scheduler"),
+                connected(there),
+            ):
+                pytest.fail("a stranger came in")
+        with connected(cluster) as client:
+            assert client.run_on_scheduler(lambda: 1) == 1
 
 
-def running(log):
-    """Return the kernels that have started a point and not ended it."""
-    lines = log.read_text().splitlines() if log.exists() else []
-    pids = {"start": set(), "end": set()}
-    for line in lines:
-        word, _, pid = line.split()
-        pids[word].add(int(pid))
-    return pids["start"] - pids["end"]
+@processes
+def test_workers_of_this_machine_listen_to_nobody_else(tmp_path):
+    us = psutil.Process()
+    before = listening(us)
+    with workers.workers(Settings(), tmp_path, 1, [], False) as client:
+        client.wait_for_workers(1, timeout=300)
+        processes = [us, *us.children(recursive=True)]
+        found = set().union(*map(listening, processes)) - before
+        assert len(found) >= 3  # the scheduler, the nanny and the worker
+        assert {at.ip for at in found} == {"127.0.0.1"}
 
 
 @processes
 def test_a_sweep_survives_a_killed_worker(tmp_path):
-    file, log, out = gated(tmp_path, list(range(8))), tmp_path / "log", tmp_path / "out"
+    file, log, out = gated(tmp_path, range(8))
     with (
         scheduler(tmp_path) as (_, where, address),
         worker(where, "one") as victim,
@@ -259,7 +281,7 @@ def test_a_sweep_survives_a_killed_worker(tmp_path):
 
 @processes
 def test_a_lost_scheduler_is_said_and_the_next_call_goes_on(tmp_path):
-    file, log, out = gated(tmp_path, [0, 1, 2]), tmp_path / "log", tmp_path / "out"
+    file, log, out = gated(tmp_path, [0, 1, 2])
     with scheduler(tmp_path) as (lost, where, address), worker(where, "one"):
         process = start("run", file, out, "--scheduler", address)
         until(lambda: len(records(out)) == 1 and running(log))
@@ -281,7 +303,7 @@ def test_no_scheduler_there(monkeypatch):
     monkeypatch.setattr(workers, "_CONNECT_SECONDS", 1)
     with (
         pytest.raises(SweepStopped, match="no Dask scheduler answers at tcp"),
-        workers_at("tcp://127.0.0.1:9", needs_gpu=False),
+        connected("tcp://127.0.0.1:9"),
     ):
         pytest.fail("something answered")
 
@@ -291,19 +313,19 @@ def test_a_wait_for_workers_is_said_and_none_is_for_a_gpu_that_never_comes(
     tmp_path, capsys
 ):
     with scheduler(tmp_path) as (_, where, address):
-        with workers_at(address, needs_gpu=True):
-            assert "no Dask worker is there yet" in capsys.readouterr().err
-        with (
-            worker(where, "plain"),
-            distributed.Client(address, set_as_default=False) as client,
-        ):
-            client.wait_for_workers(1, timeout=300)
-            with (
-                pytest.raises(InputError, match="none of the 1 workers offers a GPU"),
-                workers_at(address, needs_gpu=True),
-            ):
-                pytest.fail("the point would wait for ever")
-            assert capsys.readouterr().err == ""
+        place = (Settings(scheduler=address), tmp_path, 1, [], True)
+        with workers.workers(*place) as client:
+            said = capsys.readouterr().err
+            assert "no Dask worker is there yet" in said
+            assert f"{address} is not encrypted and asks for no key" in said
+            with worker(where, "plain"):
+                client.wait_for_workers(1, timeout=300)
+                with (
+                    pytest.raises(InputError, match="none of the 1 workers offers"),
+                    workers.workers(*place),
+                ):
+                    pytest.fail("the point would wait for ever")
+        assert "yet" not in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -315,7 +337,7 @@ def two_kinds(tmp_path_factory):
         worker(where, "plain"),
         worker(where, "special", "--resources", "GPU=1"),
     ):
-        with distributed.Client(address, set_as_default=False) as client:
+        with connected(address) as client:
             client.wait_for_workers(2, timeout=300)
         yield address
 
@@ -335,17 +357,14 @@ def test_gpu_points_run_where_a_gpu_is(two_kinds, tmp_path):
 @processes
 def test_an_interruption_ends_what_this_sweep_runs_on_workers(two_kinds, tmp_path):
     """A sweep is interrupted while another runs beside it on the other worker."""
-    folders = [tmp_path / "ours", tmp_path / "beside"]
-    for folder in folders:
-        folder.mkdir()
-    ours, beside = (gated(folder, [1, 2]) for folder in folders)
-    logs = [folder / "log" for folder in folders]
-    other = start("run", beside, folders[1] / "out", "--scheduler", two_kinds)
-    until(lambda: running(logs[1]))
-    process = start("run", ours, folders[0] / "out", "--scheduler", two_kinds)
-    (folders[1] / "gate").touch()
-    until(lambda: running(logs[0]))
-    kernels = running(logs[0])
+    ours, our_log, our_out = gated(tmp_path / "ours", [1, 2])
+    beside, log, out = gated(tmp_path / "beside", [1, 2])
+    other = start("run", beside, out, "--scheduler", two_kinds)
+    until(lambda: running(log))
+    process = start("run", ours, our_out, "--scheduler", two_kinds)
+    (tmp_path / "beside/gate").touch()
+    until(lambda: running(our_log))
+    kernels = running(our_log)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=400)
     assert process.returncode == 130, said
@@ -353,9 +372,9 @@ def test_an_interruption_ends_what_this_sweep_runs_on_workers(two_kinds, tmp_pat
     until(lambda: not any(map(alive, kernels)))
     said, _ = other.communicate(timeout=400)
     assert other.returncode == 0, said
-    assert whole(folders[1] / "out", 2)
+    assert whole(out, 2)
     # The same workers take the next sweep.
-    (folders[0] / "gate").touch()
-    code, said = command("run", ours, folders[0] / "out", "--scheduler", two_kinds)
+    (tmp_path / "ours/gate").touch()
+    code, said = command("run", ours, our_out, "--scheduler", two_kinds)
     assert code == 0, said
-    assert whole(folders[0] / "out", 2)
+    assert whole(our_out, 2)

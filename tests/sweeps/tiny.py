@@ -10,7 +10,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,10 +97,35 @@ def write_sweep(path: Path, content: Mapping[str, Any]) -> Path:
     return path
 
 
+def gated(folder: Path, sizes: Iterable[int]) -> tuple[Path, Path, Path]:
+    """Write a sweep whose points, but that of size 0, wait for a file `gate`.
+
+    Return its file, its log of events and its output folder.
+    """
+    gate = "\nwhile size and not os.path.exists(word):\n    time.sleep(0.05)"
+    log = folder / "log"
+    content = {
+        "chapter": write_tiny(folder, work=WORK + gate).name,
+        "fixed": {"log": str(log), "word": str(folder / "gate")},
+        "grid": {"size": list(sizes)},
+    }
+    return write_sweep(folder / "sweep.yaml", content), log, folder / "out"
+
+
 def events(log: Path) -> Counter[tuple[str, str]]:
     """Return how often each point has started and ended."""
     lines = log.read_text().splitlines() if log.exists() else []
     return Counter(tuple(line.split()[:2]) for line in lines)
+
+
+def running(log: Path) -> set[int]:
+    """Return the kernels that have started a point and not ended it."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    pids: dict[str, set[int]] = {"start": set(), "end": set()}
+    for line in lines:
+        word, _, pid = line.split()
+        pids[word].add(int(pid))
+    return pids["start"] - pids["end"]
 
 
 def printed(path: Path) -> str:
@@ -121,7 +146,7 @@ def until(condition: Callable[[], object], seconds: float = 300) -> None:
 def start(*arguments: object, **more: Any) -> subprocess.Popen[str]:
     """Start the command."""
     return subprocess.Popen(
-        [sys.executable, "-m", "spectral_book.sweeps", *map(str, arguments)],
+        [sys.executable, "-m", "spectral_book.sweeps.cli", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
