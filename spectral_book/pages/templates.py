@@ -15,6 +15,7 @@ from markupsafe import Markup
 from sphinx.util.docutils import SphinxDirective
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>&\"$]")
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
 
 def literal(value: object) -> Markup:
@@ -26,8 +27,12 @@ def literal(value: object) -> Markup:
 
 
 def markdown(text: str) -> Markup:
-    """Return a Markdown text of one paragraph, on one line."""
-    return Markup(" ".join(text.split()))
+    """Return a Markdown text of one paragraph, on one line, without HTML in it.
+
+    The space after a "<" makes text of a tag; it would not show in a formula, which an
+    entity would break.
+    """
+    return Markup(_TAG.sub("< ", " ".join(text.split())))
 
 
 def plain(text: str) -> str:

@@ -63,7 +63,7 @@ def good_book(new_book: Callable[[str], MiniBook]) -> MiniBook:
         Image(picture(uuid.uuid4().bytes))  # another one in every run
         """,
         "1 / 0",
-        claim_cell(claim("alpha.one"), claim("alpha.two", "direction only", n=None)),
+        claim_cell(claim("alpha-one"), claim("alpha-two", "direction only", n=None)),
         tags={5: ["raises-exception"]},
         alts={4: "Stripes of grey."},
     )
@@ -72,7 +72,7 @@ def good_book(new_book: Callable[[str], MiniBook]) -> MiniBook:
         watch,
         PICTURES,
         PLAYER,
-        claim_cell(claim("beta.one", "not replicated", control=None)),
+        claim_cell(claim("beta-one", "not replicated", control=None)),
         alts={2: "Greys & light."},
     )
     book.configure(

@@ -18,9 +18,9 @@ from spectral_book.records import differences
 
 def test_ledger_file_follows_the_table_of_contents(good_book):
     rows = json.loads((good_book.html / "ledger.json").read_text())
-    assert [row["id"] for row in rows] == ["alpha.one", "alpha.two", "beta.one"]
+    assert [row["id"] for row in rows] == ["alpha-one", "alpha-two", "beta-one"]
     where = {"page": "alpha", "figure": None, "code": None}
-    assert rows[0] == claim("alpha.one") | where
+    assert rows[0] == claim("alpha-one") | where
 
 
 def test_unknown_chapter_is_an_error(new_book):

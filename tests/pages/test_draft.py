@@ -11,12 +11,12 @@ def drafts(new_book):
     """A book that was built, then one chapter changed and drafted."""
     book = new_book("drafts")
     for name in ("alpha", "beta"):
-        book.add(name, f"print('{name} as built')", claim_cell(claim(f"{name}.one")))
+        book.add(name, f"print('{name} as built')", claim_cell(claim(f"{name}-one")))
     book.configure(timeout=60)
     assert book.build().returncode == 0
     for name in ("alpha", "beta"):
         changed = f"print('{name} as changed')"
-        book.add(name, changed, claim_cell(claim(f"{name}.one", "not replicated")))
+        book.add(name, changed, claim_cell(claim(f"{name}-one", "not replicated")))
     draft = book.folder / "_build" / "draft"
     told = book.build("--path-output", str(draft), env={"SPECTRAL_DRAFT": "alpha"})
     assert told.returncode == 0, told.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from dataclasses import dataclass
 
@@ -112,6 +113,7 @@ def test_off_shows_what_is_stored(good_book, rebuilt, new_book):
     book = new_book("off")
     for name in good_book.pages:
         book.write(name, good_book.notebook(name))
+    shutil.copytree(good_book.folder / "claims", book.folder / "claims")
     book.configure("```{ledger}\n```\n", execute_notebooks="off")
     result = book.build("-W", "-n", "--keep-going")
     assert result.returncode == 0, result.stdout

@@ -47,7 +47,7 @@ def broken(new_book):
     # A sum in C neither gives way nor hears an interrupt.
     book.add("spins", note.format("spins"), "sum(range(10**13))")
     book.add("dies", "import os", "os._exit(3)")
-    book.add("fine", "print('all', 'well')", claim_cell(claim("fine.one")))
+    book.add("fine", "print('all', 'well')", claim_cell(claim("fine-one")))
     directives = ("verdicts", "surprises", "ledger")
     intro = "\n".join(f"```{{{name}}}\n```" for name in directives)
     book.configure(intro, timeout=TIMEOUT)
@@ -137,8 +137,8 @@ def test_stored_failure_and_bad_claims_fail_without_execution(broken, new_book):
     result = book.build()
     assert result.returncode != 0
     assert "chapter raises failed, cell 3: AssertionError" in result.stdout
-    assert "claim id 'fine.one' is used 2 times: in one, two" in result.stdout
-    assert "claim 'fine.one' has the verdict 'certainly'" in result.stdout
+    assert "claim id 'fine-one' is used 2 times: in one, two" in result.stdout
+    assert "claim 'fine-one' has the verdict 'certainly'" in result.stdout
     assert not (book.html / "ledger.json").exists()
 
 
