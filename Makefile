@@ -1,6 +1,8 @@
 # Three commands for everybody: `make book`, `make quick`, `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+# A target of make cannot have a space; the folder of the book can.
+$(if $(word 2,$(VENV)),$(error VENV must not have a space in it: $(VENV)))
 BIN := $(VENV)/bin
 HTML := book/_build/html
 DRAFT := book/_build/draft/_build/html
@@ -19,8 +21,8 @@ help:  ## list what can be made
 
 # An environment holds what its commands need: "batch" to build and sweep, "test" to test.
 $(VENV)/%.installed: pyproject.toml constraints.txt
-	@$(PYTHON) scripts/check_machine.py
-	$(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" scripts/check_machine.py
+	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$*]'
 	touch $@
 

@@ -365,7 +365,8 @@ class _Client(NotebookClient):
         """
         self.current_cell = cell_index
         self.on_cell(cell_index)
-        time_worked = WorkingTime(self.kernel.provisioner.pid)
+        pid: int = self.kernel.provisioner.pid  # type: ignore[union-attr]
+        time_worked = WorkingTime(pid)
         execution = super().async_execute_cell(cell, cell_index, *args, **kwargs)
         work = asyncio.create_task(execution)
         try:

@@ -7,6 +7,7 @@ import platform
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from sphinx.errors import ConfigError
 
 from spectral_book.files import write_atomic
 
@@ -16,7 +17,7 @@ def lock_folder(folder: Path) -> FileLock:
 
     Raises
     ------
-    ValueError
+    ConfigError
         If another build holds it; the message names its process.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -25,7 +26,7 @@ def lock_folder(folder: Path) -> FileLock:
         lock.acquire(blocking=False)
     except Timeout:
         holder = note.read_text("utf-8") if note.is_file() else "one just begun"
-        raise ValueError(
+        raise ConfigError(
             f"another build writes to {folder}: {holder}; wait until it ends, or end it"
         ) from None
     write_atomic(note, f"process {os.getpid()} on {platform.node()}")

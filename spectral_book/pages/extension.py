@@ -10,6 +10,7 @@ chapter that fails still gets its page, and the build ends with a nonzero status
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,6 @@ from spectral_book.files import remove_all, write_atomic
 from spectral_book.pages import assets, bibliography
 from spectral_book.pages.attachments import with_attachments
 from spectral_book.pages.build_lock import lock_folder
-from spectral_book.pages.chapters import (
-    CodeWatch,
-    Results,
-    chapters_of,
-    execute_chapters,
-    read_chapters,
-)
 from spectral_book.pages.checks import Warnings, left_out, unlike_claims_file
 from spectral_book.pages.directives import (
     ChaptersDirective,
@@ -51,6 +45,13 @@ from spectral_book.pages.directives import (
     VerdictsDirective,
 )
 from spectral_book.pages.draft import announcement, drafted_chapter, last_executed
+from spectral_book.pages.execution import (
+    CodeWatch,
+    Results,
+    chapters_of,
+    execute_chapters,
+    read_chapters,
+)
 from spectral_book.pages.leftovers import remove_leftovers
 from spectral_book.pages.settings import checked_budget
 from spectral_book.records import differences, read_records, recorded_claims
@@ -113,15 +114,16 @@ class BookBuild:
 
         Raises
         ------
-        ConfigError
-            If a setting is wrong, or another build has the folder.
+        SystemExit
+            With a sentence, if the book cannot be built so. An error would come with
+            a page of Sphinx's and Jupyter Book's own code.
         """
-        self.budget = checked_budget(config, os.environ)
         try:
+            self.budget = checked_budget(config, os.environ)
+            self.draft = drafted_chapter(Path(app.outdir), os.environ)
             self.lock = lock_folder(Path(app.outdir).parent)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
-        self.draft = drafted_chapter(Path(app.outdir), os.environ)
+        except ConfigError as error:
+            sys.exit(f"error: {error}")
         if self.draft:
             config.html_theme_options["announcement"] = announcement(self.draft)
         self.warnings = Warnings(Path(app.srcdir))

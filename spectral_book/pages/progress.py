@@ -24,6 +24,7 @@ class Progress:
         if chapter not in self.bars:
             self.bars[chapter] = tqdm(
                 total=cells,
+                initial=cell,
                 desc=f"  {chapter}",
                 bar_format=_LINE,
                 leave=False,

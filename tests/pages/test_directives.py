@@ -117,6 +117,13 @@ FRONT = """
 """
 
 
+TAGS = ("<script>alert", "<img src=x", "<svg onload")
+ALIVE = (
+    "<script>alert(1)</script> $1<x$ <img src=x onerror=alert(1)> "
+    "`<svg onload=alert(1)>`"
+)
+
+
 def many(verdict, number, **more):
     """Return so many claims of a verdict."""
     kind = verdict.replace(" ", "-")
@@ -246,21 +253,40 @@ def test_surprises_are_told_by_verdict_and_folded_if_there_are_many(front):
     assert "✓" not in told
 
 
-def test_few_surprises_are_all_shown(new_book):
+@pytest.fixture(scope="module")
+def few(new_book) -> MiniBook:
+    """A book of few surprises, whose last claim holds HTML."""
     book = new_book("few")
     book.add(
         "alpha", claim_cell(*many("direction only", 2), *many("not replicated", 1))
     )
     book.add("beta", claim_cell(claim("failed", "not replicated"), claim("held")))
-    book.add("gamma", claim_cell(claim("also-held")))
-    book.configure("```{surprises}\n```\n\n```{verdicts}\n```")
-    assert book.build().returncode == 0
+    told = {"statement": f"Alive? {ALIVE}", "otherwise": f"Dead. {ALIVE}"}
+    book.add("gamma", claim_cell(claim("alive", "direction only", **told)))
+    shown = ("surprises", "verdicts", "ledger")
+    book.configure("\n".join(f"```{{{name}}}\n```\n" for name in shown))
+    built = book.build()
+    assert built.returncode == 0, built.stdout
+    return book
+
+
+def test_few_surprises_are_all_shown(few):
     told = between(
-        (book.html / "intro.html").read_text(), 'class="surprises"', 'class="verdicts"'
+        (few.html / "intro.html").read_text(), 'class="surprises"', 'class="verdicts"'
     )
-    order = ["Chapter alpha", "✗", "↗", "↗", "Chapter beta", "✗"]
+    order = ["Chapter alpha", "✗", "↗", "↗", "Chapter beta", "✗", "Chapter gamma", "↗"]
     assert re.findall("Chapter [a-z]+|[↗✗]", told) == order
     assert "<details" not in told
+
+
+def test_html_in_claims_and_sentences_is_text_on_the_page(few):
+    front = (few.html / "intro.html").read_text()
+    assert front.count("Alive?") == 2  # in the ledger, and in the picture's title
+    assert front.count("Dead.") == 1
+    for tag in TAGS:
+        assert tag not in front
+    assert front.count("alert(1)") == 9
+    assert r"\(1&lt;x\)" in front
 
 
 def test_chapters_are_listed_in_order_with_paper_question_and_claims(front):

@@ -204,12 +204,12 @@ def test_a_file_that_is_no_record_is_refused(tmp_path, text):
 def test_the_front_page_shows_recorded_runs_and_refuses_old_ones(tmp_path):
     book = MiniBook(tmp_path / "book")
     book.folder.mkdir()
-    book.add("alpha", claim_cell(claim("alpha-one"), claim("alpha-two")))
+    book.add("alpha", claim_cell(claim("alpha-one")))
+    book.add("beta", claim_cell(claim("beta-one")))
     book.configure("```{ledger}\n```")
     assert book.build().returncode == 0
     assert "Recorded run" not in (book.html / "intro.html").read_text()
 
-    (book.folder / "claims").mkdir()
     row = claim("alpha-one", "inconclusive", estimate=0.0321, profile="gpu")
     wanted = CLAIMS.replace("size-counts", "alpha-one").replace("tiny", "alpha")
     (book.folder / "claims" / "alpha.yaml").write_text(wanted)
