@@ -300,3 +300,23 @@ def test_an_error_in_words_comes_without_code():
     assert message == f"chapter tiny failed, cell 2: {words}"
     other = Failure(2, "from a import b\n", words, f"Traceback ...\n{words}")
     assert "    from a import b" in other.describe("tiny")
+
+
+@pytest.mark.processes
+def test_a_cell_that_others_keep_from_working_is_waited_for(tmp_path, monkeypatch):
+    class Starved:
+        def __init__(self, pid):
+            assert pid > 0
+
+        def seconds(self):
+            return 0.0
+
+    monkeypatch.setattr(runner, "WorkingTime", Starved)
+    begun = []
+    execution = run_one(
+        write(tmp_path, "slow", "import time; time.sleep(2)", "2"),
+        cell_seconds=0.5,
+        on_cell=lambda *told: begun.append(told),
+    )
+    assert execution.failure is None
+    assert begun == [("slow", 1, 3), ("slow", 2, 3), ("slow", 3, 3)]

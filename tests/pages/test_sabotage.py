@@ -1,7 +1,7 @@
 """Books in which something goes wrong: no build may succeed in silence.
 
-The rows of `broken_book` go wrong in one book, built twice; the rows here cannot be in
-it, since they stop a build at its beginning or need none.
+The rows of `broken_book` go wrong in one book, built twice; those of `refusals` stop a
+build at its beginning or need none.
 """
 
 from __future__ import annotations
@@ -12,20 +12,15 @@ import signal
 import subprocess
 import sys
 import time
-from types import MappingProxyType, SimpleNamespace
 
-import nbformat
 import pytest
 from broken_book import TIMEOUT, TROUBLES
 from minibook import REPOSITORY, claim, claim_cell, clean_environment
+from refusals import REFUSALS, WHOLE
 from sphinx.errors import ConfigError
 
-from spectral_book.claims.ledger import claims_of, repeated_ids
-from spectral_book.pages.attachments import with_attachments
 from spectral_book.pages.build_lock import lock_folder
 from spectral_book.pages.checks import left_out, unlike_claims_file
-from spectral_book.pages.draft import drafted_chapter
-from spectral_book.pages.settings import checked_budget
 from spectral_book.runner import NotebookJob
 
 pytestmark = pytest.mark.processes
@@ -62,7 +57,9 @@ def broken(new_book, tmp_path_factory):
     book.html.mkdir(parents=True)
     (book.html / "ledger.json").write_text("[]")
     env = {"SPECTRAL_JOBS": "3", "PYTHONPATH": str(library)}
-    return book, [book.build(env=env), book.build(env=env)]
+    results = [book.build(env=env), book.build(env=env)]
+    (book.folder / "build.log").write_text(results[0].stdout)
+    return book, results
 
 
 def test_every_build_fails(broken):
@@ -138,152 +135,23 @@ def test_notebook_that_nothing_executes_is_refused(new_book):
     assert "page is a notebook in Markdown; a chapter must be .ipynb" in result.stdout
 
 
-def settings(environ=MappingProxyType({}), page=False, **changed):
-    """Check settings as a build does that begins."""
-    usual = {
-        "nb_execution_mode": "force",
-        "nb_execution_allow_errors": False,
-        "nb_execution_excludepatterns": [],
-        "spectral_jobs": 0,
-        "spectral_threads": 0,
-        "master_doc": "alpha",
-    }
-    known = {} if page else {"external_toc_path": "_toc.yml"}
-    checked_budget(Settings(**usual | known | changed), environ)
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
+def test_what_cannot_be_is_named_without_a_build(refusal, tmp_path):
+    try:
+        told = refusal.done(tmp_path)
+    except (ValueError, ConfigError) as error:
+        told = [str(error)]
+    assert any(refusal.says in line for line in told)
 
 
-class Settings(SimpleNamespace):
-    def __contains__(self, name):
-        return hasattr(self, name)
-
-
-def claims_in(*rows):
-    """Read rows of claims from an executed notebook."""
-    kind = "application/vnd.spectral-ledger+json"
-    output = nbformat.v4.new_output("display_data", {kind: list(rows)})
-    cell = nbformat.v4.new_code_cell("", outputs=[output])
-    notebook = nbformat.v4.new_notebook(cells=[cell])
-    return claims_of("alpha", notebook)
-
-
-def attachment(kind, text="![a](attachment:a)"):
-    """Show an attachment of a kind."""
-    cell = nbformat.v4.new_markdown_cell(text, attachments={"a": {kind: "AAAA"}})
-    with_attachments(nbformat.v4.new_notebook(cells=[cell]))
-
-
-WHOLE = "SPECTRAL_JOBS must be a whole number, 0 (automatic) or more; got "
-STARTS = {
-    "jobs in words": (lambda: settings({"SPECTRAL_JOBS": "many"}), WHOLE + "'many'"),
-    "jobs below none": (lambda: settings({"SPECTRAL_JOBS": "-1"}), WHOLE + "'-1'"),
-    "threads of a half": (
-        lambda: settings({"SPECTRAL_THREADS": "0.5"}),
-        "SPECTRAL_THREADS must be a whole number",
-    ),
-    "jobs of the settings": (
-        lambda: settings(spectral_jobs=True),
-        "spectral_jobs must be a whole number",
-    ),
-    "results of a cache": (
-        lambda: settings(nb_execution_mode="cache"),
-        'execute_notebooks must be "force" or "off", not \'cache\'',
-    ),
-    "results where there are some": (
-        lambda: settings(nb_execution_mode="auto"),
-        'execute_notebooks must be "force" or "off", not \'auto\'',
-    ),
-    "errors allowed": (
-        lambda: settings(nb_execution_allow_errors=True),
-        "allow_errors would hide a failing chapter",
-    ),
-    "a chapter that is not executed": (
-        lambda: settings(nb_execution_excludepatterns=["alpha.ipynb"]),
-        "execute.exclude_patterns would show results of another time",
-    ),
-    "a page alone": (
-        lambda: settings(page=True),
-        "for a draft of one chapter: make page CHAPTER=alpha",
-    ),
-    "a draft in place of the book": (
-        lambda: drafted_chapter(REPOSITORY / "html", {"SPECTRAL_DRAFT": "alpha"}),
-        "SPECTRAL_DRAFT is set, but",
-    ),
-    "a verdict that is none": (
-        lambda: claims_in(claim("a", "certainly")),
-        "alpha: claim 'a' has the verdict 'certainly', which is none of: replicated",
-    ),
-    "a claim without a statement": (
-        lambda: claims_in(claim("a", statement="")),
-        "alpha: claim 'a' has no statement",
-    ),
-    "a claim without an id": (
-        lambda: claims_in(claim("")),
-        "alpha: claim '' has no id",
-    ),
-    "an estimate in words": (
-        lambda: claims_in(claim("a", estimate="large")),
-        "alpha: claim 'a' has estimate = 'large', not a number",
-    ),
-    "an estimate that is no number": (
-        lambda: claims_in(claim("a", estimate=float("nan"))),
-        "alpha: claim 'a': Out of range float values are not JSON compliant",
-    ),
-    "a control that is a number": (
-        lambda: claims_in(claim("a", control=0.5)),
-        "alpha: claim 'a' has a control that is no mapping",
-    ),
-    "a claim that is a number": (
-        lambda: claims_in(7),
-        "alpha: a claim is int, not a mapping",
-    ),
-    "a drawing attached": (
-        lambda: attachment("image/svg+xml"),
-        "the attachment 'a', which its cell does not have as PNG, JPEG, GIF or WebP",
-    ),
-    "a lost attachment in HTML": (
-        lambda: attachment("image/png", '<img src="attachment:b">'),
-        "the attachment 'b', which its cell does not have",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", STARTS)
-def test_what_cannot_be_is_refused_and_named(name):
-    done, says = STARTS[name]
-    with pytest.raises((ValueError, ConfigError)) as told:
-        done()
-    assert says in str(told.value)
-
-
-@pytest.fixture
-def alpha(new_book):
-    """A chapter of one claim, and its book."""
+def test_a_chapter_that_publishes_its_claims_is_in_order(new_book):
     book = new_book("compared")
     book.add("alpha", claim_cell(claim("alpha-one")))
-    return book, NotebookJob("alpha", book.folder / "alpha.ipynb")
-
-
-def test_a_chapter_that_publishes_its_claims_is_in_order(alpha):
-    book, chapter = alpha
+    chapter = NotebookJob("alpha", book.folder / "alpha.ipynb")
     assert unlike_claims_file(chapter, [claim("alpha-one")]) == []
     assert left_out(book.folder, [chapter]) == []
-
-
-def test_claims_without_a_file_and_a_file_that_is_none_are_named(alpha):
-    book, chapter = alpha
-    path = book.folder / "claims" / "alpha.yaml"
-    path.write_text("chapter: alpha\nclaims: 7\n")
-    (told,) = unlike_claims_file(chapter, [claim("alpha-one")])
-    assert f"chapter alpha: The claims file {path} is not valid" in told
-    path.unlink()
-    (told,) = unlike_claims_file(chapter, [claim("alpha-one")])
-    assert "chapter alpha publishes claims, but there is no claims/alpha.yaml" in told
-    assert unlike_claims_file(chapter, []) == []
-
-
-def test_an_id_of_two_claims_is_named():
-    rows = [claim("a") | {"page": page} for page in ("one", "two")]
-    assert repeated_ids(rows) == ["claim id 'a' is used 2 times: in one, two"]
+    # A page without claims needs no file of them.
+    assert unlike_claims_file(NotebookJob("beta", book.folder / "beta.ipynb"), []) == []
 
 
 @pytest.fixture(scope="module")
@@ -304,7 +172,7 @@ def refused(result):
 
 def test_a_bad_setting_stops_a_build_with_one_sentence(small):
     told = refused(small.build(env={"SPECTRAL_JOBS": "many"}))
-    assert told == f"error: {WHOLE}'many'"
+    assert told == f"error: SPECTRAL_JOBS {WHOLE}'many'"
     assert not small.executed.exists()
 
 
