@@ -14,8 +14,9 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from sphinx.util.docutils import SphinxDirective
 
+from spectral_book.readable import without_html
+
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>&\"$]")
-_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
 
 def literal(value: object) -> Markup:
@@ -27,12 +28,8 @@ def literal(value: object) -> Markup:
 
 
 def markdown(text: str) -> Markup:
-    """Return a Markdown text of one paragraph, on one line, without HTML in it.
-
-    The space after a "<" makes text of a tag; it would not show in a formula, which an
-    entity would break.
-    """
-    return Markup(_TAG.sub("< ", " ".join(text.split())))
+    """Return a Markdown text of one paragraph, on one line, without HTML in it."""
+    return Markup(without_html(" ".join(text.split())))
 
 
 def plain(text: str) -> str:

@@ -194,7 +194,11 @@ TROUBLES = (
         lambda book: book.write_claims("orphan", ["orphan-one"]),
         "claims/orphan.yaml belongs to no chapter",
     ),
-    Trouble("a chapter that is not there", gone_chapter, "gone"),
+    Trouble(
+        "a chapter that is not there",
+        gone_chapter,
+        "page intro.md: toctree contains reference to nonexisting document 'gone'",
+    ),
     Trouble("a page that leads nowhere", links, "page links.md"),
     *(
         Trouble(

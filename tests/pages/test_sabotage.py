@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -19,6 +20,7 @@ from minibook import REPOSITORY, claim, claim_cell, clean_environment
 from refusals import REFUSALS, WHOLE
 from sphinx.errors import ConfigError
 
+from spectral_book.kernel_folders import remove_abandoned
 from spectral_book.pages.build_lock import lock_folder
 from spectral_book.pages.checks import left_out, unlike_claims_file
 from spectral_book.runner import NotebookJob
@@ -116,11 +118,13 @@ def test_a_stored_failure_fails_a_build_that_executes_nothing(broken, new_book):
     bad = broken[0].notebook("fine")
     next(iter(bad.cells[-1].outputs[0].data.values()))[0]["verdict"] = "certainly"
     book.write("fine", bad)
-    book.configure("```{ledger}\n```\n", execute_notebooks="off")
+    book.configure("```{ledger}\n```\n\n{ref}`nowhere`\n", execute_notebooks="off")
     for _ in range(2):
         result = book.build()
         assert result.returncode != 0
         assert "chapter raises failed, cell 3: AssertionError" in result.stdout
+        # This page has not changed when the second build begins.
+        assert "ERROR: page intro.md, line 6: undefined label" in result.stdout
         assert "claim 'fine-one' has the verdict 'certainly'" in result.stdout
         assert not (book.html / "ledger.json").exists()
 
@@ -197,7 +201,7 @@ def test_a_second_build_is_refused_with_the_number_of_the_first_one_s_process(sm
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_kernels_end_with_the_build(new_book, number):
+def test_nothing_outlives_a_build_by_long(new_book, number, monkeypatch):
     book = new_book("stopped")
     book.add(
         "long",
@@ -206,6 +210,8 @@ def test_kernels_end_with_the_build(new_book, number):
         "time.sleep(300)",
     )
     book.configure()
+    temporary = book.folder / "t"
+    temporary.mkdir()
     # A test run in the background may have Ctrl-C switched off, which a child keeps.
     restore = (
         "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
@@ -213,7 +219,7 @@ def test_kernels_end_with_the_build(new_book, number):
     )
     process = subprocess.Popen(
         [sys.executable, "-c", restore, *book.command()],
-        env=clean_environment(),
+        env=clean_environment() | {"TMPDIR": str(temporary)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -223,6 +229,11 @@ def test_kernels_end_with_the_build(new_book, number):
         process.send_signal(number)
         assert process.wait(timeout=20) != 0
         wait_until(lambda: not is_alive(int(note.read_text())))
+        # Who is killed leaves a folder; whoever comes next removes it.
+        assert bool(list(temporary.glob("kernel-*"))) == (number != signal.SIGINT)
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+        remove_abandoned()
+        assert not list(temporary.glob("kernel-*"))
     finally:
         process.kill()
         process.wait()
