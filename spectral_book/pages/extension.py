@@ -213,10 +213,8 @@ class BookBuild:
             raise ExtensionError(f"the book has no chapter {self.draft!r} to draft")
         builds = [Path(app.outdir).parent, Path(app.srcdir) / "_build"]
         others = [last_executed(job, builds) for job in chapters if job not in one]
-        (notebooks, failed), (rest, wrong) = (
-            self._execute(app, one),
-            read_chapters(others),
-        )
+        notebooks, failed = self._execute(app, one)
+        rest, wrong = read_chapters(others)
         return notebooks | rest, failed | wrong
 
     def _execute(self, app: Sphinx, chapters: list[NotebookJob]) -> Results:

@@ -14,12 +14,14 @@ import sys
 import tempfile
 import time
 
+import nbformat
 import pytest
 from broken_book import TIMEOUT, TROUBLES
 from minibook import REPOSITORY, claim, claim_cell, clean_environment
 from refusals import REFUSALS, WHOLE
 from sphinx.errors import ConfigError
 
+from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.kernel_folders import remove_abandoned
 from spectral_book.pages.build_lock import lock_folder
 from spectral_book.pages.checks import left_out, unlike_claims_file
@@ -112,20 +114,28 @@ def test_kernel_deep_in_native_code_is_ended(broken):
     assert not is_alive(pid)
 
 
-def test_a_stored_failure_fails_a_build_that_executes_nothing(broken, new_book):
+def stored(book, name, output):
+    """Add a chapter that was executed and left an output."""
+    book.add(name, "left = True")
+    notebook = nbformat.read(book.folder / f"{name}.ipynb", as_version=4)
+    notebook.cells[1] |= {"outputs": [output], "execution_count": 1}
+    book.write(name, notebook)
+
+
+def test_stored_failures_fail_every_build_that_executes_nothing(new_book):
     book = new_book("stored")
-    book.write("raises", broken[0].notebook("raises"))
-    bad = broken[0].notebook("fine")
-    next(iter(bad.cells[-1].outputs[0].data.values()))[0]["verdict"] = "certainly"
-    book.write("fine", bad)
+    error = {"ename": "ValueError", "evalue": "no", "traceback": ["ValueError: no"]}
+    stored(book, "raises", nbformat.v4.new_output("error", **error))
+    rows = {MIME_TYPE: [claim("bad-one", "certainly")]}
+    stored(book, "bad", nbformat.v4.new_output("display_data", rows))
     book.configure("```{ledger}\n```\n\n{ref}`nowhere`\n", execute_notebooks="off")
     for _ in range(2):
         result = book.build()
         assert result.returncode != 0
-        assert "chapter raises failed, cell 3: AssertionError" in result.stdout
+        assert "chapter raises failed, cell 2: ValueError: no" in result.stdout
+        assert "claim 'bad-one' has the verdict 'certainly'" in result.stdout
         # This page has not changed when the second build begins.
         assert "ERROR: page intro.md, line 6: undefined label" in result.stdout
-        assert "claim 'fine-one' has the verdict 'certainly'" in result.stdout
         assert not (book.html / "ledger.json").exists()
 
 
