@@ -21,8 +21,8 @@ help:  ## list what can be made
 
 # An environment holds what its commands need: "batch" to build and sweep, "test" to test.
 $(VENV)/%.installed: pyproject.toml constraints.txt
-	@"$(PYTHON)" scripts/check_machine.py
-	"$(PYTHON)" -m venv $(VENV)
+	@$(PYTHON) scripts/check_machine.py
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$*]'
 	touch $@
 

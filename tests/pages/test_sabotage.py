@@ -27,8 +27,6 @@ from spectral_book.pages.build_lock import lock_folder
 from spectral_book.pages.checks import left_out, unlike_claims_file
 from spectral_book.runner import NotebookJob
 
-pytestmark = pytest.mark.processes
-
 
 def is_alive(pid):
     try:
@@ -210,6 +208,7 @@ def test_a_second_build_is_refused_with_the_number_of_the_first_one_s_process(sm
     lock_folder(small.html.parent).release()
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_outlives_a_build_by_long(new_book, number, monkeypatch):
     book = new_book("stopped")
