@@ -363,11 +363,13 @@ class _Client(NotebookClient):
         CellTimeoutError
             If a limit is passed.
         """
-        self.current_cell = cell_index
         self.on_cell(cell_index)
+        execution = super().async_execute_cell(cell, cell_index, *args, **kwargs)
+        if cell.cell_type != "code":
+            return await execution
+        self.current_cell = cell_index
         pid: int = self.kernel.provisioner.pid  # type: ignore[union-attr]
         time_worked = WorkingTime(pid)
-        execution = super().async_execute_cell(cell, cell_index, *args, **kwargs)
         work = asyncio.create_task(execution)
         try:
             while not work.done():

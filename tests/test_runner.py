@@ -178,6 +178,14 @@ def test_the_limit_of_a_notebook_is_over_all_cells(tmp_path):
 
 
 @pytest.mark.processes
+def test_the_limit_of_a_notebook_is_met_in_a_cell_of_code(tmp_path):
+    # It is over before the first cell, which is a text.
+    failure = run_one(write(tmp_path, "late", "1"), total_seconds=0.01).failure
+    assert failure.error == "CellTimeoutError: the notebook took more than 0.01 s"
+    assert failure.cell == 2
+
+
+@pytest.mark.processes
 def test_parameters_are_papermill_s_and_cells_keep_their_numbers(tmp_path):
     folder = tmp_path / "a {name} with 'braces'"
     cells = ["size: int = 1", "print('size', size)", "1 / 0"]
