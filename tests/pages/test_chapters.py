@@ -58,11 +58,11 @@ def tiny_chapter() -> nbformat.NotebookNode:
 
 @pytest.fixture
 def tiny_book(tmp_path, tiny_chapter) -> MiniBook:
-    """A book of the tiny chapter, and the papers that it cites."""
+    """A book of the tiny chapter, and what it refers to on other pages."""
     book = MiniBook(tmp_path)
     book.write(CHAPTER, tiny_chapter)
     book.pages.append("bibliography")
-    book.configure()
+    book.configure("(how-to-read)=\n## How to read")
     (tmp_path / "claims").mkdir()
     names = ("references.bib", "bibliography.md", f"claims/{CHAPTER}.yaml")
     for name in names:
