@@ -1,6 +1,8 @@
 # Three commands for everybody: `make book`, `make quick`, `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+# A target of make cannot have a space; the folder of the book can.
+$(if $(word 2,$(VENV)),$(error VENV must not have a space in it: $(VENV)))
 BIN := $(VENV)/bin
 HTML := book/_build/html
 DRAFT := book/_build/draft/_build/html

@@ -11,6 +11,8 @@ from pydantic_core import ErrorDetails
 
 Place = Sequence[int | str]
 
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+
 
 class InputError(ValueError):
     """Something written by hand cannot be used; the text is one message."""
@@ -18,6 +20,15 @@ class InputError(ValueError):
 
 class SweepStopped(RuntimeError):
     """A sweep broke off; what is done stays, and the same command goes on."""
+
+
+def without_html(text: str) -> str:
+    """Return a Markdown text in which nothing is read as HTML, as it may be data.
+
+    The space after a "<" makes text of a tag, in prose and in code; it does not show in
+    a formula, which an entity would break.
+    """
+    return _TAG.sub("< ", text)
 
 
 def unknown_name(name: str, known: Sequence[str], kind: str = "name") -> str:

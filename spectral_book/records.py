@@ -128,6 +128,9 @@ def record(
         "run": {**of_run, "parameters": parameters},
         "claims": rows,
     }
+    unlike = differences(content, root)
+    if unlike:
+        raise RuntimeError(f"{unlike[0]} Nothing was recorded.")
     write_atomic(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     return path
 

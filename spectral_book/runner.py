@@ -7,7 +7,6 @@ import copy
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -26,10 +25,16 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from spectral_book import strays
+from spectral_book.kernel_folders import kernel_folder
 from spectral_book.readable import InputError
+from spectral_book.working_time import WorkingTime
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _STARTUP_SECONDS = 180
+_POLL_SECONDS = 1.0  # between two looks at the limits of a running cell
+
+OnCell = Callable[[str, int, int], None]
+"""Is told a notebook's name, the number of the cell that begins, and of all cells."""
 
 
 @dataclass(frozen=True)
@@ -161,13 +166,14 @@ def execute_notebooks(
     at_once: int,
     environment: Mapping[str, str],
     cell_seconds: float = 0,
+    on_cell: OnCell = lambda name, cell, cells: None,
     on_finish: Callable[[Execution], None] = lambda execution: None,
 ) -> list[Execution]:
     """Execute notebooks in new kernels, `at_once` at a time, in the given order.
 
     One that fails does not stop the others. `environment` is that of the kernels; a
-    cell may take `cell_seconds`, 0 being no limit; `on_finish` is called with each
-    execution as it ends.
+    cell may work `cell_seconds`, 0 being no limit; `on_cell` is told of each cell that
+    begins, `on_finish` of each execution as it ends.
 
     Raises
     ------
@@ -180,7 +186,9 @@ def execute_notebooks(
 
         async def run_one(job: NotebookJob) -> Execution:
             async with places:
-                execution = await execute(job, environment, cell_seconds)
+                execution = await execute(
+                    job, environment, cell_seconds, on_cell=on_cell
+                )
             on_finish(execution)
             return execution
 
@@ -196,31 +204,30 @@ async def execute(
     environment: Mapping[str, str],
     cell_seconds: float = 0,
     total_seconds: float = 0,
+    on_cell: OnCell = lambda name, cell, cells: None,
 ) -> Execution:
     """Execute one notebook; whatever goes wrong is its failure.
 
-    A limit of 0 seconds is none. When the task is cancelled, the kernel ends with it.
+    `cell_seconds` count as `working_time` says, `total_seconds` as they pass; 0 is no
+    limit. When the task is cancelled, the kernel ends with it.
     """
     started = time.monotonic()
-    deadline = started + (total_seconds or float("inf"))
     notebook = nbformat.v4.new_notebook()
     client, raised = None, None
-
-    def seconds_left(cell: NotebookNode) -> float | None:
-        left = max(deadline - time.monotonic(), 0.01)
-        limit = min(cell_seconds or float("inf"), left)
-        return None if limit == float("inf") else limit
-
     try:
         notebook = _prepared(job)
-        with tempfile.TemporaryDirectory(prefix="kernel-") as name:
-            folder = Path(name)
+        with kernel_folder() as folder:
             client = _Client(
                 notebook,
                 kernel_manager(folder),
+                cell_seconds or float("inf"),
+                total_seconds or float("inf"),
+                lambda index: on_cell(job.name, index + 1, len(notebook.cells)),
                 resources={"metadata": {"path": str(job.folder or job.path.parent)}},
-                timeout_func=seconds_left,
                 startup_timeout=_STARTUP_SECONDS,
+                # On a busy machine a figure comes late, and would be lost unseen.
+                iopub_timeout=_STARTUP_SECONDS,
+                raise_on_iopub_timeout=True,
                 # Times in the executed file would make two equal builds differ.
                 record_timing=False,
             )
@@ -229,15 +236,6 @@ async def execute(
             finally:
                 strays.show([c for c in notebook.cells if _runs(c)], folder)
     except Exception as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            # nbclient reports a cancelled cell (Ctrl-C) as a dead kernel.
-            raise asyncio.CancelledError from error
-        if isinstance(error, CellTimeoutError):
-            over = time.monotonic() >= deadline
-            what = "notebook" if over else "cell"
-            limit = total_seconds if over else cell_seconds
-            error = CellTimeoutError(f"the {what} took more than {limit:g} s")
         raised = error
     failure = stored_failure(notebook)
     if failure is None and raised is not None:
@@ -320,15 +318,23 @@ class _ThisPython(KernelSpecManager):
 
 
 class _Client(NotebookClient):
-    """A notebook client that notes the running cell and always ends its kernel."""
+    """A notebook client that watches the running cell and always ends its kernel."""
 
     current_cell: int | None = None
 
     def __init__(
-        self, notebook: NotebookNode, kernel: AsyncKernelManager, **kw: Any
+        self,
+        notebook: NotebookNode,
+        kernel: AsyncKernelManager,
+        cell_seconds: float,
+        total_seconds: float,
+        on_cell: Callable[[int], None],
+        **kw: Any,
     ) -> None:
         super().__init__(notebook, km=kernel, **kw)
-        self.kernel = kernel
+        self.kernel, self.on_cell = kernel, on_cell
+        self.cell_seconds, self.total_seconds = cell_seconds, total_seconds
+        self.deadline = time.monotonic() + total_seconds
 
     @asynccontextmanager
     async def async_setup_kernel(self, **kwargs: Any) -> AsyncGenerator[None, None]:
@@ -355,11 +361,43 @@ class _Client(NotebookClient):
     async def async_execute_cell(
         self, cell: NotebookNode, cell_index: int, *args: Any, **kwargs: Any
     ) -> NotebookNode:
-        """Execute one cell and remember which one it is."""
+        """Execute one cell as long as the limits allow; remember which one it is.
+
+        Raises
+        ------
+        CellTimeoutError
+            If a limit is passed.
+        """
+        self.on_cell(cell_index)
+        execution = super().async_execute_cell(cell, cell_index, *args, **kwargs)
+        if cell.cell_type != "code":
+            return await execution
         self.current_cell = cell_index
-        result = await super().async_execute_cell(cell, cell_index, *args, **kwargs)
+        pid: int = self.kernel.provisioner.pid  # type: ignore[union-attr]
+        time_worked = WorkingTime(pid)
+        work = asyncio.create_task(execution)
+        try:
+            while not work.done():
+                self._check_limits(time_worked.seconds())
+                left = max(0, self.deadline - time.monotonic())
+                await asyncio.wait([work], timeout=min(_POLL_SECONDS, left))
+        except BaseException:
+            work.cancel()
+            # nbclient calls a cancelled cell a dead kernel; it is none.
+            await asyncio.gather(work, return_exceptions=True)
+            raise
+        result = work.result()
         self.current_cell = None
         return result
+
+    def _check_limits(self, worked: float) -> None:
+        """Raise a CellTimeoutError once the cell or the notebook took too long."""
+        if time.monotonic() >= self.deadline:
+            raise CellTimeoutError(
+                f"the notebook took more than {self.total_seconds:g} s"
+            )
+        if worked >= self.cell_seconds:
+            raise CellTimeoutError(f"the cell took more than {self.cell_seconds:g} s")
 
 
 def _prepared(job: NotebookJob) -> NotebookNode:

@@ -204,6 +204,14 @@ def test_the_limit_of_a_notebook_is_over_all_cells(tmp_path):
 
 
 @pytest.mark.processes
+def test_the_limit_of_a_notebook_is_met_in_a_cell_of_code(tmp_path):
+    # It is over before the first cell, which is a text.
+    failure = run_one(write(tmp_path, "late", "1"), total_seconds=0.01).failure
+    assert failure.error == "CellTimeoutError: the notebook took more than 0.01 s"
+    assert failure.cell == 2
+
+
+@pytest.mark.processes
 def test_parameters_are_papermill_s_and_cells_keep_their_numbers(tmp_path):
     folder = tmp_path / "a {name} with 'braces'"
     cells = ["size: int = 1", "print('size', size)", "1 / 0"]
@@ -358,3 +366,23 @@ def test_an_error_in_words_comes_without_code():
     assert message == f"chapter tiny failed, cell 2: {words}"
     other = Failure(2, "from a import b\n", words, f"Traceback ...\n{words}")
     assert "    from a import b" in other.describe("tiny")
+
+
+@pytest.mark.processes
+def test_a_cell_that_others_keep_from_working_is_waited_for(tmp_path, monkeypatch):
+    class Starved:
+        def __init__(self, pid):
+            assert pid > 0
+
+        def seconds(self):
+            return 0.0
+
+    monkeypatch.setattr(runner, "WorkingTime", Starved)
+    begun = []
+    execution = run_one(
+        write(tmp_path, "slow", "import time; time.sleep(2)", "2"),
+        cell_seconds=0.5,
+        on_cell=lambda *told: begun.append(told),
+    )
+    assert execution.failure is None
+    assert begun == [("slow", 1, 3), ("slow", 2, 3), ("slow", 3, 3)]

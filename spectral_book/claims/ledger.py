@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.places import code_anchors, figures_of_claims
-from spectral_book.claims.published import check_row
+from spectral_book.claims.published import check_row, check_run
 from spectral_book.claims.words import count_line
 
 MIME_TYPE = "application/vnd.spectral-ledger+json"
@@ -75,11 +75,20 @@ def claims_of(docname: str, notebook: NotebookNode) -> list[Row]:
 
 
 def runs_of(docname: str, notebook: NotebookNode) -> list[ChapterRun]:
-    """Return what a notebook's outputs say of the run that its claims come from."""
-    return [
-        {**published["run"], "page": docname}
-        for published in _published(docname, notebook)
-    ]
+    """Return what a notebook's outputs say of the run that its claims come from.
+
+    Raises
+    ------
+    ValueError
+        If it is not of the published form.
+    """
+    runs = [published["run"] for published in _published(docname, notebook)]
+    try:
+        for run in runs:
+            check_run(run)
+    except ValueError as error:
+        raise ValueError(f"{docname}: {error}") from None
+    return [{**run, "page": docname} for run in runs]
 
 
 def _published(docname: str, notebook: NotebookNode) -> list[Mapping[str, Any]]:

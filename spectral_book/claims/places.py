@@ -12,6 +12,7 @@ from nbformat.v4 import new_markdown_cell
 FIGURE, CLAIMS, JUDGED = "figure", "claims", "judged"
 
 _KEY = "spectral"
+_ANCHOR = '<div id="code-'
 _FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
 
@@ -65,6 +66,11 @@ def with_code_anchors(notebook: NotebookNode) -> NotebookNode:
             cells.append(new_markdown_cell("\n".join(lines)))
         cells.append(cell)
     return NotebookNode({**notebook, "cells": cells})
+
+
+def is_anchor(cell: NotebookNode) -> bool:
+    """Return whether `with_code_anchors` has added a cell."""
+    return cell.cell_type == "markdown" and cell.source.startswith(_ANCHOR)
 
 
 def _marks(cell: NotebookNode) -> Iterator[Mapping[str, Any]]:

@@ -184,6 +184,15 @@ def check_row(row: object) -> None:
         raise ValueError(f"claim {row.get('id')!r}: {sentences}") from None
 
 
+def check_run(run: object) -> None:
+    """Raise a ValueError that says what is wrong with a run, if something is."""
+    try:
+        ChapterRun.model_validate(run)
+    except ValidationError as error:
+        known = list(ChapterRun.model_fields)
+        raise ValueError(f"its run: {error_sentences(error, known, 'field')}") from None
+
+
 def schema() -> str:
     """The JSON Schema of `ledger.json`."""
     made = PublishedLedger.model_json_schema(by_alias=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from spectral_book.claims.numbers import Row, interval, number
+from spectral_book.readable import without_html
 
 FIELDS = (
     "estimate",
@@ -37,7 +38,7 @@ class Field:
 
     def __format__(self, form: str) -> str:
         if isinstance(self.value, str):
-            return format(self.value, form)
+            return without_html(format(self.value, form))
         if isinstance(self.value, Mapping):
             return _claim(self.value, form)
         if self.value is None:

@@ -10,6 +10,7 @@ chapter that fails still gets its page, and the build ends with a nonzero status
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import nbformat
 from myst_nb.core.read import is_myst_markdown_notebook
 from nbformat import NotebookNode
-from sphinx.application import Sphinx
+from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ConfigError, ExtensionError
@@ -33,9 +34,12 @@ from spectral_book.claims.ledger import (
     without_claims,
 )
 from spectral_book.claims.places import with_code_anchors
-from spectral_book.files import remove_all, write_atomic
+from spectral_book.files import remove_all
 from spectral_book.pages import assets, bibliography
+from spectral_book.pages.attachments import with_attachments
+from spectral_book.pages.build_lock import lock_folder
 from spectral_book.pages.chapter_directives import CiteDirective, MinuteDirective
+from spectral_book.pages.checks import Warnings, left_out, unlike_claims_file
 from spectral_book.pages.directives import (
     ChaptersDirective,
     CostsDirective,
@@ -43,10 +47,19 @@ from spectral_book.pages.directives import (
     VerdictsDirective,
 )
 from spectral_book.pages.draft import announcement, drafted_chapter, last_executed
+from spectral_book.pages.execution import (
+    CodeWatch,
+    Results,
+    chapters_of,
+    execute_chapters,
+    read_chapters,
+)
 from spectral_book.pages.home import AnswerDirective, FindingsDirective
 from spectral_book.pages.ledger_files import LEDGER_FILES, write_ledger
+from spectral_book.pages.leftovers import remove_leftovers
 from spectral_book.pages.reading import for_reading
 from spectral_book.pages.rule_directives import RULE_DIRECTIVES
+from spectral_book.pages.settings import checked_budget
 from spectral_book.records import (
     differences,
     name_of,
@@ -54,20 +67,9 @@ from spectral_book.records import (
     recorded_claims,
 )
 from spectral_book.repository import knows_commit
-from spectral_book.runner import (
-    Budget,
-    Execution,
-    NotebookJob,
-    execute_notebooks,
-    resolve_budget,
-    stored_failure,
-    usable_cores,
-)
+from spectral_book.runner import Budget, NotebookJob
 
 _logger = logging.getLogger(__name__)
-
-Results = tuple[dict[str, NotebookNode], dict[str, str]]
-"""Notebooks to render and messages of those that failed, by document name."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", assets.copy_scripts)
 
     build = BookBuild()
-    app.connect("config-inited", build.check_settings)
+    app.connect("config-inited", build.begin)
     app.connect("env-get-outdated", build.name_outdated)
     app.connect("env-before-read-docs", build.prepare)
     app.connect("source-read", build.give_source)
@@ -114,51 +116,36 @@ class BookBuild:
         The claims of the chapters that did not fail.
     draft
         The one chapter that is executed, if this is a draft (`pages.draft`).
+    watch
+        Whether the code has changed since the build began.
     """
 
     def __init__(self) -> None:
         self.budget = Budget(1, 1)
+        self.watch = CodeWatch()
         self.draft = ""
         self.problems: list[str] = []
         self.notebooks: dict[str, NotebookNode] = {}
         self.ledger = Ledger(())
 
-    def check_settings(self, app: Sphinx, config: Config) -> None:
-        """Refuse settings under which a failing chapter could pass unseen.
+    def begin(self, app: Sphinx, config: Config) -> None:
+        """Check the settings, take the folder for this build, and keep its warnings.
 
         Raises
         ------
-        ConfigError
-            With a message that names the setting.
+        SystemExit
+            With a sentence, if the book cannot be built so. An error would come with
+            a page of Sphinx's and Jupyter Book's own code.
         """
-        mode = config.nb_execution_mode
-        if mode not in ("force", "off"):
-            raise ConfigError(
-                f'execute_notebooks must be "force" or "off", not {mode!r}: the others '
-                "do not see that the library has changed"
-            )
-        if config.nb_execution_allow_errors:
-            raise ConfigError(
-                "allow_errors would hide a failing chapter; "
-                "tag a cell with raises-exception where an error is meant"
-            )
-        if config.nb_execution_excludepatterns:
-            raise ConfigError(
-                "execute.exclude_patterns would show results of another time; "
-                "leave the chapter out of the table of contents instead"
-            )
         try:
-            self.budget = resolve_budget(
-                config.spectral_jobs,
-                config.spectral_threads,
-                os.environ,
-                usable_cores(),
-            )
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
-        self.draft = drafted_chapter(Path(app.outdir), os.environ)
+            self.budget = checked_budget(config, os.environ)
+            self.draft = drafted_chapter(Path(app.outdir), os.environ)
+            self.lock = lock_folder(Path(app.outdir).parent)
+        except ConfigError as error:
+            sys.exit(f"error: {error}")
         if self.draft:
             config.html_theme_options["announcement"] = announcement(self.draft)
+        self.warnings = Warnings(Path(app.srcdir))
 
     def name_outdated(
         self,
@@ -175,9 +162,11 @@ class BookBuild:
         """Get all chapters' results, by execution or from their files."""
         html, build = Path(app.outdir), Path(app.outdir).parent
         remove_all(html / name for name in LEDGER_FILES)
-        chapters = _chapters(app, env)
+        if app.builder.format == "html":
+            remove_leftovers(app)
+        chapters = chapters_of(app, env)
         if not _executes(app):
-            notebooks, failed = _read(chapters)
+            notebooks, failed = read_chapters(chapters)
         else:
             remove_all([html / "_images", html / "reports", build / "jupyter_execute"])
             if self.draft:
@@ -190,6 +179,7 @@ class BookBuild:
                 execution_mode="off"
             )
         self._keep(notebooks, failed)
+        self._compare(Path(app.srcdir), chapters)
         # The directives of the front page have the environment to find these.
         env.spectral_chapters = [c.name for c in chapters]  # type: ignore[attr-defined]
         env.spectral_ledger = self.ledger  # type: ignore[attr-defined]
@@ -214,15 +204,17 @@ class BookBuild:
 
     def conclude(self, app: Sphinx, exception: Exception | None) -> None:
         """Write the ledger, or report what went wrong and fail the build."""
+        self.watch.look("the last page")
+        self.problems += self.watch.problems()
+        self.problems += self.warnings.messages(self.notebooks)
         complete = not (self.problems or exception or self.draft)
         if complete and app.builder.format == "html":
-            try:
-                write_ledger(Path(app.outdir), self.ledger, Path(app.srcdir).parent)
-            except ValueError as error:
-                self.problems.append(f"the ledger cannot be published: {error}")
+            write_ledger(Path(app.outdir), self.ledger, Path(app.srcdir).parent)
         if self.problems:
             # The status is set whatever happens to the messages.
             app.statuscode = 1
+            # What was wrong would not be found again on pages that seem unchanged.
+            (Path(app.doctreedir) / ENV_PICKLE_FILENAME).unlink(missing_ok=True)
             with logging.skip_warningiserror():
                 for problem in self.problems:
                     _logger.error("%s", problem)
@@ -240,38 +232,19 @@ class BookBuild:
             raise ExtensionError(f"the book has no chapter {self.draft!r} to draft")
         builds = [Path(app.outdir).parent, Path(app.srcdir) / "_build"]
         others = [last_executed(job, builds) for job in chapters if job not in one]
-        (notebooks, failed), (rest, wrong) = self._execute(app, one), _read(others)
+        notebooks, failed = self._execute(app, one)
+        rest, wrong = read_chapters(others)
         return notebooks | rest, failed | wrong
 
     def _execute(self, app: Sphinx, chapters: list[NotebookJob]) -> Results:
         """Execute chapters; return their notebooks, and how some failed."""
-        budget, build = self.budget, Path(app.outdir).parent
-        _logger.info(
-            "executing %d chapters, %d at a time, %d thread(s) each",
-            len(chapters),
-            budget.jobs,
-            budget.threads,
-        )
-
-        def on_finish(run: Execution) -> None:
-            path = build / "executed" / f"{run.name}.ipynb"
-            write_atomic(path, nbformat.writes(run.notebook) + "\n")
-            word = "done" if run.failure is None else "FAILED"
-            _logger.info("  %s: %s, %.1f s", run.name, word, run.seconds)
-
-        runs = execute_notebooks(
+        return execute_chapters(
             chapters,
-            at_once=budget.jobs,
-            environment=budget.kernel_environment(os.environ),
-            cell_seconds=max(0, app.config.nb_execution_timeout),
-            on_finish=on_finish,
+            self.budget,
+            max(0, app.config.nb_execution_timeout),
+            Path(app.outdir).parent,
+            self.watch,
         )
-        failed = {
-            run.name: run.failure.describe(run.name)
-            for run in runs
-            if run.failure is not None
-        }
-        return {run.name: run.notebook for run in runs}, failed
 
     def _records(self, root: Path) -> Mapping[str, Row]:
         """Return the claims of recorded runs; one that cannot be believed is a problem.
@@ -300,9 +273,14 @@ class BookBuild:
         self.problems += failed.values()
         claims: list[Row] = []
         runs: list[ChapterRun] = []
+        unread: list[str] = []
         for docname, notebook in notebooks.items():
-            shown = without_claims(with_code_anchors(notebook))
-            self.notebooks[docname] = for_reading(shown)
+            shown = for_reading(without_claims(with_code_anchors(notebook)))
+            try:
+                shown = with_attachments(shown)
+            except ValueError as error:
+                self.problems.append(f"chapter {docname}: {error}")
+            self.notebooks[docname] = shown
             if docname in failed:
                 continue
             try:
@@ -310,38 +288,27 @@ class BookBuild:
                 runs += runs_of(docname, notebook)
             except ValueError as error:
                 self.problems.append(str(error))
+                unread.append(docname)
         self.problems += repeated_ids(claims)
-        self.ledger = Ledger(tuple(claims), tuple(failed), tuple(runs))
+        self.ledger = Ledger(tuple(claims), (*failed, *unread), tuple(runs))
 
+    def _compare(self, source: Path, chapters: list[NotebookJob]) -> None:
+        """Find what is published unlike the claims files, and what is left out.
 
-def _read(chapters: list[NotebookJob]) -> Results:
-    """Return chapters with the results that their files hold, and how some failed."""
-    notebooks = {job.name: nbformat.read(job.path, as_version=4) for job in chapters}
-    failures = {name: stored_failure(nb) for name, nb in notebooks.items()}
-    return notebooks, {n: f.describe(n) for n, f in failures.items() if f is not None}
+        A chapter that failed has said so. Of a draft only the one chapter is new.
+        """
+        for chapter in chapters:
+            name = chapter.name
+            if name in self.ledger.failed or self.draft not in ("", name):
+                continue
+            if not self.notebooks[name].cells:
+                self.problems.append(f"chapter {name} has no cells")
+            rows = [claim for claim in self.ledger.claims if claim["page"] == name]
+            self.problems += unlike_claims_file(chapter, rows)
+        if not self.draft:
+            self.problems += left_out(source, chapters)
 
 
 def _executes(app: Sphinx) -> bool:
     """Return whether this build executes the chapters."""
     return app.config.nb_execution_mode == "force"
-
-
-def _chapters(app: Sphinx, env: BuildEnvironment) -> list[NotebookJob]:
-    """Return the book's notebooks in the order of its table of contents."""
-    order = {name: place for place, name in enumerate(_toc(app))}
-    # Pages outside of the table of contents come last, by name.
-    docnames = sorted(sorted(env.found_docs), key=lambda n: order.get(n, len(order)))
-    paths = [(name, Path(env.doc2path(name))) for name in docnames]
-    return [NotebookJob(name, path) for name, path in paths if path.suffix == ".ipynb"]
-
-
-def _toc(app: Sphinx) -> list[str]:
-    """Return the documents of the table of contents, depth first."""
-    site = app.config.external_site_map
-
-    def below(docname: str) -> list[str]:
-        children = site[docname].child_files() if docname in site else []
-        return [docname, *(name for child in children for name in below(str(child)))]
-
-    documents = below(site.root.docname)
-    return [name.removesuffix(".ipynb").removesuffix(".md") for name in documents]

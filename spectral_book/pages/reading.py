@@ -11,6 +11,8 @@ from nbformat.v4 import new_markdown_cell
 CORE = "core"
 """The tag of a cell whose code a page shows unfolded: a paper's algorithm."""
 
+_MINUTE, _CITE = "```{minute}\n```", "```{cite-chapter}\n```"
+
 _CHECKED = "nbval-check-output"
 
 
@@ -24,9 +26,14 @@ def for_reading(notebook: NotebookNode) -> NotebookNode:
     cells = [_folded(cell) for cell in notebook.cells]
     first = next((i for i, c in enumerate(cells) if c.cell_type == "markdown"), None)
     if first is not None:
-        cells.insert(first + 1, new_markdown_cell("```{minute}\n```"))
-        cells.append(new_markdown_cell("```{cite-chapter}\n```"))
+        cells.insert(first + 1, new_markdown_cell(_MINUTE))
+        cells.append(new_markdown_cell(_CITE))
     return NotebookNode({**notebook, "cells": cells})
+
+
+def is_added(cell: NotebookNode) -> bool:
+    """Return whether `for_reading` has added a cell."""
+    return cell.cell_type == "markdown" and cell.source in (_MINUTE, _CITE)
 
 
 def _folded(cell: NotebookNode) -> NotebookNode:

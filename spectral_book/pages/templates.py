@@ -14,6 +14,8 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from sphinx.util.docutils import SphinxDirective
 
+from spectral_book.readable import without_html
+
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>&\"$]")
 
 
@@ -26,8 +28,8 @@ def literal(value: object) -> Markup:
 
 
 def markdown(text: str) -> Markup:
-    """Return a Markdown text of one paragraph, on one line."""
-    return Markup(" ".join(text.split()))
+    """Return a Markdown text of one paragraph, on one line, without HTML in it."""
+    return Markup(without_html(" ".join(text.split())))
 
 
 def plain(text: str) -> str:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from spectral_book.chapter.figures import COLOURS, use_house_style
 from spectral_book.files import write_atomic
-from spectral_book.readable import InputError
+from spectral_book.readable import InputError, without_html
 from spectral_book.sweeps.collect import collect, status
 from spectral_book.sweeps.results import read_request, storing
 
@@ -82,7 +82,7 @@ def values_of(table: DataFrame, name: str) -> list[Any]:
 
 def label(value: Any) -> str:
     """Return a parameter's value as it is shown."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else without_html(str(value))
 
 
 def draw_estimates(table: DataFrame, claim: str, names: Sequence[str]) -> Figure:
@@ -140,7 +140,7 @@ def _changing(target: Path, table: DataFrame, names: Sequence[str]) -> list[str]
     parts = ["## Claims whose verdict changes"]
     for claim in changing:
         mine = table[table["claim"] == claim]
-        parts += [f"### {claim}", str(mine["statement"].iloc[0])]
+        parts += [f"### {claim}", without_html(str(mine["statement"].iloc[0]))]
         parts.append("\n".join(f"- {sentence(table, claim, n)}" for n in names))
         alt = f"Estimates of {claim} with their intervals against {', '.join(names)}."
         parts.append(f"![{alt}](figures/{claim}.svg)")

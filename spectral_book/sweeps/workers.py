@@ -201,7 +201,7 @@ def _keys(out: Path) -> Iterator[Security]:
         for name in ("tls_ca_file", "tls_worker_key", "tls_worker_cert"):
             path = Path(folder.name, f"{name}.pem")
             with storing(out):
-                path.write_text(getattr(security, name))
+                path.write_text(getattr(security, name), "utf-8")
             setattr(security, name, str(path))
         yield security
 

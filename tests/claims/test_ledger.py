@@ -15,7 +15,8 @@ from spectral_book.claims.ledger import (
 )
 
 JUDGED = judged(around(1.5, 0.4), [-1.0, -1.2, 0.0, -0.5, -0.7])
-RUN = {"chapter": "one", "profile": "quick"}
+RUN = {"chapter": "one", "profile": "quick", "device": "cpu", "parameters": {}}
+RUN |= {"differences": [], "minute": [], "panel": None}
 
 
 def row(name, **more):

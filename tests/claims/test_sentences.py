@@ -43,6 +43,7 @@ ROWS = {
         ("{not-run:.2f}", {}, "–"),
         ("{a}", {"a": 12}, "12"),
         ("{a}", {"a": "words"}, "words"),
+        ("R<sub>k</sub>: {a}", {"a": "<script>x"}, "R<sub>k</sub>: < script>x"),
         ("{a:.0%}", {"a": 0.414}, "41 %"),
         ("{a}", {"a": float("nan")}, "–"),
         ("{a}", {"a": torch.tensor(0.5)}, "0.5"),

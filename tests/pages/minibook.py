@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,12 @@ from rows import published, row
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="90" height="90">
 <circle cx="45" cy="45" r="40"/></svg>"""
+
+DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAA"
+    "ggCBd81ytgAAAABJRU5ErkJggg=="
+)
+"""A picture of one grey point, as a notebook holds it."""
 
 
 @dataclass
@@ -44,7 +50,8 @@ class MiniBook:
     ) -> None:
         """Add a chapter: a title, then code cells (Markdown if they begin with #!).
 
-        ``tags`` and ``alts``, the texts of pictures, go by the places of the cells.
+        ``tags`` and ``alts``, the texts of pictures, go by the places of the cells. The
+        claims of a cell of them get a claims file.
         """
         made = [nbformat.v4.new_markdown_cell(f"# Chapter {name}")]
         for place, text in enumerate(cells):
@@ -61,11 +68,36 @@ class MiniBook:
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         notebook = nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": kernel})
         self.write(name, notebook)
+        rows = [row for cell in cells for row in getattr(cell, "rows", ())]
+        if rows:
+            self.write_claims(name, [row["id"] for row in rows])
 
     def write(self, name: str, notebook: nbformat.NotebookNode) -> None:
         nbformat.write(notebook, self.folder / f"{name}.ipynb")
         if name not in self.pages:
             self.pages.append(name)
+
+    def attach(self, name: str, file: str, kind: str, data: str) -> None:
+        """Attach a file to all cells of Markdown of a chapter."""
+        path = self.folder / f"{name}.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell["attachments"] = {file: {kind: data}}
+        nbformat.write(notebook, path)
+
+    def write_claims(self, name: str, ids: Sequence[str]) -> None:
+        """Write a claims file; of the claims nothing matters but the ids."""
+        common = {
+            **dict.fromkeys(("source", "statement", "quantity", "control"), "any"),
+            **{"statistic": "value", "direction": "greater", "differs": ""},
+            **{"threshold": 1.0, "no_effect": 0.0},
+        }
+        file = {"chapter": name, "paper": "", "frozen": "2026-01-01"}
+        path = self.folder / "claims" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        claims = [{"id": one, **common} for one in ids]
+        path.write_text(yaml.safe_dump({**file, "claims": claims}))
 
     def configure(self, intro: str = "", **execute: Any) -> None:
         """Write the front page, the table of contents and the real book's settings."""
@@ -118,13 +150,21 @@ def clean_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("SPECTRAL_")}
 
 
-def claim_cell(*claims: Mapping[str, Any]) -> str:
+class ClaimCell(str):
+    """Code that emits claims as a chapter does."""
+
+    rows: tuple[Mapping[str, Any], ...]
+
+
+def claim_cell(*claims: Mapping[str, Any]) -> ClaimCell:
     """Return code that emits claims as a chapter does."""
-    return f"""
+    cell = ClaimCell(f"""
 from IPython.display import display
 kind = "application/vnd.spectral-ledger+json"
 display({{kind: {published(*claims)!r}, "text/plain": "the claims"}}, raw=True)
-"""
+""")
+    cell.rows = claims
+    return cell
 
 
 def claim(name: str, verdict: str = "replicated", **more: Any) -> dict[str, Any]:

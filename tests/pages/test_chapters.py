@@ -49,12 +49,15 @@ def tiny_chapter() -> nbformat.NotebookNode:
 
 @pytest.fixture
 def tiny_book(tmp_path, tiny_chapter) -> MiniBook:
-    """A book of the tiny chapter alone."""
+    """A book of the tiny chapter, and what it refers to on other pages."""
     book = MiniBook(tmp_path)
     book.write(CHAPTER, tiny_chapter)
-    book.configure()
-    shutil.copy(REPOSITORY / "book" / "references.bib", tmp_path)
-    shutil.copytree(REPOSITORY / "book" / "claims", tmp_path / "claims")
+    book.pages.append("bibliography")
+    book.configure("(how-to-read)=\n## How to read")
+    (tmp_path / "claims").mkdir()
+    names = ("references.bib", "bibliography.md", f"claims/{CHAPTER}.yaml")
+    for name in names:
+        shutil.copy(REPOSITORY / "book" / name, tmp_path / name)
     return book
 
 

@@ -100,6 +100,11 @@ FRONT = """
 
 
 PRINTED = {"value": 0.58, "where": "Table 2"}
+TAGS = ("<script>alert", "<img src=x", "<svg onload")
+ALIVE = (
+    "<script>alert(1)</script> $1<x$ <img src=x onerror=alert(1)> "
+    "`<svg onload=alert(1)>`"
+)
 
 
 def many(verdict, number, **more):
@@ -246,6 +251,29 @@ def test_the_picture_has_a_square_for_each_claim_and_a_circle_for_each_finding(f
     assert marks.count('class="verdict verdict-book') == 4
     assert marks.count("✗") == 9
     assert 'title="weaker than claimed: The size is large."' in marks
+
+
+@pytest.fixture(scope="module")
+def alive(new_book) -> MiniBook:
+    """A book whose claim holds HTML."""
+    book = new_book("alive")
+    said = {"statement": f"Alive? {ALIVE}", "otherwise": f"Dead. {ALIVE}"}
+    book.add("gamma", claim_cell(claim("alive", "weaker than claimed", **said)))
+    (book.folder / "findings.yaml").write_text("[]")
+    shown = ("verdicts", "ledger", "findings")
+    book.configure("\n".join(f"```{{{name}}}\n```\n" for name in shown))
+    built = book.build()
+    assert built.returncode == 0, built.stdout
+    return book
+
+
+def test_html_in_claims_and_sentences_is_text_on_the_page(alive):
+    front = (alive.html / "intro.html").read_text()
+    assert front.count("Alive?") == 2  # in the ledger, and in the picture's title
+    for tag in TAGS:
+        assert tag not in front
+    assert front.count("alert(1)") == 6
+    assert r"\(1&lt; x\)" in front  # the space does not show
 
 
 def test_chapters_are_listed_in_order_with_paper_question_and_claims(front):

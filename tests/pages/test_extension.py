@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from dataclasses import dataclass
 
 import pytest
 
+from spectral_book.pages.execution import last_seconds
 from spectral_book.pages.ledger_files import LEDGER_FILES
 
 
@@ -34,6 +36,16 @@ def test_log_says_what_runs(good_book):
     for name in good_book.pages:
         assert re.search(rf"{name}: done, \d+\.\d s", log)
     assert "without encryption" not in log
+
+
+def test_the_next_build_knows_how_long_chapters_take(good_book):
+    assert set(last_seconds(good_book.folder / "_build")) == set(good_book.pages)
+
+
+def test_an_attached_picture_is_shown(good_book):
+    page = (good_book.html / "beta.html").read_text()
+    assert '<img alt="Attached." src="data:image/png;base64,' in page
+    assert "attachment:" not in page
 
 
 def test_chapters_run_at_the_same_time(good_book):
@@ -78,6 +90,8 @@ def rebuilt(good_book):
     )
     for stale in (
         good_book.html / "_images" / "stale.png",
+        good_book.html / "stale.html",
+        good_book.html / "_sources" / "stale.ipynb",
         good_book.html / "reports" / "stale.err.log",
         good_book.executed / "stale.ipynb",
         good_book.folder / "_build" / "jupyter_execute" / "stale.ipynb",
@@ -115,6 +129,7 @@ def test_off_shows_what_is_stored(good_book, rebuilt, new_book):
     book = new_book("off")
     for name in good_book.pages:
         book.write(name, good_book.notebook(name))
+    shutil.copytree(good_book.folder / "claims", book.folder / "claims")
     book.configure("```{ledger}\n```\n", execute_notebooks="off")
     result = book.build("-W", "-n", "--keep-going")
     assert result.returncode == 0, result.stdout

@@ -4,13 +4,16 @@ import json
 import subprocess
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from minibook import REPOSITORY, MiniBook, claim, claim_cell
 from rows import row, run_of
 
 from spectral_book import records
+from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.records import differences, read_records, recorded_claims
+from spectral_book.runner import Execution
 
 PARAMETERS = """
 profile: str = "quick"
@@ -136,6 +139,16 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
     assert len(differences(one, repository)) == 2
     edit(claims, "id: size-counts", "id: size-weighs")
     assert len(differences(one, repository)) == 2
+
+
+def test_claims_unlike_the_claims_file_are_not_recorded(repository, monkeypatch):
+    output = nbformat.v4.new_output("display_data", {MIME_TYPE: [claim("strange")]})
+    cell = nbformat.v4.new_code_cell("", outputs=[output])
+    run = Execution("tiny", nbformat.v4.new_notebook(cells=[cell]), 1.0, None)
+    monkeypatch.setattr(records, "execute_notebooks", lambda jobs, **_: [run])
+    with pytest.raises(RuntimeError, match="'size-counts' is in the claims file alone"):
+        records.record(repository, "tiny", "gpu")
+    assert not (repository / "results").exists()
 
 
 def test_images_are_looked_for_before_anything_runs(repository, monkeypatch):

@@ -25,7 +25,7 @@ from spectral_book.pages.rule_directives import (
 
 ZERO_BAND = {"direction": "within", "band": [-0.5, 0.5], "threshold": None}
 ZERO_BAND |= {"no_effect": None, "controls": [3.0, 3.1, 2.9]}
-INFINITE = [float("inf"), 2.0, 3.0]
+INFINITE = [float("inf"), 2.0, 3.0, 3.0]
 
 # Each bar is 0.5 from no effect; behind each row, the factors up to which it clears it.
 ROWS = with_holm(
@@ -171,14 +171,14 @@ def test_the_ledger_is_of_the_schema_beside_it(ruled):
     kind = jsonschema.Draft202012Validator
     kind.check_schema(schema)
     kind(schema).validate(held)
-    assert held["claims"][3]["values"] == ["inf", 2.0, 3.0]
+    assert held["claims"][3]["values"] == ["inf", 2.0, 3.0, 3.0]
     assert held["commit"] == "not under version control"
     held["claims"][0]["values"][0] = "much"
     with pytest.raises(jsonschema.ValidationError, match="much"):
         kind(schema).validate(held)
     rows = list(csv.DictReader(csv_file.read_text().splitlines()))
     assert [row["id"] for row in rows] == [row["id"] for row in ROWS]
-    assert rows[3]["values"] == "inf 2.0 3.0"
+    assert rows[3]["values"] == "inf 2.0 3.0 3.0"
     assert rows[0]["control_values"].split()[0] == "0.01"
 
 

@@ -132,7 +132,7 @@ def test_what_was_never_reached_gives_a_bound_or_no_number(chapter):
     strict = chapter["delay"](run, highest=chapter["first_step"])
     np.testing.assert_allclose(np.exp(ratio(**strict)), [3, NAN, NAN, NAN, NAN])
     np.testing.assert_allclose(
-        chapter["highest_meanwhile"](run)["x"], [0.2, 0.1, NAN, NAN, NAN]
+        chapter["meanwhile"](run)[:, -1], [0.2, 0.1, NAN, NAN, NAN]
     )
 
 

@@ -23,3 +23,16 @@ def test_a_value_is_shown_as_it_is(value, written):
 def test_markdown_stays_on_one_line_and_loses_its_marks_where_none_can_be():
     assert literal(markdown("a *b*\n\n- $c$")) == "a *b* - $c$"
     assert plain("a *b* `c` $\\lambda$") == "a b c lambda"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("<script>x</script>", "< script>x< /script>"),
+        ("`<img onerror=x>`", "`< img onerror=x>`"),
+        (r"\$<b>\$ <!-- x --> <?x?>", r"\$< b>\$ < !-- x --> < ?x?>"),
+        ("$a < b$, $1<2$, a <- b, **x** <", "$a < b$, $1<2$, a <- b, **x** <"),
+    ],
+)
+def test_markdown_holds_no_html(text, written):
+    assert markdown(text) == written

@@ -11,7 +11,7 @@ from tiny import records
 from spectral_book.readable import InputError
 from spectral_book.sweeps.collect import collect
 from spectral_book.sweeps.html import write_book
-from spectral_book.sweeps.page import draw_estimates, sentence, write_page
+from spectral_book.sweeps.page import draw_estimates, label, sentence, write_page
 from spectral_book.sweeps.results import notebook_path
 
 
@@ -23,6 +23,11 @@ def test_sentences_say_where_a_claim_stops(done):
     )
     expected = "`word`: not replicated or replicated at a, b."
     assert sentence(table, "grows", "word") == expected
+
+
+def test_a_text_parameter_is_shown_without_html():
+    assert label("<img src=x onerror=alert(1)>") == "< img src=x onerror=alert(1)>"
+    assert label(0.5) == "0.5"
 
 
 def test_figures_show_the_numbers(done):

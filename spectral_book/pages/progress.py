@@ -1,0 +1,45 @@
+"""How far the running chapters are: a line for each, on a terminal alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from tqdm import tqdm
+
+_LINE = "{desc}: cell {n_fmt} of {total_fmt}, {percentage:.0f} %"
+
+
+class Progress:
+    """The lines of the chapters that run, kept below what is printed meanwhile."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stdout
+        self.bars: dict[str, tqdm] = {}
+
+    def begin_cell(self, chapter: str, cell: int, cells: int) -> None:
+        """Show that a cell of a chapter begins."""
+        if chapter not in self.bars:
+            self.bars[chapter] = tqdm(
+                total=cells,
+                initial=cell,
+                desc=f"  {chapter}",
+                bar_format=_LINE,
+                leave=False,
+                file=self.stream,
+                disable=None,  # off where the stream is no terminal
+            )
+        bar = self.bars[chapter]
+        bar.n = cell
+        bar.refresh()
+
+    @contextmanager
+    def end(self, chapter: str) -> Iterator[None]:
+        """Take a chapter's line away, and keep off the others' for what is printed."""
+        bar = self.bars.pop(chapter, None)
+        if bar is not None:
+            bar.close()
+        with tqdm.external_write_mode(self.stream):
+            yield
