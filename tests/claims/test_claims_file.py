@@ -72,7 +72,7 @@ def test_a_claims_file_is_read(loaded):
         ("claims:\n", "claims:\n" + FILE.partition("claims:\n")[2], "share an id"),
         ("Half the images.", "[]", "valid string"),
         ("threshold: 2.0", "threshold: 2.0\n    threshold: 3.0", "'threshold' stands"),
-        ("frozen", "paper: P\nfrozen", "'paper' stands here twice.*\n.*line 2"),
+        ("frozen", "paper: P\nfrozen", "line 2: 'paper' stands here twice"),
         ("ratio", "[ratio", "line 10"),
         ("frozen", f"panel: {PANEL}\nfrozen", "claim 'frist': did you mean 'first'"),
     ],

@@ -9,8 +9,9 @@ import nbformat
 import pytest
 from sphinx.util.logging import WarningStreamHandler
 
-from spectral_book.claims.places import CLAIM, mark, with_code_anchors
+from spectral_book.claims.places import JUDGED, mark, with_code_anchors
 from spectral_book.pages.checks import Warnings
+from spectral_book.pages.reading import for_reading
 
 
 @pytest.fixture
@@ -45,13 +46,14 @@ def test_a_warning_of_no_place_in_the_book_is_not_a_page_s(warn, place):
 
 
 def test_a_line_of_a_chapter_is_counted_as_in_its_file(warn, tmp_path):
-    judged = nbformat.v4.new_output("display_data", metadata=mark(CLAIM, "a-claim"))
+    judged = nbformat.v4.new_output("display_data", metadata=mark(JUDGED, "a-claim"))
     cells = [
         nbformat.v4.new_code_cell("chapter.judge()", outputs=[judged]),
         nbformat.v4.new_markdown_cell("one\n\nsee {ref}`nowhere`"),
     ]
-    notebook = with_code_anchors(nbformat.v4.new_notebook(cells=cells))
-    assert len(notebook.cells) == 3
-    place = f"{tmp_path}/alpha.ipynb:30004"
+    notebook = for_reading(with_code_anchors(nbformat.v4.new_notebook(cells=cells)))
+    # Before them stand an anchor and what begins the page; the last one ends it.
+    assert len(notebook.cells) == 5
+    place = f"{tmp_path}/alpha.ipynb:40004"
     (told,) = warn(place, "undefined label", {"alpha": notebook})
     assert told == "page alpha.ipynb, cell 2, line 3: undefined label"

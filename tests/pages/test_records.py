@@ -8,7 +8,7 @@ import nbformat
 import pytest
 import yaml
 from minibook import REPOSITORY, MiniBook, claim, claim_cell
-from rows import row, run_of
+from rows import published, row, run_of
 
 from spectral_book import records
 from spectral_book.claims.ledger import MIME_TYPE
@@ -142,7 +142,8 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
 
 
 def test_claims_unlike_the_claims_file_are_not_recorded(repository, monkeypatch):
-    output = nbformat.v4.new_output("display_data", {MIME_TYPE: [claim("strange")]})
+    shown = {MIME_TYPE: published(claim("strange", chapter="tiny", profile="gpu"))}
+    output = nbformat.v4.new_output("display_data", shown)
     cell = nbformat.v4.new_code_cell("", outputs=[output])
     run = Execution("tiny", nbformat.v4.new_notebook(cells=[cell]), 1.0, None)
     monkeypatch.setattr(records, "execute_notebooks", lambda jobs, **_: [run])
@@ -292,7 +293,6 @@ def test_the_front_page_shows_recorded_runs_and_refuses_those_that_do_not_fit(tm
     book.folder.mkdir()
     book.add("tiny", claim_cell(claim("size-counts", chapter="tiny")))
     book.configure("```{ledger}\n```")
-    (book.folder / "claims").mkdir()
     (book.folder / "claims" / "tiny.yaml").write_text(CLAIMS)
     assert book.build().returncode == 0
     assert "Recorded run" not in (book.html / "intro.html").read_text()
