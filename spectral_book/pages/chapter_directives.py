@@ -35,7 +35,9 @@ class MinuteDirective(OfChapterDirective):
     def context(self) -> dict[str, Any]:
         """Return the lines; none where the chapter has no answer of this kind."""
         run = self.chapter_run()
-        return {"lines": [] if run is None else run["minute"], "chip": chip}
+        lines = [] if run is None else run["minute"]
+        asked = all(line["says"].endswith("?") for line in lines)
+        return {"lines": lines, "asked": asked, "chip": chip}
 
 
 class CiteDirective(OfChapterDirective):
