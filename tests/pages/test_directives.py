@@ -278,7 +278,9 @@ def test_html_in_claims_and_sentences_is_text_on_the_page(alive):
 
 def test_chapters_are_listed_in_order_with_paper_question_and_claims(front):
     shown = (front.html / "intro.html").read_text()
-    cards = between(shown, 'class="cards"', 'class="ledger"').split('class="card"')
+    cards = between(shown, 'class="cards"', 'class="ledger"').split(
+        'class="chapter-card"'
+    )
     told = [words(f"<{card}").removesuffix(" <div") for card in cards[1:]]
     assert told[0] == (
         "wave → Chapter tiny Euler 1748 How large is it? It is 2 [1.75, 2.25]. "
