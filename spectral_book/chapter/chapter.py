@@ -251,17 +251,19 @@ class Chapter:
     def panel(self, x: ArrayLike, missing: ArrayLike, label: str) -> None:
         """Hand the front page a curve: what is missing [K] at each frequency x [K].
 
-        ``label`` names the frequency. The claims file has the title.
+        ``label`` names the frequency. The claims file has the title. Where a number is
+        not there, as in a run too short to learn anything, there is no curve.
 
         Raises
         ------
         ValueError
-            If the two do not go together, or are not finite.
+            If there are not as many numbers as frequencies.
         """
         places, heights = (np.asarray(v, float).tolist() for v in (x, missing))
-        if len(places) != len(heights) or not np.isfinite([*places, *heights]).all():
-            raise ValueError("a panel needs as many finite numbers as frequencies.")
-        self.curve = {"x": places, "missing": heights, "label": label}
+        if len(places) != len(heights):
+            raise ValueError("a panel needs as many numbers as frequencies.")
+        if np.isfinite(heights).all():
+            self.curve = {"x": places, "missing": heights, "label": label}
 
     def tabulate(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a table of short texts."""

@@ -143,9 +143,13 @@ def test_what_is_published_without_a_curve_or_a_difference(chapter, shown):
     chapter.panel([1], [0.5], "k")
     chapter.publish()
     assert shown[-1][MIME_TYPE]["run"]["panel"]["title"] == "Not so"
-    for x, y in (([1, 2], [1]), ([1], [np.nan])):
-        with pytest.raises(ValueError, match="as many finite numbers"):
-            chapter.panel(x, y, "k")
+    with pytest.raises(ValueError, match="as many numbers as frequencies"):
+        chapter.panel([1, 2], [1], "k")
+
+
+def test_a_panel_with_a_number_missing_is_none(chapter):
+    chapter.panel([1, 2], [0.5, np.nan], "k")
+    assert chapter.curve is None
 
 
 def test_what_rounding_is_known_to_move_reaches_the_verdict(chapter, shown):
