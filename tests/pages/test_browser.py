@@ -7,6 +7,7 @@ are looked at as well.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,22 @@ def test_page_is_whole(good_book, open_page, name, scheme):
 def test_page_of_the_built_book_is_whole(open_page, path, scheme):
     with open_page(path, WIDTHS[0], scheme) as seen:
         check_page(seen)
+
+
+MOST_STRIPS = 12
+"""Of a chapter; its other claims are in folded lists."""
+
+
+@pytest.mark.parametrize("path", built_pages())
+def test_claims_of_a_chapter_are_few_and_below_their_figures(path):
+    page = path.read_text(encoding="utf-8")
+    if 'class="strips"' not in page or path.stem == "how_to_read":
+        return
+    assert page.count('<details class="strip ') <= MOST_STRIPS
+    for section in re.split(r"<section id=", page)[1:]:
+        # In a section a figure is never the first thing after claims.
+        shown = re.findall(r'class="strips"|class="caption" id="figure-', section)
+        assert "strips" not in " ".join(shown[:-1]) or "figure" not in shown[-1]
 
 
 @pytest.mark.parametrize("path", built_pages())
