@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.stats
 
-from spectral_book.claims.intervals import CONFIDENCE
+from spectral_book.claims.intervals import CONFIDENCE, ranks_alike
 from spectral_book.claims.scales import MARGIN, Scale, scale_of
 from spectral_book.claims.statistics import Values, rank_correlation
 
@@ -68,10 +68,16 @@ def table(draws: int = 2000) -> list[Kind]:
     spreads = _jackknife(lambda x: np.subtract(*np.log(x.std(2, ddof=1))), 0.0)
     correlations = _jackknife(_pearson, 0.8)
     far, near = "80 % alike, 20 % far off", "near 1"
+
+    def mixed(rng: np.random.Generator, size: tuple[int, int]) -> Values:
+        return rng.normal(rng.random(size) < 0.2, 0.04)
+
     sources: list[tuple[str, str, str, int, int, bool, Draw, float | None]] = [
         (*number, "normal", 5, 5, False, lambda g, n: g.normal(size=n), 0.0),
         (*number, "exponential", 5, 5, True, lambda g, n: g.exponential(size=n), 1.0),
-        (*number, far, 5, 5, True, lambda g, n: g.normal(g.random(n) < 0.2, 0.04), 0.2),
+        (*number, "exponential", 5, 15, True, lambda g, n: g.exponential(size=n), 1.0),
+        (*number, far, 5, 5, True, mixed, 0.2),
+        (*number, far, 5, 500, True, mixed, 0.2),
         (*ratio, "lognormal", 5, 5, False, lambda g, n: log(g.lognormal(size=n)), 0.0),
         (*odds, near, 5, 5, False, lambda g, n: z(g.beta(9, 0.5, n)), None),
         (*share, near, 5, 5, True, lambda g, n: g.beta(9, 0.5, n), 9 / 9.5),
@@ -102,6 +108,7 @@ def held(mine: Values, other: Values, bar: float) -> Values:
         squares = a**2 / (mine.shape[1] - 1) + b**2 / (other.shape[1] - 1)
         reach = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, (a + b) ** 2 / squares)
         apart = mine.mean(1) - other.mean(1) - reach * np.sqrt(a + b)
+        apart[ranks_alike(mine, other)] = 0.0
     return np.asarray((_low(mine) >= bar) & (_low(other) < bar) & (apart > 0))
 
 

@@ -30,7 +30,7 @@ def test_three_in_a_hundred_at_most_are_replicated_where_nothing_is_to_be_told(k
 
 
 def test_the_closed_forms_and_the_same_each_time():
-    normal, mixture = KINDS[0], KINDS[2]
+    normal, mixture = KINDS[0], KINDS[3]
     assert normal.coverage == pytest.approx(0.95, abs=error(0.05))
     # Without one of the 20 % among five numbers the mean cannot be covered.
     assert mixture.coverage == pytest.approx(1 - 0.8**5, abs=error(0.33))

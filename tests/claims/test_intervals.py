@@ -91,6 +91,18 @@ def test_differences_of_infinite_exact_and_few_numbers(mine, other, exact, ends)
     assert (e.low, e.high) == ends
 
 
+def test_ranks_keep_skewed_samples_of_other_size_from_being_told_apart():
+    mine = np.array([0.01, 0.03, 0.0, 0.02, 0.015])
+    other = np.tile([0.0, 0.01, 0.02, 0.03, 1.0], 20)
+    welch = scipy.stats.ttest_ind(mine, other, equal_var=False).confidence_interval()
+    assert welch.high < 0
+    found = difference(mine, other)
+    assert (found.low, found.high) == (pytest.approx(welch.low), 0.0)
+    # Mirrored, it is the other end.
+    assert difference(-mine, -other).low == 0.0
+    assert difference(mine - 1, other).high < 0
+
+
 def test_two_infinite_samples_of_other_size_cannot_be_told_apart():
     e = difference(np.full(3, INF), np.full(4, INF))
     assert math.isnan(e.low)
