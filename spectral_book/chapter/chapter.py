@@ -308,10 +308,10 @@ class Chapter:
         """Return the table of what differs from the paper's settings; else nothing."""
         if not self.differences:
             return ""
-        head = ("Parameter", "Here", "The paper's", "What it is")
+        head = ("Parameter", "Here", "Profile paper", "What it is")
         rows = [(d.name, d.here, d.paper, d.meaning) for d in self.differences]
         return (
-            "<details class='folded'><summary>What differs from the paper: "
+            "<details class='folded'><summary>What differs from the profile paper: "
             f"{len(rows)} parameters</summary>{tables.plain_html(head, rows)}</details>"
         )
 

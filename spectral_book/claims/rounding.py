@@ -6,13 +6,13 @@ edge that such a move would change it.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from spectral_book.claims.intervals import Estimate, difference, interval
 from spectral_book.claims.numbers import Row
-from spectral_book.claims.rows import numbers_of
+from spectral_book.claims.rows import numbers_of, rejudged
 from spectral_book.claims.scales import Scale
 
 LOST = 1e9
@@ -43,12 +43,15 @@ def read_spreads(results: Path, profile: str) -> dict[str, Spread]:
     """Return how far to reckon with for each claim of a profile, by its id.
 
     It is twice what was measured, as two processors are few; nothing where none was.
+    Where such a move would change the verdict of either build, it has no bound: seen
+    from the other one alone, the edge could be out of reach.
     """
     path = results / "rounding" / f"{profile}.json"
     if not path.is_file():
         return {}
-    measured = json.loads(path.read_text("utf-8"))["spreads"]
-    return {name: (2 * own, 2 * beside) for name, (own, beside) in measured.items()}
+    held = json.loads(path.read_text("utf-8"))
+    reckoned = {name: _twice(spread) for name, spread in held["spreads"].items()}
+    return reckoned | dict.fromkeys(held["decides"], (LOST, LOST))
 
 
 def spreads_file(
@@ -61,7 +64,20 @@ def spreads_file(
         f"  {json.dumps(name)}: {json.dumps([float(f'{move:.3g}') for move in moves])}"
         for name, moves in found.items()
     )
-    return f'{{\n "made": {json.dumps(made)},\n "spreads": {{\n{lines}\n }}\n}}\n'
+    decides = json.dumps(decided((*one["claims"], *other["claims"]), found))
+    head = f' "made": {json.dumps(made)},\n "decides": {decides},\n'
+    return f'{{\n{head} "spreads": {{\n{lines}\n }}\n}}\n'
+
+
+def decided(rows: Iterable[Row], found: Mapping[str, Spread]) -> list[str]:
+    """Return the claims of which twice the measured move changes a row's verdict."""
+    moved = ({**row, "rounding": _twice(found.get(row["id"], (0, 0)))} for row in rows)
+    names = [row["id"] for row in moved if rejudged(row)["rounding_decides"]]
+    return sorted(set(names))
+
+
+def _twice(spread: Sequence[float]) -> Spread:
+    return 2 * spread[0], 2 * spread[1]
 
 
 def _intervals(row: Row) -> tuple[Estimate, Estimate]:

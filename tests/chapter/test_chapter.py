@@ -126,7 +126,7 @@ def test_a_claim_is_judged_shown_and_published_in_the_order_of_its_file(
         },
     }
     page = shown[-1]["text/html"]
-    assert "What differs from the paper: 1 parameters" in page
+    assert "What differs from the profile paper: 1 parameters" in page
     assert "<td>size</td><td>3</td><td>5</td><td>&lt;b&gt;</td>" in page
 
 
@@ -401,7 +401,7 @@ def test_a_run_is_that_of_its_profile_on_whatever_device(book, profile, size, la
 def test_a_run_holds_its_parameters_what_differs_and_what_rounding_moves(book):
     spreads = book.parent / "results" / "rounding" / "quick.json"
     spreads.parent.mkdir(parents=True)
-    spreads.write_text('{"spreads": {"grows": [0.25, 0.25]}}')
+    spreads.write_text('{"decides": [], "spreads": {"grows": [0.25, 0.25]}}')
     (book.parent / "params" / "paper").mkdir(parents=True, exist_ok=True)
     (book.parent / "params" / "paper" / "c.yaml").write_text(
         "profile: paper\nsize: 5\n"

@@ -7,6 +7,7 @@ import pytest
 from one_claim import around, row
 
 from spectral_book.claims.rounding import read_spreads, spreads, spreads_file
+from spectral_book.claims.rows import rejudged
 
 RATIO = {"statistic": "ratio", "no_effect": 1.0, "threshold": 2.0}
 FAR = [-1.0, -1.2, 0.0, -0.5, -0.7]
@@ -36,9 +37,24 @@ def test_the_largest_move_of_an_end_on_the_claims_scale(one, other, spread):
     assert spreads([one], []) == {}
 
 
+def test_what_either_build_finds_near_an_edge_is_open_on_both(tmp_path):
+    near, far = row(around(1.6, 0.4), FAR), row(around(1.75, 0.4), FAR)
+    built = {"commit": "abc", "date": "d"}
+    files = ({**built, "claims": [one]} for one in (near, far))
+    (tmp_path / "rounding").mkdir()
+    text = spreads_file(*files, ("one", "two"))
+    (tmp_path / "rounding" / "quick.json").write_text(text)
+    rounding = list(read_spreads(tmp_path, "quick")["a-claim"])
+    # Twice the move of 0.15 reaches the bar from the first build alone.
+    for one in (near, far):
+        assert rejudged({**one, "rounding": rounding})["verdict"] == "inconclusive"
+    alone = far | {"rounding": [0.3, 0.3]}
+    assert rejudged(alone)["verdict"] == "replicated"
+
+
 def test_chapters_reckon_with_twice_of_what_was_measured(tmp_path):
-    built = {"commit": "abc", "date": "d", "claims": [row(HERE, FAR)]}
-    moved = built | {"claims": [row(HERE + 0.25, FAR)]}
+    built = {"commit": "abc", "date": "d", "claims": [row(HERE + 2, FAR)]}
+    moved = built | {"claims": [row(HERE + 2.25, FAR)]}
     text = spreads_file(built, moved, ("one", "two"))
     assert json.loads(text)["made"]["between"] == ["one", "two"]
     (tmp_path / "rounding").mkdir()
