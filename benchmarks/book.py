@@ -73,7 +73,7 @@ def rows_of_build(setting: Setting, book: Path = BOOK) -> Iterator[Cost]:
             env=os.environ | start | threads,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
         ) as build:
             for line in build.stdout or ():
                 log.append(COLOUR.sub("", line))

@@ -5,7 +5,6 @@ import contextlib
 import os
 import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,11 +16,11 @@ import torch
 from torch import Tensor
 
 from spectral_book.pages.costs import COLUMNS, Cost, CostGroup, read_costs, write_group
-from spectral_book.runner import usable_cores
+from spectral_book.repository import checkout
+from spectral_lib.threads import usable_cores
 from spectral_lib.training.devices import device_name, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = ("benchmarks", "spectral_lib", "spectral_book", "book", "params")
 
 
 @dataclass(frozen=True)
@@ -218,18 +217,11 @@ def processor() -> str:
 
 def commit() -> str:
     """Short hash of the commit, with + where the code that was measured differs."""
-
-    def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
     try:
-        changed = git("status", "--porcelain", "--", *CODE)
-        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
+        made, changed = checkout(ROOT)
+    except ValueError:
         return "not under version control"
+    return made[:7] + ("+" if changed else "")
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -54,7 +54,7 @@ def resolve(constraints: Path, python: str, platform: str) -> dict[str, str]:
     command += ["--python-version", python, "--python-platform", platform]
     command += ["--only-binary", ":all:", "--no-header", "--no-annotate"]
     settings = os.environ | {"MACOSX_DEPLOYMENT_TARGET": f"{OLDEST_MACOS}.0"}
-    run = subprocess.run(command, capture_output=True, text=True, env=settings)
+    run = subprocess.run(command, capture_output=True, encoding="utf-8", env=settings)
     if run.returncode != 0:
         raise ValueError(run.stderr.strip())
     return read_pins(run.stdout)

@@ -28,6 +28,7 @@ from spectral_book import strays
 from spectral_book.kernel_folders import kernel_folder
 from spectral_book.readable import InputError
 from spectral_book.working_time import WorkingTime
+from spectral_lib.threads import variable, whole_number
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _STARTUP_SECONDS = 180
@@ -55,17 +56,6 @@ class Budget:
         return {**base, **threads, "SPECTRAL_BUILD": "1"}
 
 
-def usable_cores() -> int:
-    """Return the number of processor cores this process may run on.
-
-    That is its affinity mask where the system has one (a container or a batch
-    job often gets a part of the machine), else the number of cores.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def resolve_budget(
     jobs: object, threads: object, environ: Mapping[str, str], cores: int
 ) -> Budget:
@@ -76,36 +66,15 @@ def resolve_budget(
 
     Raises
     ------
-    InputError
+    ValueError
         If a value is not a whole number of at least 0; the message names it.
     """
-
-    def chosen(setting: str, configured: object) -> int:
-        variable = setting.upper()
-        if variable in environ:
-            return automatic_or_more(variable, environ[variable])
-        return automatic_or_more(setting, configured)
-
-    n_jobs = chosen("spectral_jobs", jobs) or cores
-    n_threads = chosen("spectral_threads", threads) or max(1, cores // n_jobs)
+    asked_jobs = whole_number("spectral_jobs", jobs)
+    asked_threads = whole_number("spectral_threads", threads)
+    n_jobs = variable("SPECTRAL_JOBS", environ, asked_jobs) or cores
+    at_most = max(1, cores // n_jobs)
+    n_threads = variable("SPECTRAL_THREADS", environ, asked_threads) or at_most
     return Budget(n_jobs, n_threads)
-
-
-def automatic_or_more(name: str, value: object) -> int:
-    """Return a setting as a whole number, 0 meaning that it is worked out.
-
-    Raises
-    ------
-    InputError
-        If the value is not a whole number of at least 0.
-    """
-    # str(True) is no number, so a YAML "yes" is refused as well.
-    text = str(value).strip()
-    if not (text.isascii() and text.isdigit()):
-        raise InputError(
-            f"{name} must be a whole number, 0 (automatic) or more; got {value!r}"
-        )
-    return int(text)
 
 
 @dataclass(frozen=True)

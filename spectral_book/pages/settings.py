@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from sphinx.config import Config
 from sphinx.errors import ConfigError
 
-from spectral_book.runner import Budget, resolve_budget, usable_cores
+from spectral_book.runner import Budget, resolve_budget
+from spectral_lib.threads import usable_cores
 
 
 def checked_budget(config: Config, environ: Mapping[str, str]) -> Budget:

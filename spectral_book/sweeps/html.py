@@ -97,7 +97,7 @@ def _build(target: Path) -> None:
     """Build the HTML with the plain command; if it fails, show the end of its words."""
     program = str(Path(sys.executable).with_name("jupyter-book"))
     command = [program, "build", str(target.absolute())]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if ran.returncode != 0:
         ending = "\n".join((ran.stdout + ran.stderr).splitlines()[-_ENDING:])
         raise SweepStopped(f"the book in {target} could not be built:\n{ending}")

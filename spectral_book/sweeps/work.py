@@ -16,18 +16,11 @@ from distributed import Worker, get_worker
 
 from spectral_book.claims.ledger import claims_of
 from spectral_book.readable import InputError
-from spectral_book.runner import (
-    Budget,
-    Execution,
-    Failure,
-    NotebookJob,
-    automatic_or_more,
-    execute,
-    usable_cores,
-)
+from spectral_book.runner import Budget, Execution, Failure, NotebookJob, execute
 from spectral_book.sweeps import results
 from spectral_book.sweeps.points import Point
 from spectral_book.sweeps.scalars import scalars_of
+from spectral_lib.threads import usable_cores, variable
 
 _LINES = 12  # of a traceback, in a record
 _ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d{1,5}")
@@ -74,8 +67,10 @@ class Settings:
         """Return the threads for a point on the machine that asks."""
         asked, cores = self.threads, usable_cores()
         if asked is None:
-            said = os.environ.get("SPECTRAL_THREADS") or "1"
-            asked = automatic_or_more("SPECTRAL_THREADS", said)
+            try:
+                asked = variable("SPECTRAL_THREADS", os.environ, unset=1)
+            except ValueError as error:
+                raise InputError(str(error)) from None
         jobs = 0 if self.elsewhere else self.jobs
         return asked or max(1, cores // (jobs or cores))
 

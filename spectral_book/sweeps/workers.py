@@ -18,10 +18,10 @@ from distributed import Client, LocalCluster, Security, Status
 from tqdm.auto import tqdm
 
 from spectral_book.readable import InputError, SweepStopped
-from spectral_book.runner import usable_cores
 from spectral_book.sweeps.results import storing
 from spectral_book.sweeps.work import Settings
 from spectral_book.yaml_files import read_yaml
+from spectral_lib.threads import usable_cores
 
 _CONNECT_SECONDS = 10
 # Dask's own pages would be on all interfaces, and on one port for all sweeps.

@@ -1,11 +1,12 @@
 """Where and in which arithmetic training runs: device, threads, precision."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
 
 import torch
+
+from spectral_lib.threads import thread_budget
 
 
 def resolve_device(name: str) -> torch.device:
@@ -32,18 +33,6 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return "cpu"
-
-
-def thread_budget() -> int:
-    """Threads this process may use: the variable SPECTRAL_THREADS, or one.
-
-    One is the default because chapters run side by side and small networks lose far
-    more to busy OpenMP barriers than they gain from a second thread.
-    """
-    text = os.environ.get("SPECTRAL_THREADS", "1")
-    if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"SPECTRAL_THREADS is {text!r}; give a whole number >= 1.")
-    return int(text)
 
 
 def prepare(device: str = "auto") -> torch.device:

@@ -10,7 +10,6 @@ from spectral_lib.training.devices import (
     float32_products,
     prepare,
     resolve_device,
-    thread_budget,
 )
 from spectral_lib.training.ensemble import initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
@@ -28,17 +27,11 @@ def test_unknown_and_missing_devices_are_refused(monkeypatch):
 
 
 def test_threads_come_from_the_budget(monkeypatch):
-    monkeypatch.delenv("SPECTRAL_THREADS", raising=False)
-    assert thread_budget() == 1
     monkeypatch.setenv("SPECTRAL_THREADS", "2")
     before = torch.get_num_threads()
     prepare("cpu")
     assert torch.get_num_threads() == 2
     torch.set_num_threads(before)
-    for bad in ("0", "two", "-1"):
-        monkeypatch.setenv("SPECTRAL_THREADS", bad)
-        with pytest.raises(ValueError, match="SPECTRAL_THREADS"):
-            thread_budget()
 
 
 # --- precision ----------------------------------------------------------------------
