@@ -1,5 +1,6 @@
 """A running chapter: its parameters, claims, figures and where they come from."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +25,7 @@ from spectral_book.chapter.parameters import (
     defaults,
     defaults_in,
 )
-from spectral_book.chapter.player import Player, first_sentence
+from spectral_book.chapter.player import Answers, Player, first_sentence
 from spectral_book.chapter.provenance import Provenance, provenance
 from spectral_book.claims import tables
 from spectral_book.claims.claims_file import (
@@ -160,7 +161,7 @@ class Chapter:
 
     def show(
         self,
-        figure: Figure | Player | Widget,
+        figure: Figure | Player | Answers | Widget,
         caption: str,
         runs: Iterable[Run] = (),
         seeds: Sequence[int] | None = None,
@@ -178,7 +179,7 @@ class Chapter:
         number = self._number_figure()
         if isinstance(figure, Figure):
             display(Image(picture(figure)))
-        elif isinstance(figure, Player):
+        elif isinstance(figure, Player | Answers):
             display(HTML(figure.html(first_sentence(caption))))
         else:
             display(figure)
@@ -196,7 +197,12 @@ class Chapter:
             metadata=mark(FIGURE, number),
         )
 
-    def try_it(self, run: live.Experiment, **controls: ValueWidget) -> None:
+    def try_it(
+        self,
+        run: live.Experiment,
+        steps: Mapping[str, Sequence[Any]] | None = None,
+        **controls: ValueWidget,
+    ) -> None:
         """Show a small experiment that runs again as its controls change.
 
         ``run(**values)`` yields figures, the last one to stay; between two of them it
@@ -218,8 +224,20 @@ class Chapter:
             panel = self.panels[run.__name__] = live.Panel(run, controls)
             self.show(panel.box, caption, seeds=())
             return
-        display(Markdown(live.invitation(self.provenance.chapter, controls)))
-        self.show(live.last_figure(run, controls), caption, seeds=())
+        still: Figure | Answers
+        if steps and self._is_page():
+            still = live.answers(run, controls, steps)
+            answered = [choice.name for choice in still.choices]
+        else:
+            still, answered = live.last_figure(run, controls), []
+        name = self.provenance.chapter
+        display(Markdown(live.invitation(name, controls, answered)))
+        self.show(still, caption, seeds=())
+
+    def _is_page(self) -> bool:
+        """Return whether the book is built; points of a sweep are its changed runs."""
+        changed = self.provenance.profile != self.profile
+        return bool(os.environ.get("SPECTRAL_BUILD")) and not changed
 
     def say(self, text: str, **numbers: Any) -> None:
         """Show Markdown, its braces filled with claims by id and ``numbers`` by name.

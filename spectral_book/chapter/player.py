@@ -1,4 +1,4 @@
-"""Frames that a reader scrubs through: an image, a slider and a few lines of script."""
+"""Pictures that a reader moves through: an image, sliders and a few lines of script."""
 
 import io
 import json
@@ -44,6 +44,33 @@ _PAGE = """<div class="player">
   find("p").hidden = false;
 }})();</script></div>"""
 
+_ANSWERS = """<div class="player answers" data-words="{alt}">
+<img src="{start}" alt="{alt} {state}.">
+{controls}
+<script>(() => {{
+  const box = document.currentScript.parentElement;
+  const img = box.querySelector("img");
+  const sliders = [...box.querySelectorAll("input")];
+  const frames = {frames};
+  const values = {values};
+  const show = () => {{
+    const places = sliders.map((slider) => slider.valueAsNumber);
+    img.src = frames[places.reduce((at, place, i) => at * values[i].length + place, 0)];
+    const texts = places.map((place, i) => values[i][place]);
+    sliders.forEach((slider, i) => {{
+      slider.ariaValueText = slider.nextElementSibling.value = texts[i];
+    }});
+    const state = sliders.map((slider, i) => slider.name + " " + texts[i]);
+    img.alt = box.dataset.words + " " + state.join(", ") + ".";
+  }};
+  sliders.forEach((slider) => (slider.oninput = show));
+  box.querySelectorAll("p").forEach((line) => (line.hidden = false));
+}})();</script></div>"""
+
+_CONTROL = """<p hidden><label>{name}
+<input type="range" name="{name}" min="0" max="{last}" value="{place}"
+aria-valuetext="{value}"> <output>{value}</output></label></p>"""
+
 
 @dataclass(frozen=True)
 class Player:
@@ -55,10 +82,7 @@ class Player:
 
     def html(self, alt: str = "A figure in several frames.") -> str:
         """Return the player as HTML; ``alt`` says in words what its pictures show."""
-        *others, last = [
-            f"data:image/png;base64,{b64encode(frame).decode()}"
-            for frame in self.frames
-        ]
+        *others, last = map(_data, self.frames)
         return _PAGE.format(
             last=last,
             others=json.dumps(others),
@@ -70,6 +94,52 @@ class Player:
 
     def _repr_html_(self) -> str:
         return self.html()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting that readers choose: its name, its values in words, where it starts."""
+
+    name: str
+    values: tuple[str, ...]
+    start: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A picture for each combination of some choices' values, the last one fastest."""
+
+    frames: tuple[bytes, ...]
+    choices: tuple[Choice, ...]
+
+    def html(self, alt: str = "A figure that answers to its controls.") -> str:
+        """Return a picture over its controls as HTML; ``alt`` says what it shows.
+
+        Without scripts the one of the start stands alone.
+        """
+        frames = [_data(frame) for frame in self.frames]
+        start, state = 0, []
+        for choice in self.choices:
+            start = start * len(choice.values) + choice.start
+            state.append(f"{choice.name} {choice.values[choice.start]}")
+        controls = [
+            _CONTROL.format(
+                name=escape(choice.name),
+                last=len(choice.values) - 1,
+                place=choice.start,
+                value=escape(choice.values[choice.start]),
+            )
+            for choice in self.choices
+        ]
+        values = json.dumps([choice.values for choice in self.choices])
+        return _ANSWERS.format(
+            start=frames[start],
+            alt=escape(alt),
+            state=escape(", ".join(state)),
+            controls="\n".join(controls),
+            frames=json.dumps(frames),
+            values=values.replace("<", "\\u003c"),
+        )
 
 
 def player(
@@ -113,6 +183,10 @@ def png(figure: Figure, dpi: int = 80, colours: int = 32) -> bytes:
     whole = Image.open(raw).convert("RGB")
     whole.quantize(colours, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return small.getvalue()
+
+
+def _data(frame: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(frame).decode()}"
 
 
 def first_sentence(caption: str) -> str:

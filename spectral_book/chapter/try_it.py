@@ -6,9 +6,12 @@ import io
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
+from itertools import product
+from math import prod
+from typing import Any
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
@@ -16,7 +19,13 @@ from matplotlib.figure import Figure
 from traitlets import Unicode
 
 from spectral_book.chapter.cells import running_cell
-from spectral_book.chapter.player import plain_words
+from spectral_book.chapter.player import (
+    MOST_FRAMES,
+    Answers,
+    Choice,
+    plain_words,
+    png,
+)
 from spectral_book.claims.numbers import number
 from spectral_book.claims.sentences import listing
 
@@ -64,17 +73,73 @@ def check(run: Experiment, controls: Mapping[str, widgets.ValueWidget]) -> str:
     return " ".join(caption.split())
 
 
-def invitation(chapter: str, controls: Mapping[str, widgets.ValueWidget]) -> str:
-    """Return what a page without a kernel says of an experiment, as Markdown."""
+def answers(
+    run: Experiment,
+    controls: Mapping[str, widgets.ValueWidget],
+    steps: Mapping[str, Sequence[Any]],
+) -> Answers:
+    """Run an experiment for each combination of some controls' values.
+
+    ``steps`` are these values by the controls' names, the control's own among them; the
+    others stay as they are.
+
+    Raises
+    ------
+    ValueError
+        If a name is no control's, a control's value is not among its steps, or there
+        are more than ``MOST_FRAMES`` combinations.
+    """
+    asked = prod(map(len, steps.values()))
+    if asked > MOST_FRAMES:
+        raise ValueError(f"steps ask for {asked} figures; give {MOST_FRAMES} at most.")
+    choices = []
+    for name, values in steps.items():
+        if name not in controls:
+            known = ", ".join(controls)
+            raise ValueError(f"steps name {name!r}; the controls are {known}.")
+        control = controls[name]
+        if control.value not in values:
+            raise ValueError(
+                f"the steps of {name} are {list(values)}; its control starts at "
+                f"{control.value!r}, which has to be among them."
+            )
+        words = tuple(_word(value) for value in values)
+        start = list(values).index(control.value)
+        choices.append(Choice(control.description or name, words, start))
+    settings = _values(controls)
+    frames = []
+    for chosen in product(*steps.values()):
+        figures = _figures(run, settings | dict(zip(steps, chosen, strict=True)))
+        frames.append(png(deque(figures, maxlen=1).pop()))
+    return Answers(tuple(frames), tuple(choices))
+
+
+def invitation(
+    chapter: str,
+    controls: Mapping[str, widgets.ValueWidget],
+    answered: Sequence[str] = (),
+) -> str:
+    """Return what a page without a kernel says of an experiment, as Markdown.
+
+    ``answered`` are the names of the controls that the page itself answers to.
+    """
     labels = {
         control.description or name: control for name, control in controls.items()
     }
     named = listing([f"*{label}*" for label in labels], "or")
-    values = ", ".join(f"{label} = {_value(c)}" for label, c in labels.items())
+    live = (
+        f"`make lab` opens the chapters in JupyterLab; in `{chapter}.ipynb` this "
+        f"experiment runs again when you change {named}."
+    )
+    fixed = [f"{n} = {_value(c)}" for n, c in labels.items() if n not in answered]
+    if answered:
+        rest = f" with {', '.join(fixed)}" if fixed else ""
+        return (
+            f"**Try it.** Move the sliders; this page holds the answers{rest}. {live}"
+        )
     return (
-        f"**Live in Jupyter.** `make lab` opens the chapters in JupyterLab; in "
-        f"`{chapter}.ipynb` this experiment runs again when you change {named}. "
-        f"This page shows how it ends with {values}."
+        f"**Live in Jupyter.** {live} This page shows how it ends with "
+        f"{', '.join(fixed)}."
     )
 
 
@@ -86,7 +151,7 @@ def last_figure(run: Experiment, controls: Mapping[str, widgets.ValueWidget]) ->
     ValueError
         If it yields no figure.
     """
-    return deque(_figures(run, controls), maxlen=1).pop()
+    return deque(_figures(run, _values(controls)), maxlen=1).pop()
 
 
 class Picture(widgets.Image):
@@ -185,7 +250,7 @@ class Panel:
         try:
             await asyncio.sleep(DEBOUNCE)
             started = time.perf_counter()
-            for figure in _figures(self._run, self._controls):
+            for figure in _figures(self._run, _values(self._controls)):
                 self._image.value = _png(figure)
                 self._image.layout.visibility = "visible"
                 say(f"running, {seconds()}")
@@ -200,9 +265,11 @@ class Panel:
             self._stop.disabled = True
 
 
-def _figures(
-    run: Experiment, controls: Mapping[str, widgets.ValueWidget]
-) -> Iterator[Figure]:
+def _values(controls: Mapping[str, widgets.ValueWidget]) -> dict[str, Any]:
+    return {name: control.value for name, control in controls.items()}
+
+
+def _figures(run: Experiment, values: Mapping[str, Any]) -> Iterator[Figure]:
     """Take an experiment's steps, each figure closed before it is handed out.
 
     Raises
@@ -210,7 +277,7 @@ def _figures(
     ValueError
         At the end, if there was none.
     """
-    steps = run(**{name: control.value for name, control in controls.items()})
+    steps = run(**values)
     nothing = True
     while True:
         before = set(plt.get_fignums())
@@ -262,5 +329,8 @@ def _value(control: widgets.ValueWidget) -> str:
     chosen = getattr(control, "label", None)  # of a drop-down list
     if chosen is not None:
         return str(chosen)
-    value = control.value
+    return _word(control.value)
+
+
+def _word(value: Any) -> str:
     return number(value, ".4g") if isinstance(value, float) else str(value)

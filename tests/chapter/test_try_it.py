@@ -80,6 +80,44 @@ def test_the_invitation_names_the_controls_and_their_values():
     assert "ends with height = 4, rate = 0.025, rule = with momentum." in text
 
 
+def two(level, width):
+    """Levels, drawn in different widths."""
+    for wide in (1, width):
+        figure, ax = plt.subplots(figsize=(wide, 1))
+        ax.bar(0, level)
+        ax.set_ylim(0, 9)
+        yield figure
+
+
+def test_a_still_page_holds_an_answer_for_each_combination_of_steps():
+    controls = {"level": slider(3, description="height"), "width": slider(2)}
+    before = plt.get_fignums()
+    made = live.answers(two, controls, {"width": [2, 4, 3], "level": [0, 3]})
+    assert plt.get_fignums() == before
+    assert len(made.frames) == len(set(made.frames)) == 6
+    alone = live.answers(two, {"level": slider(0), "width": slider(3)}, {"width": [3]})
+    assert made.frames[4] == alone.frames[0]  # width 3, the last; level 0, the first
+    assert [choice.values for choice in made.choices] == [("2", "4", "3"), ("0", "3")]
+    assert [choice.name for choice in made.choices] == ["width", "height"]
+    assert [choice.start for choice in made.choices] == [0, 1]
+    text = live.invitation("a_chapter", controls, ["width"])
+    assert "the answers with height = 3. `make lab`" in text
+    assert "the answers. `make" in live.invitation("c", controls, ["width", "height"])
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ({"levl": [3]}, "steps name 'levl'; the controls are level, width"),
+        ({"level": [1, 2]}, "steps of level are .*starts at 3, which has to be among"),
+        ({"level": range(8), "width": range(8)}, "ask for 64 figures; give 60 at most"),
+    ],
+)
+def test_steps_that_a_page_cannot_hold_are_refused(steps, message):
+    with pytest.raises(ValueError, match=message):
+        live.answers(two, {"level": slider(3), "width": slider(2)}, steps)
+
+
 def not_a_generator(level):
     """A caption."""
     return plt.figure()

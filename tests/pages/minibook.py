@@ -195,3 +195,11 @@ frames = tuple(picture(bytes([10 * i]) * 40) for i in range(20))
 display(Player(frames, "epoch", 50))
 display(HTML('<p class="caption"><b>Greys &amp; light.</b> From dark to light.</p>'))
 """
+
+ANSWERS = """
+from spectral_book.chapter.player import Answers, Choice
+
+shades = tuple(picture(bytes([40 * i]) * 40) for i in range(6))
+height, level = Choice("height", ("1", "5"), 1), Choice("level <i>", ("a", "b", "c"), 0)
+display(HTML(Answers(shades, (height, level)).html("A shade.")))
+"""

@@ -23,7 +23,7 @@ def beta(good_book):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_slider_moves_the_picture(beta, open_page, width):
     with open_page(beta, width) as seen:
-        player = seen.page.locator(".player")
+        player = seen.page.locator(".player:not(.answers)")
         slider = player.get_by_role("slider", name="epoch")
         assert shade(player) == 190
         slider.press("Home")
@@ -43,10 +43,38 @@ def test_slider_moves_the_picture(beta, open_page, width):
         assert "solid 3px" in style
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_page_answers_to_its_sliders(beta, open_page, width):
+    with open_page(beta, width) as seen:
+        answers = seen.page.locator(".answers")
+        height = answers.get_by_role("slider", name="height")
+        level = answers.get_by_role("slider", name="level <i>")
+        alt = answers.locator("img")
+
+        def shown():
+            texts = [s.get_attribute("aria-valuetext") for s in (height, level)]
+            assert texts == answers.locator("output").all_text_contents()
+            named = f"A shade. height {texts[0]}, level <i> {texts[1]}."
+            assert alt.get_attribute("alt") == named
+            return shade(answers)
+
+        assert shown() == 40 * 3  # where the choices start
+        level.press("End")
+        assert shown() == 40 * 5
+        height.press("ArrowLeft")
+        assert shown() == 40 * 2
+        level.click()  # in its middle
+        assert shown() == 40 * 1
+    with open_page(beta, scripts=False) as seen:
+        answers = seen.page.locator(".answers")
+        assert shade(answers) == 40 * 3
+        assert answers.get_by_role("slider").count() == 0
+
+
 @pytest.mark.parametrize("key", ["Enter", "Space", None])
 def test_play_goes_from_the_first_frame_to_the_last_and_can_pause(beta, open_page, key):
     with open_page(beta) as seen:
-        player = seen.page.locator(".player")
+        player = seen.page.locator(".player:not(.answers)")
         button = player.get_by_role("button", name="play or pause")
         slider = player.get_by_role("slider")
 
@@ -54,9 +82,8 @@ def test_play_goes_from_the_first_frame_to_the_last_and_can_pause(beta, open_pag
             button.press(key) if key else button.click()
 
         def wait(condition):
-            seen.page.wait_for_function(
-                f"Number(document.querySelector('.player input').value) {condition}"
-            )
+            box = "document.querySelector('.player:not(.answers) input')"
+            seen.page.wait_for_function(f"Number({box}.value) {condition}")
 
         assert slider.input_value() == "20"  # nothing plays by itself
         press()
@@ -76,7 +103,7 @@ def test_last_frame_shows_without_scripts_and_controls_that_do_nothing_do_not(
     beta, open_page
 ):
     with open_page(beta, scripts=False) as seen:
-        player = seen.page.locator(".player")
+        player = seen.page.locator(".player:not(.answers)")
         image = player.locator("img")
         assert image.bounding_box()["width"] == pytest.approx(40, abs=1)
         assert image.get_attribute("alt") == "Greys & light. Frame 20 of 20."
@@ -92,7 +119,7 @@ def test_players_of_the_built_book(open_page, path):
             image.is_visible() for image in seen.page.locator(".player img").all()
         )
     with open_page(path) as seen:
-        for player in seen.page.locator(".player").all():
+        for player in seen.page.locator(".player:not(.answers)").all():
             image, slider = player.locator("img"), player.get_by_role("slider")
             last = image.get_attribute("src")
             slider.press("Home")
