@@ -13,7 +13,7 @@ SLOW := browser or processes or book
 # Chapters and tests side by side; each process keeps to one thread.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install book page quick check test gpu paper lab notebooks benchmarks \
+.PHONY: help install book page quick check test desk gpu paper lab notebooks benchmarks \
   pins hooks clean
 
 help:  ## list what can be made
@@ -58,10 +58,10 @@ test: quick  ## all that must pass: quick, the book, its pages in a browser, nbv
 	  --dist loadfile $(NOTEBOOKS)
 
 # For instance: make gpu CHAPTER=derivative_operator DATA_ROOT=/data
-gpu paper: $(VENV)/batch.installed  ## run CHAPTER=... at this profile and record its results
+desk gpu paper: $(VENV)/batch.installed  ## run CHAPTER=... at this profile and record its results
 	@test -n "$(CHAPTER)" || { echo "name a chapter: make $@ CHAPTER=derivative_operator"; exit 2; }
 	$(BIN)/python -m spectral_book.records $(CHAPTER) $@ \
-	  $(if $(DATA_ROOT),--data-root "$(DATA_ROOT)")
+	  $(if $(DATA_ROOT),--data-root "$(DATA_ROOT)") $(if $(NOTE),--note "$(NOTE)")
 
 lab: $(VENV)/lab.installed  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab book/

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spectral_book.machine import processor
 from spectral_book.pages.costs import COLUMNS, Cost, CostGroup, read_costs, write_group
 from spectral_book.repository import checkout
 from spectral_lib.threads import usable_cores
@@ -203,16 +204,6 @@ def origin(setting: Setting) -> dict[str, str | int]:
     with contextlib.suppress(PackageNotFoundError):
         made["Lightning"] = version("lightning")
     return made | {"rounds": setting.rounds, "commit": commit()}
-
-
-def processor() -> str:
-    """Name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.split(":", 1)[1].strip() for line in lines if "model name" in line)
-    return next(names, platform.processor() or platform.machine())
 
 
 def commit() -> str:

@@ -9,6 +9,7 @@ verdicts follow from its values.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -21,31 +22,26 @@ from typing import Any
 import nbformat
 
 from spectral_book.chapter.parameters import MACHINE, defaults
-from spectral_book.claims.claims_file import Claim, load_claims
+from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.ledger import claims_of, runs_of
-from spectral_book.claims.numbers import Row
-from spectral_book.claims.published import ChapterRun, check_row
+from spectral_book.claims.recorded import LARGE, Record, asked_differences, name_of
 from spectral_book.claims.rows import contradictions, with_holm
 from spectral_book.files import write_atomic
+from spectral_book.machine import PeakMemory, processor
+from spectral_book.progress import Progress
 from spectral_book.repository import checkout, knows_commit
 from spectral_book.runner import NotebookJob, execute_notebooks
 from spectral_book.yaml_files import profile_values
 from spectral_lib.data.sources import HUB, SETTING, SOURCES, find_files
-
-Record = dict[str, Any]
-
-LARGE = ("gpu", "paper")
-"""Profiles that are recorded, the larger one last."""
-
-JUDGED_BY = (
-    *("origin", "statistic", "quantity", "direction", "threshold", "no_effect"),
-    *("band", "interval", "precondition", "control"),
-)
-"""What of a claim a verdict rests on; a record with another one counts no more."""
+from spectral_lib.threads import usable_cores
 
 
 def record(
-    root: Path, chapter: str, profile: str, machine: Mapping[str, str] | None = None
+    root: Path,
+    chapter: str,
+    profile: str,
+    machine: Mapping[str, str] | None = None,
+    note: str = "",
 ) -> Path:
     """Run a chapter with a profile's parameters and write its record.
 
@@ -60,6 +56,8 @@ def record(
         Names, of ``book/<chapter>.ipynb`` and ``params/<profile>/<chapter>.yaml``.
     machine
         Values for parameters of `MACHINE`.
+    note
+        What readers have to know of the images, such as "JPEG-recompressed".
 
     Returns
     -------
@@ -87,7 +85,7 @@ def record(
         if place.get(name) not in (None, "", HUB):  # the chapter runs in book/
             place[name] = str(Path(place[name]).expanduser().absolute())
     usual = defaults(root / "book" / f"{chapter}.ipynb")
-    _check_data({**usual, **given})
+    checksums = _data_checksums({**usual, **given})
     commit = _clean_commit(root)
     work = root / "book" / "_build" / "records" / profile
     work.mkdir(parents=True, exist_ok=True)
@@ -98,8 +96,16 @@ def record(
         flush=True,
     )
     job = NotebookJob(chapter, root / "book" / f"{chapter}.ipynb", parameters=given)
-    (run,) = execute_notebooks([job], at_once=1, environment=checkpoints | environment)
-    nbformat.write(run.notebook, work / f"{chapter}.ipynb")
+    progress, memory = Progress(), PeakMemory()
+    with memory:
+        (run,) = execute_notebooks(
+            [job],
+            at_once=1,
+            environment=checkpoints | environment,
+            on_cell=progress.begin_cell,
+        )
+    with progress.end(chapter):
+        nbformat.write(run.notebook, work / f"{chapter}.ipynb")
     if run.failure is not None:
         raise RuntimeError(run.failure.describe(chapter))
     rows = claims_of(chapter, run.notebook)
@@ -116,9 +122,13 @@ def record(
         "commit": commit,
         "date": datetime.now(UTC).date().isoformat(),
         "device": rows[0]["device"],
+        "machine": f"{processor()}, {usable_cores()} cores",
         "python": platform.python_version(),
         "torch": torch.__version__,
         "seconds": round(run.seconds),
+        "memory_gb": round(memory.peak / 1e9, 2),
+        "data": checksums,
+        "note": note,
     }
     parameters = {k: v for k, v in {**usual, **given}.items() if k not in MACHINE}
     path = root / "results" / profile / f"{chapter}.json"
@@ -133,41 +143,6 @@ def record(
         raise RuntimeError(f"{unlike[0]} Nothing was recorded.")
     write_atomic(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     return path
-
-
-def read_records(results: Path) -> list[Record]:
-    """Read all records of a folder ``results``, smaller profiles first.
-
-    Raises
-    ------
-    ValueError
-        If a file is not a record, or lies under another name than its own.
-    """
-    found = []
-    for profile in LARGE:
-        for path in sorted((results / profile).glob("*.json")):
-            try:
-                content = json.loads(path.read_text("utf-8"))
-                run = ChapterRun.model_validate(content["run"])
-                for row in content["claims"]:
-                    check_row(row)
-                complete = content["claims"] and str(content["made"]["commit"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(
-                    f"{path} is not a record: {error!r}; make it anew."
-                ) from error
-            if (run.profile, run.chapter) != (profile, path.stem) or not complete:
-                raise ValueError(
-                    f"{path} holds a record of {run.chapter}, {run.profile}; "
-                    "make it anew."
-                )
-            found.append(content)
-    return found
-
-
-def name_of(record: Record) -> str:
-    """Return the chapter and profile that a record is of."""
-    return f"{record['run']['chapter']}, {record['run']['profile']}"
 
 
 def differences(record: Record, root: Path) -> list[str]:
@@ -207,54 +182,39 @@ def _outdated(record: Record, root: Path) -> list[str]:
         where = "the record" if name in rows else "the claims file"
         told.append(f"the claim {name!r} is in {where} alone.")
     for claim in claims:
-        if claim.id not in rows:
-            continue
-        then = _asked_then(rows[claim.id])
-        for key, value in _asked_now(claim).items():
-            # A row without numbers tells of no precondition.
-            if then[key] != value and (key != "precondition" or then["values"]):
-                told.append(
-                    f"{key} of {claim.id!r} was {then[key]!r} and is {value!r}."
-                )
+        if claim.id in rows:
+            moved = asked_differences(claim, rows[claim.id])
+            told += [
+                f"{key} of {claim.id!r} was {then!r} and is {now!r}."
+                for key, (then, now) in moved.items()
+            ]
     return told
-
-
-def _asked_now(claim: Claim) -> dict[str, Any]:
-    """What a claims file asks for, by the keys of a row."""
-    asked = claim.model_dump(mode="json", include=set(JUDGED_BY))
-    return {key: asked[key] for key in JUDGED_BY}
-
-
-def _asked_then(row: Row) -> dict[str, Any]:
-    """The same of a row, whose precondition and control hold more."""
-    held = row["precondition"] and {**row["precondition"]}
-    if held:
-        del held["measured"]
-    return {**row, "control": row["control"]["name"], "precondition": held}
-
-
-def recorded_claims(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
-    """The recorded row of each claim, of the largest profile that could test it."""
-    rows: dict[str, dict[str, Any]] = {}
-    for one in records:
-        for row in one["claims"]:
-            if row["verdict"] != "not comparable" or row["id"] not in rows:
-                rows[row["id"]] = row
-    return rows
 
 
 def _profile(root: Path, chapter: str, profile: str) -> dict[str, Any]:
     """Parameters of a profile's file."""
     if profile not in LARGE:
-        raise ValueError(f"profile is {profile!r}; recorded are {' and '.join(LARGE)}.")
+        raise ValueError(f"profile is {profile!r}; recorded are {', '.join(LARGE)}.")
     return profile_values(root / "book" / f"{chapter}.ipynb", profile)
 
 
-def _check_data(parameters: Mapping[str, Any]) -> None:
-    """Raise a ValueError if the images are not there, before a kernel starts."""
-    name = parameters.get("data", "digits")
-    if name in SOURCES:
-        find_files(name, "train", parameters.get("data_root", ""))
+def _data_checksums(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """SHA-256 of each file of a run's images, by name; empty where they are built in.
+
+    Raises
+    ------
+    ValueError
+        If the images are not there, before a kernel starts.
+    """
+    name, root = parameters.get("data", "digits"), parameters.get("data_root", "")
+    if name not in SOURCES:
+        return {}
+    found = {}
+    for split in ("train", "test"):
+        for path in find_files(name, split, root):
+            with path.open("rb") as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _clean_commit(root: Path) -> str:
@@ -278,10 +238,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("profile", choices=LARGE)
     parser.add_argument("--data-root", help="folder of the image sets, or 'hub'")
     parser.add_argument("--device", help="auto, cpu or cuda")
+    parser.add_argument("--note", default="", help="what to say of the images")
     given = vars(parser.parse_args(arguments))
     machine = {k: v for k in MACHINE if (v := given[k]) is not None}
     try:
-        path = record(Path.cwd(), given["chapter"], given["profile"], machine)
+        path = record(
+            Path.cwd(), given["chapter"], given["profile"], machine, given["note"]
+        )
     except (ValueError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1

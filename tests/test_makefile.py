@@ -53,6 +53,10 @@ def make(folder, *words):
             ["gpu", "CHAPTER=alpha", "DATA_ROOT=/my data"],
             "python with: -m spectral_book.records alpha gpu --data-root /my data",
         ),
+        (
+            ["desk", "CHAPTER=alpha", "NOTE=cut to size"],
+            "python with: -m spectral_book.records alpha desk --note cut to size",
+        ),
         (["test"], "--dist loadfile book/alpha.ipynb"),
     ],
 )

@@ -38,6 +38,7 @@ from spectral_book.claims.claims_file import (
 from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.places import CLAIMS, FIGURE, JUDGED, mark
+from spectral_book.claims.recorded import recorded_marks
 from spectral_book.claims.rounding import read_spreads
 from spectral_book.claims.rows import (
     Inputs,
@@ -66,6 +67,7 @@ class Chapter:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     differences: Sequence[Difference] = ()
     rounding: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    recorded: Mapping[str, Row] = field(default_factory=dict)
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: dict[str, Cell | None] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
@@ -130,7 +132,7 @@ class Chapter:
         ValueError
             If a claim was not judged, or was shown before.
         """
-        self._show_rows(claim_ids, strips)
+        self._show_rows(claim_ids, partial(strips, recorded=self.recorded))
 
     def folded(self, title: str = "More claims") -> None:
         """Show all claims that were judged and not yet shown, as one folded table."""
@@ -454,6 +456,10 @@ def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
     paper = _profile(name, "paper")
     differ = differences(here, usual | paper, meanings(file)) if paper else []
     rounding = {} if altered else read_spreads(Path("..") / "results", label)
+    recorded: Mapping[str, Row] = {}
+    if label == "quick":
+        recorded = recorded_marks(Path("..") / "results", name, claims.claims)
     return Chapter(
-        claims, parameters.profile, device, came_from, here, differ, rounding
+        *(claims, parameters.profile, device, came_from, here, differ, rounding),
+        recorded,
     )

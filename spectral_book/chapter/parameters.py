@@ -24,6 +24,7 @@ from pydantic import (
     create_model,
 )
 
+from spectral_book.claims.claims_file import Profile
 from spectral_book.readable import error_sentences, unknown_name
 
 
@@ -134,7 +135,7 @@ class ChapterParameters(BaseModel):
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False
     )
 
-    profile: Literal["quick", "gpu", "paper"]
+    profile: Profile
     seeds: Seeds
     device: Device
 

@@ -22,7 +22,9 @@ from spectral_book.claims.statistics import STATISTICS
 from spectral_book.readable import error_sentences, unknown_name
 from spectral_book.yaml_files import read_yaml
 
-Profile = Literal["quick", "gpu", "paper"]
+Profile = Literal["quick", "desk", "gpu", "paper"]
+"""Sizes of runs, rising: minutes, two hours on two cores, a GPU's hours, a paper's."""
+
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 
 Failed = Literal["not replicated", "weaker than claimed", "inconclusive"]

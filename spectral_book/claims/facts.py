@@ -32,8 +32,8 @@ def facts(row: Row, recorded: Row | None = None) -> list[str]:
     if row["printed"]:
         found.append(f"The paper: {escape(agreement(row))}")
     if recorded is not None:
-        said = f"{recorded['profile']}, {recorded['device']}: {recorded['verdict']}"
-        found.append(f"Recorded run, {escape(said)}, {interval(recorded)}")
+        said = f"Recorded run ({recorded['recorded']}): {recorded['verdict']}"
+        found.append(f"{escape(said)}, {interval(recorded)}")
     if row["late"]:
         found.append(f"The {escape(row['late'])} was set after a run had been seen.")
     if row["differs"]:

@@ -7,7 +7,7 @@ a diamond the paper's number, a square a recorded run.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from spectral_book.claims.facts import facts, place
@@ -81,10 +81,13 @@ def strip(row: Row, axis: Axis | None = None, recorded: Row | None = None) -> st
     )
 
 
-def strips(rows: Sequence[Row]) -> str:
-    """Several claims below each other, on one axis where their bars are alike."""
+def strips(rows: Sequence[Row], recorded: Mapping[str, Row] = {}) -> str:
+    """Several claims below each other, on one axis where their bars are alike.
+
+    ``recorded`` holds rows of recorded runs by their claims' ids.
+    """
     axis = common_axis(rows)
-    lines = "".join(strip(row, axis) for row in rows)
+    lines = "".join(strip(row, axis, recorded.get(row["id"])) for row in rows)
     return f'<div class="strips">{lines}</div>'
 
 
@@ -121,9 +124,13 @@ def _drawn(row: Row, axis: Axis, recorded: Row | None) -> str:
         value = row["printed"]["value"]
         marks.append(_glyph("paper", "◆", axis(value)))
     if recorded is not None and recorded["estimate"] is not None:
-        marks.append(_glyph("recorded", "■", axis(recorded["estimate"])))
+        if recorded["ci_low"] is not None:
+            low, high = axis(recorded["ci_low"]), axis(recorded["ci_high"])
+            ends = f'x1="{low:.2f}%" x2="{high:.2f}%"'
+            marks.append(f'<line class="recorded" {ends} {_level(19)}/>')
+        marks.append(_glyph("recorded", "■", axis(recorded["estimate"]), 19))
     marks.append(_dot("estimate", axis(row["estimate"]), True))
-    label = escape(_spoken(row))
+    label = escape(_spoken(row, recorded))
     return (
         f'<svg width="100%" height="{_HEIGHT}" role="img" aria-label="{label}">'
         f"{''.join(marks)}</svg>"
@@ -138,8 +145,8 @@ def _zone(row: Row, axis: Axis) -> tuple[float, float]:
     return (edge, 100.0) if row["direction"] == "greater" else (0.0, edge)
 
 
-def _level() -> str:
-    return f'y1="{_MIDDLE}" y2="{_MIDDLE}"'
+def _level(y: int = _MIDDLE) -> str:
+    return f'y1="{y}" y2="{y}"'
 
 
 def _dot(kind: str, x: float, inside: bool) -> str:
@@ -150,15 +157,15 @@ def _dot(kind: str, x: float, inside: bool) -> str:
     return f'<circle class="{kind}" cx="{x:.2f}%" cy="{_MIDDLE}" r="{radius}"/>'
 
 
-def _glyph(kind: str, sign: str, x: float) -> str:
+def _glyph(kind: str, sign: str, x: float, y: int = _MIDDLE) -> str:
     anchor = "start" if x < 2 else "end" if x > 98 else "middle"
     return (
-        f'<text class="{kind}" x="{x:.2f}%" y="{_MIDDLE + 4}" '
-        f'text-anchor="{anchor}">{sign}</text>'
+        f'<text class="{kind}" x="{x:.2f}%" y="{y}" '
+        f'dominant-baseline="central" text-anchor="{anchor}">{sign}</text>'
     )
 
 
-def _spoken(row: Row) -> str:
+def _spoken(row: Row, recorded: Row | None) -> str:
     """What the axis shows, as a sentence."""
     parts = [f"estimate {number(row['estimate'])}"]
     if row["ci_low"] is not None:
@@ -171,4 +178,6 @@ def _spoken(row: Row) -> str:
         parts.append(f"control {number(row['control']['estimate'])}")
     if row["printed"]:
         parts.append(f"the paper {number(row['printed']['value'])}")
+    if recorded is not None and recorded["estimate"] is not None:
+        parts.append(f"recorded run {number(recorded['estimate'])}")
     return ", ".join(parts)

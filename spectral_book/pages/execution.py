@@ -16,7 +16,7 @@ from sphinx.util import logging
 
 import spectral_book
 from spectral_book.files import write_atomic
-from spectral_book.pages.progress import Progress
+from spectral_book.progress import Progress
 from spectral_book.runner import (
     Budget,
     Execution,

@@ -34,6 +34,7 @@ from spectral_book.claims.ledger import (
     without_claims,
 )
 from spectral_book.claims.places import with_code_anchors
+from spectral_book.claims.recorded import name_of, read_records, recorded_claims
 from spectral_book.files import remove_all
 from spectral_book.pages import assets, bibliography
 from spectral_book.pages.attachments import with_attachments
@@ -60,12 +61,7 @@ from spectral_book.pages.leftovers import remove_leftovers
 from spectral_book.pages.reading import for_reading
 from spectral_book.pages.rule_directives import RULE_DIRECTIVES
 from spectral_book.pages.settings import checked_budget
-from spectral_book.records import (
-    differences,
-    name_of,
-    read_records,
-    recorded_claims,
-)
+from spectral_book.records import differences
 from spectral_book.repository import knows_commit
 from spectral_book.runner import Budget, NotebookJob
 

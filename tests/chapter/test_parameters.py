@@ -55,7 +55,7 @@ def test_good_parameters_are_frozen():
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("profile", "quik", "'quick', 'gpu' or 'paper'"),
+        ("profile", "quik", "'quick', 'desk', 'gpu' or 'paper'"),
         ("seeds", [], "at least 1"),
         ("seeds", [1, 1], "twice"),
         ("seeds", 3, "list"),

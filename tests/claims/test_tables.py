@@ -17,6 +17,7 @@ SAID |= {"printed": {"value": 0.88, "where": "Table 2"}, "late": "bar"}
 ROW = row(around(0.5, 0.4), FAR, **SAID)
 GOOD = row(around(1.41, 0.4), FAR)
 FINDING = row(around(1.5, 0.4), FAR, origin="book", source="Derived")
+RECORDED = {**FINDING, "recorded": "desk"}
 SHAKY = row(around(1.5, 0.4), FAR, rounding=0.2)
 LOST = row([np.nan, 2.0, 2.1, 2.2], [1.0] * 4)
 RATIO = row(
@@ -66,7 +67,7 @@ def test_a_row_tells_place_sample_and_distance():
     assert apart(share).startswith("less the control, as log odds: ")
     (failed, *_) = with_holm([GOOD, GOOD, GOOD])
     assert "Fails Holm's correction for the chapter's claims." in facts(failed)
-    assert "Recorded run, quick, cpu: holds, 1.5 [1.1, 1.9]" in facts(GOOD, FINDING)
+    assert "Recorded run (desk): holds, 1.5 [1.1, 1.9]" in facts(GOOD, RECORDED)
 
 
 def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
@@ -115,7 +116,7 @@ def test_a_strip_places_its_marks_on_the_scale():
     assert "<svg" not in strip(NOT_RUN)
     assert "&lt;b&gt;" in strip(NOT_RUN)
     assert 'class="control"' in strip(row([np.inf] * 5, [-np.inf] * 5))
-    assert "■" in strip(GOOD, recorded=FINDING)
+    assert "■" in strip(GOOD, recorded=RECORDED)
 
 
 def test_neighbours_share_an_axis_where_their_bars_are_alike():

@@ -11,8 +11,16 @@ from minibook import REPOSITORY, MiniBook, claim, claim_cell
 from rows import published, row, run_of
 
 from spectral_book import records
+from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.ledger import MIME_TYPE
-from spectral_book.records import differences, read_records, recorded_claims
+from spectral_book.claims.recorded import (
+    read_records,
+    recorded_claims,
+    recorded_marks,
+    told_of,
+)
+from spectral_book.claims.strip import strips
+from spectral_book.records import differences
 from spectral_book.runner import Execution
 
 PARAMETERS = """
@@ -118,8 +126,10 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
     (one,) = read_records(repository / "results")
     assert one["run"]["parameters"]["size"] == 4
     assert "data_root" not in one["run"]["parameters"]
-    assert one["made"]["device"] == "cpu"
-    assert one["made"]["commit"] == head(repository)
+    made = one["made"]
+    assert (made["device"], made["commit"]) == ("cpu", head(repository))
+    assert (made["data"], made["note"]) == ({}, "")
+    assert 0.01 < made["memory_gb"] < 20  # a kernel's
     (found,) = one["claims"]
     assert found["estimate"] == pytest.approx(4.02)
     assert found["profile"] == "gpu"
@@ -178,7 +188,7 @@ def test_nothing_is_recorded_of_a_failed_run(repository, monkeypatch):
 @pytest.mark.parametrize(
     ("chapter", "profile", "machine", "message"),
     [
-        ("tiny", "quick", {}, "profile is 'quick'; recorded are gpu and paper"),
+        ("tiny", "quick", {}, "profile is 'quick'; recorded are desk, gpu, paper"),
         ("tony", "gpu", {}, "known chapters: tiny"),
         ("tiny", "gpu", {"size": "3"}, "size cannot be set here"),
     ],
@@ -199,7 +209,8 @@ def test_uncommitted_files_are_not_recorded(repository, monkeypatch, capsys):
 
 def test_the_larger_profile_is_shown_unless_it_could_not_test_the_claim():
     def one(*rows):
-        return {"claims": rows}
+        run = {"profile": "gpu", "parameters": {}}
+        return {"made": {"commit": "c0ffee00"}, "run": run, "claims": rows}
 
     small = one({"id": "a", "verdict": "replicated"}, {"id": "b", "verdict": "x"})
     large = one({"id": "a", "verdict": "not comparable"}, {"id": "b", "verdict": "y"})
@@ -208,6 +219,50 @@ def test_the_larger_profile_is_shown_unless_it_could_not_test_the_claim():
         "a": "replicated",
         "b": "y",
     }
+
+
+def test_a_record_says_what_its_images_are(repository, monkeypatch, tmp_path):
+    monkeypatch.delenv("SPECTRAL_CHECKPOINTS", raising=False)
+    images = tmp_path / "images" / "cifar10"
+    images.mkdir(parents=True)
+    for split in ("test", "train"):
+        (images / f"{split}-00000-of-00001.parquet").write_bytes(split.encode())
+    edit(
+        repository / "params" / "gpu" / "tiny.yaml", "size: 4", "size: 4\ndata: cifar10"
+    )
+    notebook = repository / "book" / "tiny.ipynb"
+    edit(notebook, "size: int = 2", 'data: str = \\"digits\\"\\nsize: int = 2')
+    edit(notebook, "    size: Count", "    data: str\\n    size: Count")
+    git(repository, "commit", "--quiet", "-am", "images")
+    path = records.record(
+        repository, "tiny", "gpu", {"data_root": str(images.parent)}, "cut to size"
+    )
+    (one,) = read_records(repository / "results")
+    assert one["made"]["data"]["test-00000-of-00001.parquet"] == (
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )  # of the word "test", as sha256sum prints it
+    day, commit = one["made"]["date"], one["made"]["commit"][:7]
+    said = f"gpu, cifar10 (cut to size), {day}, commit {commit}"
+    assert told_of(json.loads(path.read_text())) == said
+
+
+def test_marks_beside_a_run_are_those_of_claims_that_ask_for_the_same(repository):
+    claims = load_claims(repository / "book" / "claims" / "tiny.yaml").claims
+    results = repository / "results"
+    assert recorded_marks(results, "tiny", claims) == {}
+    (results / "gpu").mkdir(parents=True)
+    content = recorded(head(repository), {"size": 4})
+    (results / "gpu" / "tiny.json").write_text(json.dumps(content))
+    (found,) = recorded_marks(results, "tiny", claims).values()
+    assert found["recorded"] == f"gpu, commit {head(repository)[:7]}"
+    assert recorded_marks(results, "other", claims) == {}
+    moved = [claims[0].model_copy(update={"threshold": 0.5})]
+    assert recorded_marks(results, "tiny", moved) == {}
+    drawn = strips([content["claims"][0]], {"size-counts": found})
+    assert f"Recorded run ({found['recorded']}): replicated, 4.02" in drawn
+    assert 'class="recorded"' in drawn
+    assert ", recorded run 4.02" in drawn
+    assert "recorded" not in strips([content["claims"][0]], {})
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from spectral_book.pages.progress import Progress
+from spectral_book.progress import Progress
 
 
 class Terminal(io.StringIO):

@@ -1,0 +1,104 @@
+"""Recorded runs as others read them: files under ``results``, checked row by row."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spectral_book.claims.claims_file import PROFILES, Claim
+from spectral_book.claims.numbers import Row
+from spectral_book.claims.published import ChapterRun, check_row
+
+Record = dict[str, Any]
+
+LARGE = PROFILES[1:]
+"""Profiles that are recorded, the largest one last."""
+
+JUDGED_BY = (
+    *("origin", "statistic", "quantity", "direction", "threshold", "no_effect"),
+    *("band", "interval", "precondition", "control"),
+)
+"""What of a claim a verdict rests on; a record with another one counts no more."""
+
+
+def read_records(results: Path) -> list[Record]:
+    """Read all records of a folder ``results``, smaller profiles first.
+
+    Raises
+    ------
+    ValueError
+        If a file is not a record, or lies under another name than its own.
+    """
+    found = []
+    for profile in LARGE:
+        for path in sorted((results / profile).glob("*.json")):
+            try:
+                content = json.loads(path.read_text("utf-8"))
+                run = ChapterRun.model_validate(content["run"])
+                for row in content["claims"]:
+                    check_row(row)
+                complete = content["claims"] and str(content["made"]["commit"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f"{path} is not a record: {error!r}; make it anew."
+                ) from error
+            if (run.profile, run.chapter) != (profile, path.stem) or not complete:
+                raise ValueError(
+                    f"{path} holds a record of {run.chapter}, {run.profile}; "
+                    "make it anew."
+                )
+            found.append(content)
+    return found
+
+
+def name_of(record: Record) -> str:
+    """Return the chapter and profile that a record is of."""
+    return f"{record['run']['chapter']}, {record['run']['profile']}"
+
+
+def recorded_claims(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """The recorded row of each claim, of the largest profile that could test it."""
+    rows: dict[str, dict[str, Any]] = {}
+    for one in records:
+        for row in one["claims"]:
+            if row["verdict"] != "not comparable" or row["id"] not in rows:
+                rows[row["id"]] = {**row, "recorded": told_of(one)}
+    return rows
+
+
+def told_of(record: Record) -> str:
+    """What readers are told of a recorded run: profile, data, day and commit."""
+    made, run = record["made"], record["run"]
+    data = run["parameters"].get("data", "")
+    note = made.get("note", "")
+    named = f"{data} ({note})" if data and note else data or note
+    parts = (run["profile"], named, made.get("date", ""))
+    return ", ".join([*filter(None, parts), f"commit {made['commit'][:7]}"])
+
+
+def asked_differences(claim: Claim, row: Row) -> dict[str, tuple[Any, Any]]:
+    """What a claim asked for when a row was judged, and now, where these differ."""
+    now = claim.model_dump(mode="json", include=set(JUDGED_BY))
+    held = row["precondition"] and {**row["precondition"]}
+    if held:
+        del held["measured"]
+    then = {**row, "control": row["control"]["name"], "precondition": held}
+    return {
+        key: (then[key], now[key])
+        for key in JUDGED_BY
+        # A row without numbers tells of no precondition.
+        if then[key] != now[key] and (key != "precondition" or row["values"])
+    }
+
+
+def recorded_marks(
+    results: Path, chapter: str, claims: Sequence[Claim]
+) -> Mapping[str, Row]:
+    """The recorded row of each of a chapter's claims that still asks for the same."""
+    asked = {claim.id: claim for claim in claims}
+    records = [r for r in read_records(results) if r["run"]["chapter"] == chapter]
+    return {
+        name: row
+        for name, row in recorded_claims(records).items()
+        if name in asked and not asked_differences(asked[name], row)
+    }
