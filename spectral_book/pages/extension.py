@@ -36,7 +36,7 @@ from spectral_book.claims.ledger import (
 from spectral_book.claims.places import with_code_anchors
 from spectral_book.claims.recorded import name_of, read_records, recorded_claims
 from spectral_book.files import remove_all
-from spectral_book.pages import assets, bibliography
+from spectral_book.pages import assets, bibliography, site
 from spectral_book.pages.attachments import with_attachments
 from spectral_book.pages.build_lock import lock_folder
 from spectral_book.pages.chapter_directives import CiteDirective, MinuteDirective
@@ -87,8 +87,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_css_file("ledger.css")
     app.add_css_file("strip.css")
     app.add_css_file("home.css")
+    app.connect("config-inited", site.place)
     app.connect("config-inited", assets.use_local_scripts)
     app.connect("builder-inited", assets.copy_scripts)
+
+    app.connect("html-page-context", site.describe)
+    app.connect("html-collect-pages", site.missing_page)
+    app.connect("build-finished", site.write_sitemap)
 
     build = BookBuild()
     app.connect("config-inited", build.begin)
