@@ -19,8 +19,9 @@ from typing import Any
 from benchmarks.book import BOOK
 from benchmarks.clock import startup_folder, when_imported
 from benchmarks.measure import Group, Setting, Timed
+from spectral_book.budget import Budget
 from spectral_book.pages.costs import Cost
-from spectral_book.runner import Budget, NotebookJob, execute_notebooks
+from spectral_book.runner import NotebookJob, execute_notebooks
 
 STEPS = 20
 

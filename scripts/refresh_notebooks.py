@@ -15,7 +15,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from spectral_book.runner import Budget, NotebookJob, execute_notebooks
+from spectral_book.budget import Budget
+from spectral_book.runner import NotebookJob, execute_notebooks
 
 CHECKED = "nbval-check-output"
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import os
-import re
-import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,67 +11,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import nbformat
 from jupyter_client import AsyncKernelManager
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from spectral_book import strays
+from spectral_book.failures import (
+    Failure,
+    raised_failure,
+    runs,
+    show_failure,
+    skipped,
+    stored_failure,
+)
 from spectral_book.kernel_folders import kernel_folder
+from spectral_book.kernels import kernel_manager, without_user_setup
 from spectral_book.readable import InputError
 from spectral_book.working_time import WorkingTime
-from spectral_lib.threads import variable, whole_number
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _STARTUP_SECONDS = 180
 _POLL_SECONDS = 1.0  # between two looks at the limits of a running cell
 
 OnCell = Callable[[str, int, int], None]
 """Is told a notebook's name, the number of the cell that begins, and of all cells."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How many notebooks run at the same time, and how many threads each may use."""
-
-    jobs: int
-    threads: int
-
-    def kernel_environment(self, base: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment of a kernel: `base` with this budget written in.
-
-        Set before the process starts, since the numerical libraries read these
-        variables once, when they are first imported.
-        """
-        libraries = ("SPECTRAL", "OMP_NUM", "MKL_NUM", "OPENBLAS_NUM")
-        threads = {f"{name}_THREADS": str(self.threads) for name in libraries}
-        return {**base, **threads, "SPECTRAL_BUILD": "1"}
-
-
-def resolve_budget(
-    jobs: object, threads: object, environ: Mapping[str, str], cores: int
-) -> Budget:
-    """Return the budget that the configuration and the environment ask for.
-
-    `SPECTRAL_JOBS` and `SPECTRAL_THREADS` in `environ` go before the configured values.
-    0 jobs are one for each of the usable `cores`, 0 threads the cores divided by jobs.
-
-    Raises
-    ------
-    ValueError
-        If a value is not a whole number of at least 0; the message names it.
-    """
-    asked_jobs = whole_number("spectral_jobs", jobs)
-    asked_threads = whole_number("spectral_threads", threads)
-    n_jobs = variable("SPECTRAL_JOBS", environ, asked_jobs) or cores
-    at_most = max(1, cores // n_jobs)
-    n_threads = variable("SPECTRAL_THREADS", environ, asked_threads) or at_most
-    return Budget(n_jobs, n_threads)
 
 
 @dataclass(frozen=True)
@@ -89,34 +52,6 @@ class NotebookJob:
     path: Path
     folder: Path | None = None
     parameters: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Where and how a notebook failed.
-
-    `cell` is the cell's number in the notebook's file, the first one being 1, and
-    `source` its code; 0 if the notebook failed outside of its cells. `error` is one
-    line, the kind of error and its message, and `traceback` may be empty.
-    """
-
-    cell: int
-    source: str
-    error: str
-    traceback: str
-
-    def describe(self, name: str) -> str:
-        """Return a message that names the chapter, the cell and its first lines."""
-        head = f"chapter {name} failed, {self.place()}: {self.error}"
-        if self.traceback.strip() == self.error:
-            return head  # an error in words for the user, whom no code would help
-        lines = [line for line in self.source.splitlines() if line.strip()]
-        shown = [f"    {line}" for line in lines[:3]] + ["    ..."] * (len(lines) > 3)
-        return "\n".join([head, *shown, *([self.traceback] if self.traceback else [])])
-
-    def place(self) -> str:
-        """Return `cell 3`, or that it was outside of the cells."""
-        return f"cell {self.cell}" if self.cell else "outside of its cells"
 
 
 @dataclass(frozen=True)
@@ -201,39 +136,22 @@ async def execute(
                 record_timing=False,
             )
             try:
-                await client.async_execute(env=_without_user_setup(environment, folder))
+                await client.async_execute(env=without_user_setup(environment, folder))
             finally:
-                strays.show([c for c in notebook.cells if _runs(c)], folder)
+                strays.show([c for c in notebook.cells if runs(c)], folder)
     except Exception as error:
         raised = error
     failure = stored_failure(notebook)
     if failure is None and raised is not None:
         index = None if client is None else client.current_cell
-        failure = _failure(notebook, index, raised)
+        failure = raised_failure(notebook, index, raised)
     if failure is None:
-        failure = _skipped(notebook)
+        failure = skipped(notebook)
     if failure is not None:
         if client is not None and client.widget_state:
             client.set_widgets_metadata()
-        _show_failure(notebook, failure)
+        show_failure(notebook, failure)
     return Execution(job.name, notebook, time.monotonic() - started, failure)
-
-
-def kernel_manager(folder: Path) -> AsyncKernelManager:
-    """Return a manager for one kernel of this interpreter.
-
-    Kernels talk over Unix sockets in a private folder where the system has them:
-    TCP ports can be taken by another process between their choice and their use.
-    """
-    # A socket's path may have about a hundred bytes.
-    is_short = len(os.fsencode(folder)) < 80
-    transport = "ipc" if sys.platform != "win32" and is_short else "tcp"
-    return AsyncKernelManager(
-        kernel_name="python3",
-        kernel_spec_manager=_ThisPython(),
-        transport=transport,
-        connection_file=str(folder / "kernel.json"),
-    )
 
 
 def without_outputs(notebook: NotebookNode) -> NotebookNode:
@@ -248,42 +166,6 @@ def without_outputs(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return clean
-
-
-def stored_failure(notebook: NotebookNode) -> Failure | None:
-    """Return the first error among a notebook's stored outputs, if there is one.
-
-    The kernel calls a cell well whose value could not be shown; the error is among
-    the outputs alone. One in a cell tagged `raises-exception` is meant.
-    """
-    for index, cell in enumerate(notebook.cells):
-        if cell.cell_type != "code" or "raises-exception" in _tags(cell):
-            continue
-        for output in cell.outputs:
-            if output.output_type == "error":
-                traceback = _ANSI.sub("", "\n".join(output.traceback))
-                error = f"{output.ename}: {output.evalue}"
-                return Failure(_number(notebook, index), cell.source, error, traceback)
-    return None
-
-
-class _ThisPython(KernelSpecManager):
-    """Kernel specifications with one entry: this process's interpreter.
-
-    A `python3` kernel that the user has installed elsewhere would come first in
-    Jupyter's search and lack the book's packages.
-    """
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(
-            argv=[
-                sys.executable,
-                *("-m", "ipykernel_launcher", "-f", "{connection_file}"),
-                *("--ext", strays.__name__),
-            ],
-            display_name="Python 3",
-            language="python",
-        )
 
 
 class _Client(NotebookClient):
@@ -389,85 +271,3 @@ def _prepared(job: NotebookJob) -> NotebookNode:
     return parameterize_notebook(
         notebook, dict(given), kernel_name="python3", language="python"
     )
-
-
-def _without_user_setup(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Return a kernel's environment without what its user set up for other work.
-
-    IPython runs startup files, and matplotlib reads settings, which would change a
-    notebook's results on one machine. `SPECTRAL_IPYTHONDIR` names a folder for
-    IPython, to watch what happens in kernels.
-    """
-    ipython, drawing = folder / "ipython", folder / "matplotlib"
-    ipython.mkdir()
-    drawing.mkdir()
-    # What matplotlib knows of the fonts; it would take long to find them each time.
-    for fonts in Path(mpl.get_cachedir()).glob("fontlist-*.json"):
-        (drawing / fonts.name).symlink_to(fonts)
-    private = {
-        "IPYTHONDIR": environment.get("SPECTRAL_IPYTHONDIR", str(ipython)),
-        "MPLCONFIGDIR": str(drawing),
-        # Another one would print figures as text.
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    }
-    users = {"PYTHONSTARTUP", "MATPLOTLIBRC"}
-    return {k: v for k, v in environment.items() if k not in users} | private
-
-
-def _tags(cell: NotebookNode) -> list[str]:
-    return cell.metadata.get("tags", [])
-
-
-def _runs(cell: NotebookNode) -> bool:
-    """Return whether nbclient sends a cell to the kernel."""
-    is_code = cell.cell_type == "code" and bool(cell.source.strip())
-    return is_code and "skip-execution" not in _tags(cell)
-
-
-def _number(notebook: NotebookNode, index: int) -> int:
-    """Return the number in the file of a cell; papermill's own has that before it."""
-    cells = notebook.cells[: index + 1]
-    return index + 1 - sum("injected-parameters" in _tags(cell) for cell in cells)
-
-
-def _failure(notebook: NotebookNode, index: int | None, error: Exception) -> Failure:
-    """Return what was raised, and in which cell."""
-    message = f"{type(error).__name__}: {error}"
-    if isinstance(error, CellExecutionError):
-        message = f"{error.ename}: {error.evalue}"
-    elif isinstance(error, DeadKernelError):
-        message = "DeadKernelError: the kernel process died"
-    if index is None:
-        return Failure(0, "", message, "")
-    source = notebook.cells[index].source
-    return Failure(_number(notebook, index), source, message, "")
-
-
-def _skipped(notebook: NotebookNode) -> Failure | None:
-    """Return that a cell did not run, as after `exit()` in the one before."""
-    for index, cell in enumerate(notebook.cells):
-        if _runs(cell) and not cell.execution_count:
-            message = "RuntimeError: the cell did not run"
-            return Failure(_number(notebook, index), cell.source, message, "")
-    return None
-
-
-def _show_failure(notebook: NotebookNode, failure: Failure) -> None:
-    """Make sure that the notebook shows the error, in its cell or in a new one."""
-    numbers = [_number(notebook, index) for index in range(len(notebook.cells))]
-    if failure.cell:
-        cell = notebook.cells[numbers.index(failure.cell)]
-    else:
-        cell = nbformat.v4.new_code_cell()
-        notebook.cells.append(cell)
-    # A tag such as remove-output would keep the error off the page.
-    cell.metadata["tags"] = [
-        tag for tag in _tags(cell) if not tag.startswith(("hide", "remove"))
-    ]
-    if not any(output.output_type == "error" for output in cell.outputs):
-        # A timeout or a dead kernel leaves no output of its own.
-        ename, _, evalue = failure.error.partition(": ")
-        output = nbformat.v4.new_output(
-            "error", ename=ename, evalue=evalue, traceback=[failure.error]
-        )
-        cell.outputs.append(output)

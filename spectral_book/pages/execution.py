@@ -15,16 +15,11 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 import spectral_book
+from spectral_book.budget import Budget
+from spectral_book.failures import Failure, stored_failure
 from spectral_book.files import write_atomic
 from spectral_book.progress import Progress
-from spectral_book.runner import (
-    Budget,
-    Execution,
-    Failure,
-    NotebookJob,
-    execute_notebooks,
-    stored_failure,
-)
+from spectral_book.runner import Execution, NotebookJob, execute_notebooks
 from spectral_lib.code_hash import code_hash
 
 _logger = logging.getLogger(__name__)

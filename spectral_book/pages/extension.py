@@ -24,6 +24,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ConfigError, ExtensionError
 from sphinx.util import logging
 
+from spectral_book.budget import Budget
 from spectral_book.claims.ledger import (
     ChapterRun,
     Ledger,
@@ -63,7 +64,7 @@ from spectral_book.pages.rule_directives import RULE_DIRECTIVES
 from spectral_book.pages.settings import checked_budget
 from spectral_book.records import differences
 from spectral_book.repository import knows_commit
-from spectral_book.runner import Budget, NotebookJob
+from spectral_book.runner import NotebookJob
 
 _logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sphinx.config import Config
 from sphinx.errors import ConfigError
 
-from spectral_book.runner import Budget, resolve_budget
+from spectral_book.budget import Budget, resolve_budget
 from spectral_lib.threads import usable_cores
 
 

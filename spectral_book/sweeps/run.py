@@ -12,9 +12,10 @@ import nbformat
 from distributed import Client, as_completed
 from tqdm.auto import tqdm
 
+from spectral_book.failures import Failure
 from spectral_book.files import write_atomic
 from spectral_book.readable import SweepStopped
-from spectral_book.runner import Failure, NotebookJob
+from spectral_book.runner import NotebookJob
 from spectral_book.sweeps import results, workers
 from spectral_book.sweeps.check import check_points
 from spectral_book.sweeps.collect import Status, status

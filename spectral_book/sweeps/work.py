@@ -14,9 +14,11 @@ from pathlib import Path
 
 from distributed import Worker, get_worker
 
+from spectral_book.budget import Budget
 from spectral_book.claims.ledger import claims_of
+from spectral_book.failures import Failure
 from spectral_book.readable import InputError
-from spectral_book.runner import Budget, Execution, Failure, NotebookJob, execute
+from spectral_book.runner import Execution, NotebookJob, execute
 from spectral_book.sweeps import results
 from spectral_book.sweeps.points import Point
 from spectral_book.sweeps.scalars import scalars_of

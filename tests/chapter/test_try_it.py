@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from spectral_book.chapter import try_it as live
-from spectral_book.runner import kernel_manager
+from spectral_book.kernels import kernel_manager
 
 LONG = 7
 """At this level and above an experiment ends only if it is stopped."""
