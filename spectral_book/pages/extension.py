@@ -41,7 +41,12 @@ from spectral_book.pages import assets, bibliography, site
 from spectral_book.pages.attachments import with_attachments
 from spectral_book.pages.build_lock import lock_folder
 from spectral_book.pages.chapter_directives import CiteDirective, MinuteDirective
-from spectral_book.pages.checks import Warnings, left_out, unlike_claims_file
+from spectral_book.pages.checks import (
+    Warnings,
+    claims_path,
+    left_out,
+    unlike_claims_file,
+)
 from spectral_book.pages.directives import (
     ChaptersDirective,
     CostsDirective,
@@ -183,7 +188,9 @@ class BookBuild:
         self._keep(notebooks, failed)
         self._compare(Path(app.srcdir), chapters)
         # The directives of the front page have the environment to find these.
-        env.spectral_chapters = [c.name for c in chapters]  # type: ignore[attr-defined]
+        env.spectral_chapters = [  # type: ignore[attr-defined]
+            c.name for c in chapters if claims_path(c).is_file()
+        ]
         env.spectral_ledger = self.ledger  # type: ignore[attr-defined]
         env.spectral_records = self._records(  # type: ignore[attr-defined]
             Path(app.srcdir).parent

@@ -61,7 +61,7 @@ class Dataset:
         return self.inputs.device
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs and targets [*rows, ...] of rows of any shape, on the same device."""
+        """Inputs and targets [rows, ...] of rows of any shape, on the same device."""
         return self.inputs[rows], self.targets[rows]
 
 

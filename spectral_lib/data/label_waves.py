@@ -87,6 +87,9 @@ def smoothed(targets: Tensor, strength: Tensor, classes: int) -> Tensor:
     Targets are class indices [...] or probabilities [..., K]; K is ``classes``.
     Source: the public code of Fridovich-Keil et al. 2021 (the paper's text lacks an S).
 
+    >>> smoothed(torch.tensor([1]), torch.tensor([0.5]), classes=4)
+    tensor([[0.1250, 0.6250, 0.1250, 0.1250]])
+
     Raises
     ------
     ValueError

@@ -20,7 +20,7 @@ def empirical_ntk(ensemble: Ensemble, x: Tensor, y: Tensor | None = None) -> Ten
 
     Shapes and errors of all three are those of `jacobian_ntk`.
     """
-    way = mlp_ntk if isinstance(ensemble.module, MLP) else jacobian_ntk
+    way = mlp_ntk if _is_learned_mlp(ensemble) else jacobian_ntk
     return way(ensemble, x, y)
 
 
@@ -94,8 +94,10 @@ def mlp_ntk(ensemble: Ensemble, x: Tensor, y: Tensor | None = None) -> Tensor:
     (delta delta^T) * (h h^T + 1), elementwise. Shapes and errors as in `jacobian_ntk`.
     """
     module = ensemble.module
-    if not isinstance(module, MLP):
-        raise ValueError("mlp_ntk is for an MLP; use empirical_ntk.")
+    if not isinstance(module, MLP) or not _is_learned_mlp(ensemble):
+        raise ValueError(
+            "mlp_ntk is for an MLP without frozen parameters; use empirical_ntk."
+        )
     _check_single_output(ensemble, x)
     left = _layers(ensemble, module, x)
     right = left if y is None else _layers(ensemble, module, y)
@@ -126,6 +128,13 @@ def relative_change(kernel: Tensor, reference: Tensor) -> Tensor:
     """Frobenius norm of kernel - reference over that of the reference, [R]."""
     gap = (kernel - reference).double().flatten(-2).norm(dim=-1)
     return gap / reference.double().flatten(-2).norm(dim=-1)
+
+
+def _is_learned_mlp(ensemble: Ensemble) -> bool:
+    """Whether the network is a perceptron all of whose parameters are learned."""
+    module = ensemble.module
+    names = {name for name, _ in module.named_parameters()}
+    return isinstance(module, MLP) and names == set(ensemble.parameters)
 
 
 def _check_single_output(ensemble: Ensemble, x: Tensor) -> None:

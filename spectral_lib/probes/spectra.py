@@ -18,14 +18,19 @@ def coefficients(f: Tensor, max_frequency: int) -> Tensor:
 
 
 def amplitudes(f: Tensor, max_frequency: int) -> Tensor:
-    """Moduli of :func:`coefficients`."""
+    """Moduli of :func:`coefficients`.
+
+    >>> x = torch.arange(64) * 2 * torch.pi / 64
+    >>> [round(float(a), 3) for a in amplitudes(2 * torch.sin(3 * x) + 1, 4)]
+    [1.0, 0.0, 0.0, 1.0, 0.0]
+    """
     return coefficients(f, max_frequency).abs()
 
 
 def relative_error(prediction: Tensor, target: Tensor, max_frequency: int) -> Tensor:
     """Relative error of each frequency over a set of functions.
 
-    sqrt(sum |f^ - t^|^2 / sum |t^|^2), sums over functions. Shapes: [R, functions,
+    ``sqrt(sum |f^ - t^|^2 / sum |t^|^2)``, sums over functions. Shapes: [R, functions,
     points] and [functions, points] to [R, max_frequency] for k = 1 ... max_frequency.
     """
     whole = coefficients(target, max_frequency)

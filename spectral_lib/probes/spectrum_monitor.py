@@ -5,11 +5,10 @@ from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from spectral_lib.probes.local_spectrum import LineSettings, directions, spectrum
 from spectral_lib.probes.spectrum_peaks import Search, Turns, find_turns
-from spectral_lib.training.ensemble import evaluating
+from spectral_lib.training.ensemble import evaluating, inner
 
 __all__ = ["SpectrumMonitor"]
 
@@ -23,6 +22,10 @@ class SpectrumMonitor:
         for epoch in range(epochs):
             ...  # train
             print(monitor())
+
+    >>> monitor = SpectrumMonitor(nn.Linear(6, 3), torch.zeros(20, 6), points=5)
+    >>> monitor().split(" (")[0]
+    '1 readings: no minimum yet, no peak yet'
 
     Mode, gradients, batch-norm statistics and the random state stay untouched. Of a
     module made by ``torch.compile`` or wrapped for data-parallel training, the module
@@ -71,7 +74,7 @@ class SpectrumMonitor:
                 f"there are {len(inputs)} inputs and points is {points}; give at least "
                 "1 of both."
             )
-        self.model, self.inputs, self.points = _within(model), inputs, points
+        self.model, self.inputs, self.points = inner(model), inputs, points
         self.settings, self.search = settings or LineSettings(), search or Search()
         self.generator = torch.Generator().manual_seed(seed)
         self.readings: list[Tensor] = []
@@ -137,14 +140,3 @@ class SpectrumMonitor:
             f"{len(self.readings)} readings: {found} "
             f"({self.seconds:.2g} s, {self.share:.1%} of the time)"
         )
-
-
-def _within(module: nn.Module) -> nn.Module:
-    """The module inside those of torch.compile and of data-parallel training."""
-    while True:
-        if isinstance(module, DistributedDataParallel | DataParallel):
-            module = module.module
-        elif isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
-            module = inner
-        else:
-            return module

@@ -8,16 +8,29 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from spectral_lib.training.devices import Precision
 
 State = dict[str, Tensor]
+
 
 ROWS_IN_PASS = 1 << 14
 """Rows that a pass of a probe over a whole data set takes by default."""
 
 LARGE = 1 << 16
 """Weights of a replica above which a CPU's caches hold one at a time, and not many."""
+
+
+def inner(module: nn.Module) -> nn.Module:
+    """Module inside those of ``torch.compile`` and of data-parallel training."""
+    while True:
+        if isinstance(module, DistributedDataParallel | DataParallel):
+            module = module.module
+        elif isinstance(within := getattr(module, "_orig_mod", None), nn.Module):
+            module = within
+        else:
+            return module
 
 
 @dataclass(frozen=True)
@@ -46,10 +59,20 @@ class Ensemble:
     def of(cls, module: nn.Module) -> "Ensemble":
         """A trained network as an ensemble of one, in evaluation mode, to be measured.
 
-        The ensemble holds copies; the network stays as it is.
+        The ensemble holds copies; the network stays as it is. Of a module made by
+        ``torch.compile`` or wrapped for data-parallel training it holds the one within.
+        Frozen parameters count as buffers: no tangent kernel has them.
+
+        >>> ensemble = Ensemble.of(nn.Linear(3, 2))
+        >>> len(ensemble), tuple(ensemble.predict(torch.zeros(5, 3)).shape)
+        (1, (1, 5, 2))
         """
-        parameters, buffers = stack_module_state([module])
-        return cls(copy.deepcopy(module).eval(), parameters, buffers, seeds=(0,))
+        network = inner(module)
+        parameters, buffers = stack_module_state([network])
+        learned = {name for name, p in network.named_parameters() if p.requires_grad}
+        buffers |= {k: v for k, v in parameters.items() if k not in learned}
+        parameters = {k: v for k, v in parameters.items() if k in learned}
+        return cls(copy.deepcopy(network).eval(), parameters, buffers, seeds=(0,))
 
     def __len__(self) -> int:
         return len(self.seeds)

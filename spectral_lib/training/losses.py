@@ -18,6 +18,11 @@ def nmse(prediction: Tensor, target: Tensor) -> Tensor:
 
     Both means run over all points of all functions. Source: Wang, Wang & Lai 2024,
     Section 3.2 and their public notebook.
+
+    >>> import torch
+    >>> target = torch.tensor([[[1.0, 2.0]], [[2.0, 4.0]]])  # two replicas
+    >>> nmse(0.5 * target, target)
+    tensor([0.2500, 0.2500])
     """
     return mse(prediction, target) / target.square().flatten(1).mean(1)
 

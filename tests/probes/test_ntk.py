@@ -13,7 +13,7 @@ from spectral_lib.probes.ntk import (
     mlp_ntk,
     relative_change,
 )
-from spectral_lib.training.ensemble import initialise
+from spectral_lib.training.ensemble import Ensemble, initialise
 
 X = midpoints(12)[:, None]
 BUILDS = {
@@ -98,6 +98,27 @@ def test_antisymmetric_start_keeps_the_kernel_of_half_the_width(dense):
         return empirical_ntk(ensemble, X.float())
 
     torch.testing.assert_close(kernel(40, True), kernel(20, False))
+
+
+def test_frozen_parameters_are_no_part_of_a_kernel():
+    torch.manual_seed(0)
+    net = MLP([2, 5, 1]).double()
+    x = torch.randn(4, 2, dtype=torch.float64)
+    whole = empirical_ntk(Ensemble.of(net), x)
+    for p in list(net.parameters())[:2]:
+        p.requires_grad_(False)
+    rows = []
+    for one in x:
+        learned = [p for p in net.parameters() if p.requires_grad]
+        gradient = torch.autograd.grad(net(one[None]).squeeze(), learned)
+        rows.append(torch.cat([g.flatten() for g in gradient]))
+    gradients = torch.stack(rows)
+    found = empirical_ntk(Ensemble.of(net), x)
+    assert torch.allclose(found[0], gradients @ gradients.T)
+    assert not torch.allclose(found, whole)
+    assert torch.equal(Ensemble.of(net).predict(x)[0], net(x).detach())
+    with pytest.raises(ValueError, match="frozen"):
+        mlp_ntk(Ensemble.of(net), x)
 
 
 def test_relative_change_is_that_of_each_replica():
