@@ -8,6 +8,8 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
+from spectral_lib.training.runs import Run
+
 BOOK = Path(__file__).parents[2] / "book"
 
 
@@ -21,6 +23,9 @@ def until_the_networks(reading):
             if cell.cell_type != "code":
                 continue
             if "def learn(" in cell.source:
+                helpers = cell.source.partition("def until(")
+                exec(cell.source.partition("\n\n\ndef learn(")[0], namespace)
+                exec("".join(helpers[1:]), namespace)
                 break
             exec(cell.source, namespace)
             if "parameters" in cell.metadata.get("tags", []):
@@ -92,3 +97,56 @@ def test_coefficients_of_a_wave(chapter):
     )
     found = chapter["fourier"](wave, 8)
     assert found[[0, 3, 7]].tolist() == pytest.approx([0.2, -0.5j, 0.25])
+
+
+def test_the_derivative_is_the_one_that_autograd_finds(chapter):
+    """Section 3.1; the forward difference on the grid is far from it."""
+    terms = chapter["draw"]([1, 10], seed=5)
+    places = chapter["x"].expand(200, 1, -1).clone().requires_grad_()
+    (found,) = torch.autograd.grad(chapter["u"](places, terms).sum(), places)
+    exact = chapter["du"](chapter["x"], terms)
+    torch.testing.assert_close(found[:, 0], exact, rtol=0, atol=1e-10)
+    h = float(chapter["x"][1])
+    forward = (
+        chapter["u"](chapter["x"] + h, terms) - chapter["u"](chapter["x"], terms)
+    ) / h
+    assert (forward - exact).abs().max() > 0.1 * exact.std()
+
+
+def test_spectra_hold_the_chosen_frequencies_alone(chapter):
+    """Figures 1b, 1c; on half the interval the functions are not periodic."""
+    terms = chapter["draw"]([1, 10], seed=5)
+    values = chapter["u"](chapter["circle"], terms)
+    chosen = torch.zeros(200, 126).scatter_(1, terms[0][..., 0].long(), 1.0)
+
+    def off(part):
+        energy = torch.fft.rfft(values[:, : 250 // part]).abs().square()
+        rest = energy * (1 - chosen[:, : energy.shape[1]])
+        return float(rest[:, 1:].sum() / energy.sum())
+
+    assert off(1) < 1e-20
+    assert off(2) > 0.1
+
+
+def test_damping_by_one_gives_the_derivative_equal_energies(chapter):
+    """So that NMSE(low) / NMSE(high) is a ratio of absolute errors."""
+    for damping, ratios in ((0.0, (4, 10)), (1.0, (0.8, 1.25))):
+        low, high = (
+            chapter["du"](chapter["x"], chapter["draw"](span, damping=damping))
+            for span in ([1, 5], [6, 10])
+        )
+        ratio = float(high.square().mean() / low.square().mean())
+        assert ratios[0] < ratio < ratios[1]
+
+
+def test_readings_at_a_level_are_each_seeds_last_above_it_or_nan(chapter):
+    errors = torch.tensor([[1.0, 1.0], [0.4, 0.9], [0.6, 0.8], [0.1, 0.7]])
+    record = chapter["Record"](torch.arange(4), {"general": errors})
+    run = Run(None, {"error": record}, errors, torch.zeros(2), 0.0)
+    readings = torch.arange(8.0).reshape(4, 2)
+    found = chapter["at_level"](run, readings, 0.5)
+    assert found[0] == 4.0  # at the third reading; the second was below for a while
+    assert found[1].isnan()
+    kept = chapter["until"](run, 2).records["error"]
+    assert kept.epochs.tolist() == [0, 1, 2]
+    assert torch.equal(kept["general"], errors[:3])
