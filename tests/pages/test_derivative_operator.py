@@ -1,5 +1,7 @@
 """The chapter's own functions: the terms it draws, u, u' and their spectra."""
 
+import ast
+import cmath
 import math
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from spectral_lib.training.runs import Run
+from spectral_lib.training.losses import nmse
+from spectral_lib.training.runs import Record, Run
 
 BOOK = Path(__file__).parents[2] / "book"
 
@@ -141,7 +144,7 @@ def test_damping_by_one_gives_the_derivative_equal_energies(chapter):
 
 def test_readings_at_a_level_are_each_seeds_last_above_it_or_nan(chapter):
     errors = torch.tensor([[1.0, 1.0], [0.4, 0.9], [0.6, 0.8], [0.1, 0.7]])
-    record = chapter["Record"](torch.arange(4), {"general": errors})
+    record = Record(torch.arange(4), {"general": errors})
     run = Run(None, {"error": record}, errors, torch.zeros(2), 0.0)
     readings = torch.arange(8.0).reshape(4, 2)
     found = chapter["at_level"](run, readings, 0.5)
@@ -150,3 +153,42 @@ def test_readings_at_a_level_are_each_seeds_last_above_it_or_nan(chapter):
     kept = chapter["until"](run, 2).records["error"]
     assert kept.epochs.tolist() == [0, 1, 2]
     assert torch.equal(kept["general"], errors[:3])
+
+
+def functions(names, **namespace):
+    """Functions that the notebook defines after its first training."""
+    cells = nbformat.read(BOOK / "derivative_operator.ipynb", 4).cells
+    for cell in (c for c in cells if c.cell_type == "code"):
+        for node in ast.parse(cell.source).body:
+            if isinstance(node, ast.FunctionDef) and node.name in names:
+                exec(ast.unparse(node), namespace)
+    return [namespace[name] for name in names]
+
+
+def test_a_u_is_seen_by_the_largest_over_the_smallest_and_its_low_side_by_the_halves():
+    errors = torch.tensor([[0.9, 0.5, 0.1, 0.2, 0.6], [0.2, 0.2, 0.4, 0.4, 0.4]])
+    unevenness, low_to_high = functions(
+        ("unevenness", "low_to_high"), missing={(3, 0.1): errors}, k=torch.arange(1, 6)
+    )
+    assert unevenness(3, 0.1).tolist() == pytest.approx([9.0, 2.0])
+    assert low_to_high(3, 0.1).tolist() == pytest.approx([0.7 / 0.3, 0.5])
+
+
+def test_steps_end_at_the_first_reading_below_one_half_or_are_no_number():
+    errors = torch.tensor([[1.0, 1.0], [0.6, 0.7], [0.4, 0.6], [0.7, 0.5]])
+    record = Record(torch.tensor([0, 2, 4, 6]), {"general": errors})
+    run = Run(None, {"error": record}, errors, torch.zeros(2), 0.0)
+    (steps,) = functions(("steps",), torch=torch, batches=5)
+    found = steps(run)
+    assert found[0] == 20
+    assert found[1].isnan()
+
+
+def test_the_error_of_the_forward_difference_is_that_of_its_response(chapter):
+    """(exp(ikh) - 1) / (ikh) in place of 1, for one wave of frequency 7."""
+    wave = tuple(torch.full((200, 1, 1), v) for v in (7.0, 1.0, 0.0, 0.3, 0.0))
+    names = {n: chapter[n] for n in ("u", "du", "x", "P")}
+    (error,) = functions(("difference_error",), **names, terms=wave, nmse=nmse)
+    for h in (float(chapter["x"][1]), 1e-3):
+        response = (cmath.exp(7j * h) - 1) / (7j * h)
+        assert error(h) == pytest.approx(abs(response - 1) ** 2, rel=0.01)
