@@ -57,6 +57,8 @@ def test_defaults_and_profiles_are_possible(name):
         ("derivative_operator", "test_functions", 100, "leaves none of the 100"),
         ("derivative_operator", "batch_size", 21, "larger than the training set"),
         ("derivative_operator", "points", 100, "use more than 102"),
+        ("derivative_operator", "loss_epochs", 100, "use as many or more"),
+        ("derivative_operator", "high", [5, 10], "must begin above the end of low"),
         ("derivative_operator", "reading", "book", "'notebook' or 'paper'"),
         ("derivative_operator", "learning_rate", "1e-3", "valid number"),
         ("derivative_operator", "kernel_size", 3, "did you mean 'kernel_sizes'"),

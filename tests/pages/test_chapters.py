@@ -24,10 +24,12 @@ TINY = {
     "kernel_sizes": [3, 7],
     "layer_counts": [3, 4],
     "epochs": 6,
+    "loss_epochs": 8,
+    "last_epochs": 2,
     "early_learning_rate": 1e-2,
     "early_epochs": 60,
-    "speed_kernel": 7,
-    "swapped_epochs": 6,
+    "early_readings": [4, 40],
+    "watched_kernels": [3, 7],
     "measure_every": 1,
 }
 

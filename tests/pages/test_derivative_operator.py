@@ -1,5 +1,7 @@
 """The chapter's own functions: the terms it draws, u, u' and their spectra."""
 
+import ast
+import cmath
 import math
 from pathlib import Path
 
@@ -7,6 +9,9 @@ import nbformat
 import pytest
 import torch
 from matplotlib import pyplot as plt
+
+from spectral_lib.training.losses import nmse
+from spectral_lib.training.runs import Record, Run
 
 BOOK = Path(__file__).parents[2] / "book"
 
@@ -21,6 +26,9 @@ def until_the_networks(reading):
             if cell.cell_type != "code":
                 continue
             if "def learn(" in cell.source:
+                helpers = cell.source.partition("def until(")
+                exec(cell.source.partition("\n\n\ndef learn(")[0], namespace)
+                exec("".join(helpers[1:]), namespace)
                 break
             exec(cell.source, namespace)
             if "parameters" in cell.metadata.get("tags", []):
@@ -92,3 +100,95 @@ def test_coefficients_of_a_wave(chapter):
     )
     found = chapter["fourier"](wave, 8)
     assert found[[0, 3, 7]].tolist() == pytest.approx([0.2, -0.5j, 0.25])
+
+
+def test_the_derivative_is_the_one_that_autograd_finds(chapter):
+    """Section 3.1; the forward difference on the grid is far from it."""
+    terms = chapter["draw"]([1, 10], seed=5)
+    places = chapter["x"].expand(200, 1, -1).clone().requires_grad_()
+    (found,) = torch.autograd.grad(chapter["u"](places, terms).sum(), places)
+    exact = chapter["du"](chapter["x"], terms)
+    torch.testing.assert_close(found[:, 0], exact, rtol=0, atol=1e-10)
+    h = float(chapter["x"][1])
+    forward = (
+        chapter["u"](chapter["x"] + h, terms) - chapter["u"](chapter["x"], terms)
+    ) / h
+    assert (forward - exact).abs().max() > 0.1 * exact.std()
+
+
+def test_spectra_hold_the_chosen_frequencies_alone(chapter):
+    """Figures 1b, 1c; on half the interval the functions are not periodic."""
+    terms = chapter["draw"]([1, 10], seed=5)
+    values = chapter["u"](chapter["circle"], terms)
+    chosen = torch.zeros(200, 126).scatter_(1, terms[0][..., 0].long(), 1.0)
+
+    def off(part):
+        energy = torch.fft.rfft(values[:, : 250 // part]).abs().square()
+        rest = energy * (1 - chosen[:, : energy.shape[1]])
+        return float(rest[:, 1:].sum() / energy.sum())
+
+    assert off(1) < 1e-20
+    assert off(2) > 0.1
+
+
+def test_damping_by_one_gives_the_derivative_equal_energies(chapter):
+    """So that NMSE(low) / NMSE(high) is a ratio of absolute errors."""
+    for damping, ratios in ((0.0, (4, 10)), (1.0, (0.8, 1.25))):
+        low, high = (
+            chapter["du"](chapter["x"], chapter["draw"](span, damping=damping))
+            for span in ([1, 5], [6, 10])
+        )
+        ratio = float(high.square().mean() / low.square().mean())
+        assert ratios[0] < ratio < ratios[1]
+
+
+def test_readings_at_a_level_are_each_seeds_last_above_it_or_nan(chapter):
+    errors = torch.tensor([[1.0, 1.0], [0.4, 0.9], [0.6, 0.8], [0.1, 0.7]])
+    record = Record(torch.arange(4), {"general": errors})
+    run = Run(None, {"error": record}, errors, torch.zeros(2), 0.0)
+    readings = torch.arange(8.0).reshape(4, 2)
+    found = chapter["at_level"](run, readings, 0.5)
+    assert found[0] == 4.0  # at the third reading; the second was below for a while
+    assert found[1].isnan()
+    kept = chapter["until"](run, 2).records["error"]
+    assert kept.epochs.tolist() == [0, 1, 2]
+    assert torch.equal(kept["general"], errors[:3])
+
+
+def functions(names, **namespace):
+    """Functions that the notebook defines after its first training."""
+    cells = nbformat.read(BOOK / "derivative_operator.ipynb", 4).cells
+    for cell in (c for c in cells if c.cell_type == "code"):
+        for node in ast.parse(cell.source).body:
+            if isinstance(node, ast.FunctionDef) and node.name in names:
+                exec(ast.unparse(node), namespace)
+    return [namespace[name] for name in names]
+
+
+def test_a_u_is_seen_by_the_largest_over_the_smallest_and_its_low_side_by_the_halves():
+    errors = torch.tensor([[0.9, 0.5, 0.1, 0.2, 0.6], [0.2, 0.2, 0.4, 0.4, 0.4]])
+    unevenness, low_to_high = functions(
+        ("unevenness", "low_to_high"), missing={(3, 0.1): errors}, k=torch.arange(1, 6)
+    )
+    assert unevenness(3, 0.1).tolist() == pytest.approx([9.0, 2.0])
+    assert low_to_high(3, 0.1).tolist() == pytest.approx([0.7 / 0.3, 0.5])
+
+
+def test_steps_end_at_the_first_reading_below_one_half_or_are_no_number():
+    errors = torch.tensor([[1.0, 1.0], [0.6, 0.7], [0.4, 0.6], [0.7, 0.5]])
+    record = Record(torch.tensor([0, 2, 4, 6]), {"general": errors})
+    run = Run(None, {"error": record}, errors, torch.zeros(2), 0.0)
+    (steps,) = functions(("steps",), torch=torch, batches=5)
+    found = steps(run)
+    assert found[0] == 20
+    assert found[1].isnan()
+
+
+def test_the_error_of_the_forward_difference_is_that_of_its_response(chapter):
+    """(exp(ikh) - 1) / (ikh) in place of 1, for one wave of frequency 7."""
+    wave = tuple(torch.full((200, 1, 1), v) for v in (7.0, 1.0, 0.0, 0.3, 0.0))
+    names = {n: chapter[n] for n in ("u", "du", "x", "P")}
+    (error,) = functions(("difference_error",), **names, terms=wave, nmse=nmse)
+    for h in (float(chapter["x"][1]), 1e-3):
+        response = (cmath.exp(7j * h) - 1) / (7j * h)
+        assert error(h) == pytest.approx(abs(response - 1) ** 2, rel=0.01)
