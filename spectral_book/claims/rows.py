@@ -30,7 +30,7 @@ Inputs = Mapping[str, ArrayLike]
 
 _JACKKNIFED = (
     "spread_ratio",
-    "grid_spread_ratio",
+    "share_within",
     "correlation_over_runs",
     "rank_correlation_between_runs",
 )

@@ -6,7 +6,7 @@ axis R and returns [R]. Statistics that are ratios return logarithms;
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -91,17 +91,49 @@ def spread_ratio(numerator: ArrayLike, denominator: ArrayLike) -> Values:
     return _pseudo_values(estimate, pair.T, fewest=3)
 
 
-def grid_spread_ratio(x: ArrayLike) -> Values:
-    """Jackknife over seeds of STD over columns / STD over seeds, [R].
+class OneWay(NamedTuple):
+    """Variances of a one-way layout, and its F test; NaN where they do not exist.
 
-    x [R, K] holds one number a seed and setting. STD over columns is the mean over
-    seeds of the standard deviation within a row; STD over seeds the mean over columns
-    of that within a column. Returns pseudo-values on the linear scale, so that a
-    setting without any effect gives 0.
+    ``within`` is the variance inside rows, ``between`` what rows add to it, estimated
+    without bias and so at times below 0; ``f`` and ``p`` test whether rows add nothing.
+    """
+
+    within: float
+    between: float
+    f: float
+    p: float
+
+
+def one_way(x: ArrayLike) -> OneWay:
+    """Analyse x [rows, columns] as row effects plus independent noise.
+
+    Columns share nothing but their row, as factors do that only change the rounding:
+    a row is a seed, noise within it is rounding.
+    """
+    x = np.asarray(x, float)
+    rows, columns = x.shape
+    if rows < 2 or columns < 2:
+        return OneWay(np.nan, np.nan, np.nan, np.nan)
+    within = float(x.var(1, ddof=1).mean())
+    means = float(columns * x.mean(1).var(ddof=1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f = float(np.float64(means) / within)
+    p = float(scipy.stats.f.sf(f, rows - 1, rows * (columns - 1)))
+    return OneWay(within, (means - within) / columns, f, p)
+
+
+def share_within(x: ArrayLike) -> Values:
+    """Jackknife over rows of the share of variance that lies within rows, [R].
+
+    x [R, K] holds one number a seed and setting. The share is within / (within +
+    between) of `one_way`: 1 where seeds add nothing, 0 where settings have no effect.
+    Its root is the ratio of STD over settings to STD over seeds, and never above 1 in
+    truth, as two seeds differ by both variances.
     """
 
     def estimate(part: Values) -> float:
-        return float(part.std(1, ddof=1).mean() / part.std(0, ddof=1).mean())
+        found = one_way(part)
+        return found.within / (found.within + found.between)
 
     return _pseudo_values(estimate, np.asarray(x, float), fewest=3)
 
@@ -255,26 +287,26 @@ def _pseudo_values(
 
 
 def seeds_to_tell(ratio: float, columns: int, power: float = 0.8) -> int:
-    """Seeds at which a ratio of two standard deviations can be told from 1.
+    """Seeds at which the F test of `one_way` tells that they add to the spread.
 
-    The two are estimated from a grid of seeds times columns, with seeds (columns - 1)
-    and columns (seeds - 1) degrees of freedom, taken as independent; the test is the
-    two-sided F test at 5 %. At most a million seeds are tried.
+    ``ratio`` is the STD over columns, in units of the STD over seeds: the root of what
+    `share_within` estimates. The test is at 5 %; at most a million seeds are tried.
 
     Raises
     ------
     ValueError
-        If the ratio is not positive, is 1, or there are fewer than two columns.
+        If the ratio is not between 0 and 1, or there are fewer than two columns.
     """
-    if not ratio > 0 or ratio == 1 or columns < 2:
+    if not 0 < ratio < 1 or columns < 2:
         raise ValueError(
-            f"ratio is {ratio} and columns {columns}; give a positive ratio other than "
-            "1 and at least two columns."
+            f"ratio is {ratio} and columns {columns}; give a ratio between 0 and 1 and "
+            "at least two columns."
         )
+    growth = 1 + columns * (1 / ratio**2 - 1)
 
     def achieved(seeds: int) -> float:
-        f = scipy.stats.f(seeds * (columns - 1), columns * (seeds - 1))
-        return f.cdf(f.ppf(0.025) / ratio**2) + f.sf(f.ppf(0.975) / ratio**2)
+        f = scipy.stats.f(seeds - 1, seeds * (columns - 1))
+        return float(f.sf(f.ppf(0.95) / growth))
 
     low, high = 1, 2
     while achieved(high) < power and high < 10**6:
@@ -298,7 +330,7 @@ STATISTICS: Mapping[str, Statistic] = {
         spearman,
         correlation,
         spread_ratio,
-        grid_spread_ratio,
+        share_within,
         correlation_over_runs,
         rank_correlation,
         partial_rank_correlation,

@@ -11,10 +11,12 @@ from spectral_book.claims.statistics import (
     agreement,
     in_random_order,
     mean_interval,
+    one_way,
     partial_rank_correlation,
     rank_correlation,
     rank_correlation_between_runs,
     seeds_to_tell,
+    share_within,
     slope,
     spearman,
 )
@@ -55,34 +57,83 @@ def test_the_jackknife_of_a_spread_is_centred_on_the_ratio_of_spreads():
     assert same == pytest.approx(np.zeros(400))
 
 
-def test_a_spread_over_settings_and_one_over_seeds():
-    # Rows are seeds: 0 and 3 within each, and 4 between them in each column.
-    x = np.array([[0.0, 3.0], [4.0, 7.0], [8.0, 11.0]])
-    within, across = 3 / np.sqrt(2), 4.0
-    part = [within / (d / np.sqrt(2)) for d in (4.0, 8.0, 4.0)]
-    wanted = [3 * within / across - 2 * one for one in part]
-    assert STATISTICS["grid_spread_ratio"](x) == pytest.approx(wanted)
-    assert STATISTICS["grid_spread_ratio"](x[:, [0, 0]]) == pytest.approx([0, 0, 0])
-    assert np.isnan(STATISTICS["grid_spread_ratio"](x[:2])).all()
-    noise = np.random.default_rng(0).normal(size=(200, 5))
-    assert STATISTICS["grid_spread_ratio"](noise).mean() == pytest.approx(1, abs=0.1)
+def test_one_way_finds_the_variances_of_a_layout_and_scipys_f():
+    x = RNG.normal(size=(6, 1)) + RNG.normal(size=(6, 4))
+    found = one_way(x)
+    wanted = scipy.stats.f_oneway(*x)
+    assert (found.f, found.p) == pytest.approx((wanted.statistic, wanted.pvalue))
+    assert found.within == pytest.approx(np.mean([np.var(r, ddof=1) for r in x]))
+    # All pairs of runs of different seeds differ by both variances.
+    apart = [np.subtract.outer(a, b) for i, a in enumerate(x) for b in x[:i]]
+    assert found.within + found.between == pytest.approx(np.square(apart).mean() / 2)
+    assert np.isnan(one_way(x[:1])).all()
 
 
-def test_seeds_that_tell_two_spreads_apart_do_so_in_four_of_five_trials():
-    ratio, columns = 1.6, 6
-    seeds = seeds_to_tell(ratio, columns)
-    a, b = seeds * (columns - 1), columns * (seeds - 1)
+def test_the_tables_of_sun_et_al_show_no_effect_of_the_seed_beyond_rounding():
+    # Table 1, a row a factor.
+    printed = """
+    93.36 93.40 93.10 93.14 93.34 93.33  93.49 93.37 93.08 93.68 93.16 93.12
+    93.64 93.22 93.39 93.17 93.26 93.42  93.36 93.31 93.12 93.23 93.14 93.28
+    93.87 93.55 93.08 93.35 93.42 93.41  92.99 93.31 93.49 93.48 93.14 93.56"""
+    found = one_way(np.reshape(printed.split(), (6, 6)).T.astype(float))
+    assert found.f == pytest.approx(1.29, abs=0.005)
+    assert found.p == pytest.approx(0.29, abs=0.005)
+    assert found.within**0.5 == pytest.approx(0.188, abs=5e-4)
+    assert found.between**0.5 == pytest.approx(0.04, abs=5e-3)
+
+
+def layouts(ratio, seeds, columns, trials):
+    """Noise of variance 1 within rows; STD over rows in all is 1 / ratio."""
     rng = np.random.default_rng(0)
-    spreads = ratio**2 * rng.chisquare(a, 20000) / a, rng.chisquare(b, 20000) / b
-    tail = scipy.stats.f(a, b)
-    found = spreads[0] / spreads[1]
-    power = ((found < tail.ppf(0.025)) | (found > tail.ppf(0.975))).mean()
-    assert 0.78 < power < 0.9
-    assert seeds_to_tell(1 / ratio, columns) == pytest.approx(seeds, abs=1)
-    assert seeds_to_tell(1.1, columns) > seeds
-    for wrong in ((1.0, 6), (0.0, 6), (1.6, 1)):
-        with pytest.raises(ValueError, match="positive ratio other than 1"):
-            seeds_to_tell(*wrong)
+    rows = (1 / ratio**2 - 1) ** 0.5 * rng.normal(size=(trials, seeds, 1))
+    return rows + rng.normal(size=(trials, seeds, columns))
+
+
+def test_a_share_within_rows_is_a_jackknife_and_0_where_settings_have_no_effect():
+    x = layouts(0.7, 5, 3, 1)[0]
+
+    def share(part):
+        total = np.mean(
+            [
+                np.square(np.subtract.outer(a, b)).mean() / 2
+                for i, a in enumerate(part)
+                for b in part[:i]
+            ]
+        )
+        return np.mean([np.var(row, ddof=1) for row in part]) / total
+
+    wanted = [5 * share(x) - 4 * share(np.delete(x, i, 0)) for i in range(5)]
+    assert STATISTICS["share_within"](x) == pytest.approx(wanted)
+    assert STATISTICS["share_within"](x[:, [0, 0]]) == pytest.approx(np.zeros(5))
+    assert np.isnan(STATISTICS["share_within"](x[:2])).all()
+
+
+def test_five_seeds_and_five_factors_can_decide_on_half_the_spread_of_seeds():
+    # The interval has to clear a share of 1/4, that is a ratio of 1/2.
+    def cleared(ratio):
+        pseudo = [share_within(x) for x in layouts(ratio, 5, 5, 600)]
+        return np.mean([mean_interval(one)[1] > 0.25 for one in pseudo])
+
+    assert cleared(0.999999) > 0.75
+    assert cleared(0.5) < 0.07
+
+
+@pytest.mark.parametrize(("ratio", "seeds"), [(0.5, 3), (0.16 / 0.17, 45)])
+def test_seeds_that_tell_a_ratio_from_1_do_so_in_four_of_five_trials(ratio, seeds):
+    assert seeds_to_tell(ratio, 6) == seeds
+
+    def found(ratio, seeds):
+        return np.mean([one_way(x).p < 0.05 for x in layouts(ratio, seeds, 6, 1500)])
+
+    assert 0.77 < found(ratio, seeds) < 0.87
+    assert 0.03 < found(1.0, seeds) < 0.07  # the test keeps its level
+    assert found(ratio, seeds - 1) < found(ratio, seeds)
+
+
+@pytest.mark.parametrize("wrong", [(1.0, 6), (0.0, 6), (2.0, 6), (0.6, 1)])
+def test_a_ratio_that_no_seeds_can_tell_is_refused(wrong):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        seeds_to_tell(*wrong)
 
 
 def test_correlation_over_runs_leaves_out_one_run_at_a_time():
