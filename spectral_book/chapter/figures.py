@@ -108,6 +108,35 @@ def over_seeds(
     )
 
 
+def mean_over_seeds(
+    axes: Axes,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    label: str,
+    colour: Any,
+    style: str = "-",
+) -> None:
+    """Draw the mean of y [T, R] over seeds, and the range of the seeds.
+
+    A line with markers has about ten of them.
+    """
+    values = np.asarray(y, float)
+    every = max(1, len(values) // 10)
+    axes.plot(
+        np.asarray(x),
+        values.mean(1),
+        style,
+        color=colour,
+        label=label,
+        ms=4,
+        markevery=every,
+    )
+    axes.fill_between(
+        np.asarray(x), values.min(1), values.max(1), color=colour, alpha=0.18, lw=0
+    )
+
+
 def points_over_seeds(
     axes: Axes,
     x: ArrayLike,
