@@ -109,32 +109,16 @@ def over_seeds(
 
 
 def mean_over_seeds(
-    axes: Axes,
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    label: str,
-    colour: Any,
-    style: str = "-",
+    axes: Axes, x: ArrayLike, y: ArrayLike, label: str = "", **look: Any
 ) -> None:
-    """Draw the mean of y [T, R] over seeds, and the range of the seeds.
+    """Draw the mean of y [T, R] over seeds as a line, and the range of the seeds.
 
-    A line with markers has about ten of them.
+    ``look`` is matplotlib's, with a ``color``; see `ordered_lines`.
     """
-    values = np.asarray(y, float)
-    every = max(1, len(values) // 10)
-    axes.plot(
-        np.asarray(x),
-        values.mean(1),
-        style,
-        color=colour,
-        label=label,
-        ms=4,
-        markevery=every,
-    )
-    axes.fill_between(
-        np.asarray(x), values.min(1), values.max(1), color=colour, alpha=0.18, lw=0
-    )
+    values, where = np.asarray(y, float), np.asarray(x)
+    axes.plot(where, values.mean(1), label=label, **look)
+    low, high = values.min(1), values.max(1)
+    axes.fill_between(where, low, high, color=look["color"], alpha=0.18, lw=0)
 
 
 def points_over_seeds(

@@ -92,17 +92,6 @@ class Run:
     diverged_at: Tensor
     seconds: float
 
-    def portion(self, which: slice) -> "Run":
-        """The same run of some replicas, with their part of the seconds."""
-        ensemble = self.ensemble.portion(which)
-        records = {
-            name: Record(r.epochs, {key: x[:, which] for key, x in r.values.items()})
-            for name, r in self.records.items()
-        }
-        seconds = self.seconds * len(ensemble) / len(self.ensemble)
-        loss, diverged = self.loss[:, which], self.diverged_at[which]
-        return Run(ensemble, records, loss, diverged, seconds)
-
 
 def diverged_at(loss: Tensor) -> Tensor:
     """First epoch, counted from 1, whose loss [epochs, R] is not finite, or -1."""

@@ -123,7 +123,7 @@ def test_lines_over_seeds_are_geometric_means_between_the_seeds():
 def test_a_mean_over_seeds_lies_between_the_seeds():
     figure, axes = plt.subplots()
     y = [[1.0, 3.0], [-2.0, 0.0], [5.0, 5.0]]
-    mean_over_seeds(axes, [1, 2, 3], y, label="a", colour="red")
+    mean_over_seeds(axes, [1, 2, 3], y, "a", color="red")
     (line,), (band,) = axes.lines, axes.collections
     assert line.get_ydata().tolist() == [2, -1, 5]
     low, high = band.get_paths()[0].get_extents().intervaly

@@ -72,17 +72,3 @@ def test_seconds_of_groups_add_up():
     run = Run(one, {}, torch.zeros(0, 1), torch.tensor([-1]), 2.0)
     assert join([run, run]).seconds == 4.0
     assert len(join([run, run]).ensemble) == 2
-
-
-def test_a_portion_is_joined_to_the_whole_again():
-    whole = initialise(lambda: torch.nn.Linear(2, 1), [1, 2, 3])
-    loss = torch.arange(12.0).view(4, 3)
-    record = runs.Record(torch.tensor([0, 4]), {"x": torch.rand(2, 3, 5)})
-    run = Run(whole, {"p": record}, loss, torch.tensor([-1, 2, -1]), 6.0)
-    parts = [run.portion(slice(0, 1)), run.portion(slice(1, 3))]
-    assert [part.ensemble.seeds for part in parts] == [(1,), (2, 3)]
-    assert [part.seconds for part in parts] == [2.0, 4.0]
-    again = join(parts)
-    assert again.records["p"]["x"].equal(record["x"])
-    assert again.loss.equal(loss)
-    assert again.diverged_at.equal(run.diverged_at)
