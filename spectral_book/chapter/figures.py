@@ -108,6 +108,19 @@ def over_seeds(
     )
 
 
+def mean_over_seeds(
+    axes: Axes, x: ArrayLike, y: ArrayLike, label: str = "", **look: Any
+) -> None:
+    """Draw the mean of y [T, R] over seeds as a line, and the range of the seeds.
+
+    ``look`` is matplotlib's, with a ``color``; see `ordered_lines`.
+    """
+    values, where = np.asarray(y, float), np.asarray(x)
+    axes.plot(where, values.mean(1), label=label, **look)
+    low, high = values.min(1), values.max(1)
+    axes.fill_between(where, low, high, color=look["color"], alpha=0.18, lw=0)
+
+
 def points_over_seeds(
     axes: Axes,
     x: ArrayLike,

@@ -81,6 +81,18 @@ class Wave:
         return self.unclipped(inputs).clamp(0.0, 1.0)
 
 
+def fourier_image(offset: int, side: int, channels: int = 1) -> Tensor:
+    """A diagonal Fourier image [channels, side, side] of L2 norm 1, alike in channels.
+
+    cos t - sin t at t = 2 pi ``offset`` (row + column) / ``side``; offset 0 is
+    constant. Source: the public code of Fridovich-Keil et al. 2021.
+    """
+    place = torch.arange(side, dtype=torch.float64)
+    angle = 2 * math.pi * offset / side * (place[:, None] + place)
+    image = (angle.cos() - angle.sin()).repeat(channels, 1, 1)
+    return (image / image.norm()).float()
+
+
 def smoothed(targets: Tensor, strength: Tensor, classes: int) -> Tensor:
     """Probabilities y (1 - S) + S / K [..., K] of labels and strengths S [...].
 

@@ -6,6 +6,7 @@ labels. Source: Fridovich-Keil et al. 2021, Section 3.1 and equation (1).
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from spectral_lib.training.ensemble import Ensemble
@@ -43,11 +44,42 @@ def correlation_with_noise(logits: Tensor, labels: Tensor, smoothed: Tensor) -> 
     Over images; the ideal is the smoothed label's, 1 - (1 - 1/K) S. NaN where either
     does not vary. Shapes as in `clean_and_noisy_loss`; the statistic is the book's.
     """
+    predicted, ideal = _own_probabilities(logits, labels, smoothed)
+    return (_standardised(predicted) * _standardised(ideal)).sum(-1)
+
+
+def correlation_within_classes(
+    logits: Tensor, labels: Tensor, smoothed: Tensor
+) -> Tensor:
+    """The same correlation [R] after the mean over each class is taken out of both.
+
+    What knowing the class alone gives is gone: for such a guess, as wherever nothing is
+    left to vary, it is NaN. Shapes as in `correlation_with_noise`; the statistic is the
+    book's.
+    """
+    a, b = (
+        _standardised(_without_class_means(p, labels))
+        for p in _own_probabilities(logits, labels, smoothed)
+    )
+    return (a * b).sum(-1)
+
+
+def _own_probabilities(
+    logits: Tensor, labels: Tensor, smoothed: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Probability of the true class, predicted [R, images] and ideal [images]."""
     own = labels.expand(logits.shape[:-1])[..., None]
     predicted = logits.double().softmax(-1).gather(-1, own).squeeze(-1)
-    ideal = smoothed.to(predicted).gather(-1, labels[:, None]).squeeze(-1)
-    a, b = _standardised(predicted), _standardised(ideal)
-    return (a * b).sum(-1)
+    return predicted, smoothed.to(predicted).gather(-1, labels[:, None]).squeeze(-1)
+
+
+def _without_class_means(x: Tensor, labels: Tensor) -> Tensor:
+    """Subtract from x [..., images] its mean over the images of the same class."""
+    member = F.one_hot(labels).to(x)
+    means = x @ member / member.sum(0).clamp(min=1)
+    left = x - means[..., labels]
+    # Equal numbers less their mean differ from 0 by rounding.
+    return left.where(left.abs() > 1e-12 * x.abs().amax(-1, keepdim=True), 0.0)
 
 
 def _standardised(x: Tensor) -> Tensor:
@@ -65,8 +97,9 @@ def noise_fitting(
     """Measure effective noise fitting, what it is made of, and the correlation.
 
     Readings [R]: ``clean`` and ``noisy`` cross-entropy, ``noise fitting``, their
-    difference, and ``correlation`` of `correlation_with_noise`. Use test images, and
-    the rule that smoothed the training labels.
+    difference, ``correlation`` of `correlation_with_noise` and ``within classes`` of
+    `correlation_within_classes`. Use test images, and the rule that smoothed the
+    training labels.
 
     Parameters
     ----------
@@ -111,6 +144,7 @@ def noise_fitting(
             "noisy": noisy,
             "noise fitting": clean - noisy,
             "correlation": correlation_with_noise(logits, labels, smoothed),
+            "within classes": correlation_within_classes(logits, labels, smoothed),
         }
 
     return measure

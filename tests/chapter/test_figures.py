@@ -11,6 +11,7 @@ from PIL import Image
 
 from spectral_book.chapter.figures import (
     mark_epoch,
+    mean_over_seeds,
     ordered_lines,
     over_seeds,
     picture,
@@ -116,4 +117,15 @@ def test_lines_over_seeds_are_geometric_means_between_the_seeds():
         assert (at.min(), at.max()) == (row.min(), row.max())
     seeds = [line.get_ydata().tolist() for line in points.lines[1:]]
     assert seeds == y.T.tolist()
+    plt.close(figure)
+
+
+def test_a_mean_over_seeds_lies_between_the_seeds():
+    figure, axes = plt.subplots()
+    y = [[1.0, 3.0], [-2.0, 0.0], [5.0, 5.0]]
+    mean_over_seeds(axes, [1, 2, 3], y, "a", color="red")
+    (line,), (band,) = axes.lines, axes.collections
+    assert line.get_ydata().tolist() == [2, -1, 5]
+    low, high = band.get_paths()[0].get_extents().intervaly
+    assert (low, high) == (-2, 5)
     plt.close(figure)

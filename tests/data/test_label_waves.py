@@ -10,6 +10,7 @@ from spectral_lib.data.dataset import compose
 from spectral_lib.data.label_waves import (
     Wave,
     as_probabilities,
+    fourier_image,
     smooth_labels,
     smoothed,
 )
@@ -51,6 +52,24 @@ def test_directional_wave_in_plain_numbers():
     )
     other = x - wave.coordinate(x)[:, None, None, None] * direction
     assert (wave.coordinate(other).abs() < 1e-5).all()
+
+
+@pytest.mark.parametrize(("offset", "side", "channels"), [(0, 8, 1), (3, 8, 3)])
+def test_a_fourier_image_has_one_pair_of_coefficients(offset, side, channels):
+    image = fourier_image(offset, side, channels)
+    assert image.shape == (channels, side, side)
+    assert float(image.norm()) == pytest.approx(1)
+    size = np.abs(np.fft.fft2(image.numpy()))
+    for one in size:  # the public code's coefficients, .5 +- .5i at (o, o), (-o, -o)
+        where = {(i, j) for i, j in np.argwhere(one > 1e-5 * size.max()).tolist()}
+        assert where == {(offset, offset), (-offset % side, -offset % side)}
+    lone = np.zeros((side, side), complex)
+    lone[offset, offset] += 0.5 + 0.5j
+    lone[-offset % side, -offset % side] += 0.5 - 0.5j
+    slow = np.fft.ifft2(lone).real
+    np.testing.assert_allclose(
+        image[0], slow / np.linalg.norm(slow) / math.sqrt(channels), atol=1e-6
+    )
 
 
 def test_smoothed_labels():

@@ -7,6 +7,7 @@ from torch import nn
 from spectral_lib.probes.noise_fitting import (
     clean_and_noisy_loss,
     correlation_with_noise,
+    correlation_within_classes,
     effective_noise_fitting,
     first_above,
     noise_fitting,
@@ -69,6 +70,39 @@ def test_correlation_is_nan_without_spread(value):
     assert correlation_with_noise(logits, labels, same).isnan().all()
 
 
+def test_within_classes_equals_pearson_of_what_a_loop_leaves():
+    logits, labels, noise = example(images=40)
+    smoothed = smooth(labels, noise)
+    found = correlation_within_classes(logits, labels, smoothed)
+    for r, net in enumerate(logits.double().softmax(-1).tolist()):
+        own = [p[y] for p, y in zip(net, labels.tolist(), strict=True)]
+        ideal = [t[y] for t, y in zip(smoothed.tolist(), labels.tolist(), strict=True)]
+        pairs = []
+        for y in range(CLASSES):
+            rows = [i for i, label in enumerate(labels.tolist()) if label == y]
+            a = [own[i] - sum(own[j] for j in rows) / len(rows) for i in rows]
+            b = [ideal[i] - sum(ideal[j] for j in rows) / len(rows) for i in rows]
+            pairs += list(zip(a, b, strict=True))
+        pearson = torch.corrcoef(torch.tensor(pairs, dtype=torch.float64).T)[0, 1]
+        assert found[r].item() == pytest.approx(pearson.item(), rel=1e-6)
+
+
+def test_a_guess_that_knows_the_class_alone_has_nothing_left_within_classes():
+    """It may correlate with the wave as strongly as classes do; within them, never."""
+    _, labels, noise = example(images=60)
+    noise = 0.5 * noise + 0.1 * labels  # a wave that classes give away
+    smoothed = smooth(labels, noise)
+    ideal = smoothed.gather(1, labels[:, None])[:, 0]
+    guess = torch.stack([ideal[labels == y].mean() for y in range(CLASSES)])[labels]
+    knows = smooth(labels, (1 - guess) / (1 - 1 / CLASSES)).log()
+    knows_more = smooth(labels, (1 - ideal) / (1 - 1 / CLASSES)).log()
+    logits = torch.stack([knows, knows_more])
+    assert correlation_with_noise(logits, labels, smoothed)[0] > 0.5
+    found = correlation_within_classes(logits, labels, smoothed)
+    assert found[0].isnan()
+    assert found[1].item() == pytest.approx(1)
+
+
 class Spy(nn.Module):
     """A classifier with batch norm that keeps the sizes of the batches it sees."""
 
@@ -93,6 +127,7 @@ def test_chunks_bound_a_pass_and_change_nothing(stacked):
     clean, noisy = clean_and_noisy_loss(*given)
     wanted = {"clean": clean, "noisy": noisy, "noise fitting": clean - noisy}
     wanted["correlation"] = correlation_with_noise(*given)
+    wanted["within classes"] = correlation_within_classes(*given)
     torch.testing.assert_close(whole, wanted)
     for chunk in (1, 7, 23):
         ensemble.module.seen.clear()

@@ -1,0 +1,104 @@
+"""The chapter's own few lines against the library, and what its comparisons count."""
+
+import ast
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+from spectral_lib.data.label_waves import Wave, smoothed
+from spectral_lib.probes.interpolation import PathSettings, follow_paths
+from spectral_lib.probes.noise_fitting import (
+    correlation_within_classes,
+    effective_noise_fitting,
+)
+
+BOOK = Path(__file__).parents[2] / "book"
+
+
+@pytest.fixture(scope="module")
+def chapter():
+    """What the notebook has run before it trains, and its functions after that."""
+    path = BOOK / "function_frequency.ipynb"
+    cells = [c for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
+    namespace = {"__name__": "chapter"}
+    with pytest.MonkeyPatch.context() as patch, plt.rc_context():
+        patch.chdir(BOOK)
+        before = True
+        for cell in cells:
+            before = before and "waves = {" not in cell.source
+            tree = ast.parse(cell.source)
+            if not before:
+                tree.body = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
+            exec(compile(tree, "cell", "exec"), namespace)
+            if "parameters" in cell.metadata.get("tags", []):
+                namespace |= {"device": "cpu", "seeds": [3, 4, 5]}
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def layer(chapter):
+    torch.manual_seed(0)
+    inputs = chapter["tested"][0]
+    return torch.nn.Linear(inputs[0].numel(), chapter["K"])
+
+
+def test_noise_fitting_and_correlation_of_one_network_are_the_library_s(chapter, layer):
+    inputs, labels = chapter["tested"]
+    mean_norm = chapter["images"].mean_norm
+    s = chapter["wave_of"](inputs.flatten(1).norm(dim=1), 0.5, mean_norm)
+    wave = Wave(0.5, chapter["P"].amplitude, phase=mean_norm)
+    torch.testing.assert_close(s, wave(inputs))
+    with torch.no_grad():
+        logits = layer(inputs.flatten(1))
+    smooth = smoothed(labels, s, chapter["K"])
+    given = logits[None], labels, smooth
+    for mine, library in (
+        ("fitted_noise", effective_noise_fitting(*given)),
+        ("correlate", correlation_within_classes(*given)),
+    ):
+        found = chapter[mine](logits, labels, s)
+        torch.testing.assert_close(found.double(), library[0], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(chapter["smooth"](labels, s), smooth)
+
+
+def test_a_guess_that_knows_the_class_alone_has_nothing_left(chapter):
+    """It correlates with the chapter's lowest wave, and within classes not at all."""
+    (inputs, labels), K = chapter["tested"], chapter["K"]
+    norm = inputs.double().flatten(1).norm(dim=1)
+    f = chapter["P"].cycles[0] / norm.std()
+    s = chapter["wave_of"](norm, f, chapter["images"].mean_norm)
+    ideal = 1 - (1 - 1 / K) * s
+    own = torch.stack([ideal[labels == k].mean() for k in range(K)])[labels]
+    assert torch.stack([own, ideal]).corrcoef()[0, 1] > 0.3
+    knows = ((1 - own) / (K - 1))[:, None].repeat(1, K)
+    knows[range(len(labels)), labels] = own
+    found = correlation_within_classes(
+        knows.log()[None], labels, smoothed(labels, s, K)
+    )
+    assert found.isnan().all()
+
+
+def test_one_path_is_the_library_s(chapter, layer):
+    inputs, step = chapter["tested"][0], chapter["P"].step
+    settings = PathSettings(pairs=1, step=step, bins=10)
+    pair = torch.tensor([[0, 1]])
+    with torch.no_grad():
+        paths = follow_paths(
+            lambda x: layer(x.flatten(1)).softmax(1)[None], inputs, pair, settings
+        )
+        mine = chapter["along_path"](
+            lambda x: layer(x.flatten()).softmax(0), *inputs[:2]
+        )
+    for found, other in zip(mine, (paths.difference, paths.gradient), strict=True):
+        torch.testing.assert_close(found.double(), other[0, 0], rtol=1e-3, atol=1e-5)
+
+
+def test_equally_many_steps(chapter):
+    """On few images as many batches are seen as on most of them, up to a limit."""
+    alike, largest = chapter["epochs_alike"], chapter["P"].longest
+    assert alike(30, 1297, 1297) == 30
+    assert alike(8, 1297, 300) == 40  # 20 batches of 64, and 4
+    assert alike(30, 60_000, 100) == 30 * largest
