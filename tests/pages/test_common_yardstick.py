@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from matplotlib import pyplot as plt
 
@@ -86,6 +87,19 @@ class Difference(torch.nn.Module):
 
     def forward(self, x):
         return x[:, 1:] - x[:, :1]
+
+
+def test_equal_misfit_is_the_partial_correlation_of_ranks_within_architectures(chapter):
+    draw = np.random.default_rng(0)
+    of = {name: draw.normal(size=(3, 4, 6)) for name in ("noise", "paths", "misfit")}
+    of["paths"] += of["noise"] + of["misfit"]
+    expected = []
+    for r in range(3):
+        a, b, z = (scipy.stats.rankdata(x[r], axis=-1).ravel() for x in of.values())
+        given = np.stack([z, np.ones_like(z)], 1)
+        rest = [v - given @ np.linalg.lstsq(given, v)[0] for v in (a, b)]
+        expected.append(np.corrcoef(*rest)[0, 1])
+    np.testing.assert_allclose(chapter["at_equal_misfit"](of), expected)
 
 
 def test_smoother_counts_ties_as_half_and_nothing_as_nothing(chapter):
