@@ -36,7 +36,7 @@ def test_defaults_and_profiles_are_possible(name):
     for path in sorted((ROOT / "params").glob(f"*/{name}.yaml")):
         profile = path.parent.name
         changed = yaml.safe_load(path.read_text("utf-8"))
-        assert changed["device"] == ("cpu" if profile == "desk" else "cuda")
+        assert profile == "desk" or changed["device"] == "cuda"
         assert "data_root" not in changed  # of the user's machine alone
         changed["device"] = "cpu"
         assert parameters.check(defaults | changed).profile == profile
