@@ -165,7 +165,9 @@ def test_noise_of_a_mean_is_that_of_many_means():
     for correlation in (0.0, 0.5):
         curves = [autoregressive(correlation, seed)[100:110] for seed in range(4000)]
         measured = torch.stack(curves).mean(1).std()
-        assert Noise(1.0, correlation).of_mean(10) == pytest.approx(float(measured), rel=0.04)
+        assert Noise(1.0, correlation).of_mean(10) == pytest.approx(
+            float(measured), rel=0.04
+        )
 
 
 def test_a_curve_that_is_too_short_or_has_no_noise_has_none():
