@@ -162,6 +162,18 @@ def test_one_run_is_the_formula_without_noise():
     assert (risk.variance == 0).all()
 
 
+def test_gradient_descent_has_the_risk_of_the_groups_on_the_mean_over_noise():
+    sizes, scales = (np.repeat(v, SETTING.features) for v in (SIZES, SETTING.scales))
+    runs = []
+    for seed in range(300):
+        s = draw(SETTING, seed)
+        theta = descent(s.inputs, s.labels, sizes, STEPS)
+        runs.append(np.square(scales * (theta - s.coefficients)).sum(1))
+    error = np.std(runs, 0) / 300**0.5
+    expected = two_scale_risk(SETTING, STEPS, SIZES).sum(0)
+    assert (np.abs(np.mean(runs, 0) - expected) <= 4 * error + 1e-9).all()
+
+
 def misfit_of_network(width):
     """Largest relative difference of a two-layer network's risk from its formula."""
     setting, known, steps = TwoScales(120, (5, 2), (1.0, 0.1), (0.05, 1.0)), 40, 400
