@@ -176,6 +176,24 @@ def test_bad_input():
         local_spectrum(one, points=0)
 
 
+def test_two_samples_at_ten_times_the_points_are_a_quieter_reading():
+    """And cost less: 20 forward passes in place of 128 for each of the few points."""
+    net = initialise(lambda: MLP([64, 32, 10]), [0])
+    inputs = draw(400, 64).float()
+
+    def deviation(settings, points):
+        measure = local_spectrum(inputs, settings, points=points, seed=5)
+        found = []
+        for epoch in range(60):
+            torch.manual_seed(epoch)
+            found.append(measure(net)["R"][0, 1:].mean())
+        return torch.stack(found).std()
+
+    few = deviation(LineSettings(0.5, 128), 10)
+    many = deviation(LineSettings(0.5, 2, inclusive=True), 100)
+    assert many < 0.6 * few
+
+
 def own_loop(monitored):
     """Plain PyTorch, with dropout and batch norm, as a reader would write it."""
     torch.manual_seed(3)

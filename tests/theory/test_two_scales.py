@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from spectral_lib.models.mlp import MLP
+from spectral_lib.probes.ntk import empirical_ntk
 from spectral_lib.theory.two_scales import (
     TwoScales,
     draw,
@@ -13,6 +16,7 @@ from spectral_lib.theory.two_scales import (
     turns,
     two_scale_risk,
 )
+from spectral_lib.training.ensemble import initialise
 
 SETTING = TwoScales(40, (12, 6), (1.0, 0.3), (1.0, 2.0), 1.2)
 STEPS = np.array([0, 1, 5, 20, 100, 400])
@@ -156,6 +160,53 @@ def test_one_run_is_the_formula_without_noise():
     risk = kernel_risk(gram, gram, s.labels, s.labels, 0.0, STEPS, 0.5)
     assert risk.bias == pytest.approx(error)
     assert (risk.variance == 0).all()
+
+
+def test_gradient_descent_has_the_risk_of_the_groups_on_the_mean_over_noise():
+    sizes, scales = (np.repeat(v, SETTING.features) for v in (SIZES, SETTING.scales))
+    runs = []
+    for seed in range(300):
+        s = draw(SETTING, seed)
+        theta = descent(s.inputs, s.labels, sizes, STEPS)
+        runs.append(np.square(scales * (theta - s.coefficients)).sum(1))
+    error = np.std(runs, 0) / 300**0.5
+    expected = two_scale_risk(SETTING, STEPS, SIZES).sum(0)
+    assert (np.abs(np.mean(runs, 0) - expected) <= 4 * error + 1e-9).all()
+
+
+def misfit_of_network(width):
+    """Largest relative difference of a two-layer network's risk from its formula."""
+    setting, known, steps = TwoScales(120, (5, 2), (1.0, 0.1), (0.05, 1.0)), 40, 400
+    sample = draw(setting, 0, gaussian=True)
+    x, labels = torch.from_numpy(sample.inputs), torch.from_numpy(sample.labels)
+    truth = x @ torch.from_numpy(sample.coefficients)
+    net = initialise(lambda: MLP([7, width, 1]), [0], dtype=torch.float64)
+    kernel = empirical_ntk(net, x, x[:known])[0].numpy()
+    step = known / np.linalg.eigvalsh(kernel[:known])[-1]
+    start = net.predict(x)[0, :, 0]
+    optimizer = torch.optim.SGD(net.parameters.values(), step)
+    errors = []
+    for _ in range(steps + 1):
+        gap = net(x[None])[0, :, 0] - labels
+        errors.append((gap + labels - truth)[known:].square().mean().item())
+        optimizer.zero_grad()
+        (gap[:known].square().mean() / 2).backward()
+        optimizer.step()
+    formula = kernel_risk(
+        kernel[:known],
+        kernel[known:],
+        (labels - start)[:known].numpy(),
+        (truth - start)[known:].numpy(),
+        0.0,
+        np.arange(steps + 1),
+        step,
+    )
+    return np.abs(np.array(errors) / formula.total - 1).max()
+
+
+def test_a_wide_network_has_the_risk_of_its_tangent_kernel_and_a_narrow_one_not():
+    assert misfit_of_network(2048) < 0.1
+    assert misfit_of_network(16) > 0.3
 
 
 EYE = np.eye(2)
