@@ -185,3 +185,33 @@ def test_impossible_parameter(chapter, parameter, value, said):
     with pytest.raises(ParameterError) as told:
         type(chapter["P"]).check(values)
     assert said in str(told.value)
+
+
+def test_noise_in_the_weights_is_as_long_as_it_says_and_moves_sines_as_read(chapter):
+    widths, t, k = [1, 12, 1], chapter["t"], chapter["k"]
+    build = chapter["MLP"]
+    ensemble = chapter["initialise"](lambda: build(widths), [3, 4, 5])
+    run = SimpleNamespace(ensemble=ensemble)
+    kept, change = chapter["noisy"](run, t, 0.2, draws=4)
+
+    def sines(weights):
+        """Coefficients of one network at k, by the sum that defines them."""
+        network = build(widths)
+        torch.nn.utils.vector_to_parameters(weights, network.parameters())
+        with torch.no_grad():
+            wave = torch.exp(-2j * torch.pi * t * k)  # [points, k]
+            return (network(t) * wave).sum(0)
+
+    weights, g = ensemble.flatten().detach(), torch.Generator().manual_seed(0)
+    draws = [torch.randn(weights.shape, generator=g) for _ in range(4)]
+    for r, own in enumerate(weights):
+        before, after = sines(own), []
+        for way in draws:
+            noise = 0.2 * own.norm() * way[r] / way[r].norm()
+            assert float(noise.norm() / own.norm()) == pytest.approx(0.2, rel=1e-5)
+            after.append(sines(own + noise))
+        after = torch.stack(after)
+        mean = after.abs().mean(0) / before.abs()
+        moved = ((after - before).abs() ** 2).mean(0) ** 0.5 / before.abs()
+        torch.testing.assert_close(kept[r], mean, rtol=2e-3, atol=1e-3)
+        torch.testing.assert_close(change[r], moved, rtol=2e-3, atol=1e-3)
