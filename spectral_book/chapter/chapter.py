@@ -341,7 +341,8 @@ class Chapter:
         self.rows[row["id"]] = row
         if row["id"] not in self.waiting:
             self.waiting.append(row["id"])
-        display({"text/plain": ""}, metadata=mark(JUDGED, row["id"]), raw=True)
+        # Empty HTML takes no room on a page; empty text is a grey box.
+        display({"text/html": ""}, metadata=mark(JUDGED, row["id"]), raw=True)
 
     def _enter_without_numbers(self, claim_id: str, verdict: Verdict, why: str) -> None:
         claim = self._claim(claim_id)
