@@ -196,6 +196,14 @@ def test_between_runs_is_the_jackknife_of_all_pairs():
     assert np.isnan(rank_correlation_between_runs(x[:2], y[:2])).all()
 
 
+def test_between_runs_of_groups_is_the_mean_of_the_groups():
+    x, y = RNG.standard_normal((2, 5, 3, 6))  # runs, groups, settings
+    alone = [rank_correlation_between_runs(x[:, g], y[:, g]) for g in range(3)]
+    np.testing.assert_allclose(
+        rank_correlation_between_runs(x, y), np.mean(alone, axis=0)
+    )
+
+
 def test_a_measure_without_noise_is_reliable_and_one_of_noise_is_not():
     true = np.arange(12.0)
     assert rank_correlation_between_runs([true] * 4, [true] * 4).mean() == 1
