@@ -3,8 +3,9 @@
 Runs each notebook with its default parameters, keeps the outputs of cells tagged
 ``nbval-check-output`` and drops every other output, execution count and widget state.
 Two runs give the same bytes. With ``--strip`` nothing runs: outputs already there are
-kept or dropped by the same rule. With ``--check`` nothing is written: the exit status
-says whether a notebook is in that form.
+kept or dropped by the same rule. Cells whose code pages fold are folded in JupyterLab,
+too. With ``--check`` nothing is written: the exit status says whether a notebook is in
+that form.
 """
 
 import argparse
@@ -38,6 +39,8 @@ def strip(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type != "code":
             continue
         cell.metadata.pop("execution", None)
+        if "hide-input" in cell.metadata.get("tags", []):
+            cell.metadata["jupyter"] = {"source_hidden": True}  # JupyterLab folds it
         if CHECKED in cell.metadata.get("tags", []) and cell.outputs:
             cell.execution_count = 1  # nbval refuses outputs of a cell never run
             for output in cell.outputs:
