@@ -18,7 +18,7 @@ from spectral_book.claims.statistics import Values
 LOGARITHMS = ("magnitude", "ratio", "ratio_to", "spread_ratio")
 """Statistics that return logarithms; all others return what readers see."""
 
-RANKED = ("spearman", "rank_correlation", "partial_rank_correlation")
+RANKED = ("spearman", "rank_correlation")
 """Correlations of ranks, which reach 1 with few numbers by chance."""
 
 CORRELATIONS = ("correlation", *RANKED)

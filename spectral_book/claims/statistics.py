@@ -163,18 +163,6 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> Values:
         return np.asarray((a * b).sum(-1) / size)
 
 
-def partial_rank_correlation(x: ArrayLike, y: ArrayLike, given: ArrayLike) -> Values:
-    """Rank correlation of x and y [..., K] with that of a third variable taken out.
-
-    (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2) (1 - r_yz^2)), z = ``given``: the correlation
-    of what is left of the ranks after a straight-line fit on those of z, [...].
-    """
-    xy, xz = rank_correlation(x, y), rank_correlation(x, given)
-    yz = rank_correlation(y, given)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
-
-
 def rank_correlation_between_runs(x: ArrayLike, y: ArrayLike) -> Values:
     """Jackknife over runs of the rank correlation of one run's x with another's y, [R].
 
@@ -333,7 +321,6 @@ STATISTICS: Mapping[str, Statistic] = {
         share_within,
         correlation_over_runs,
         rank_correlation,
-        partial_rank_correlation,
         rank_correlation_between_runs,
     )
 }

@@ -12,7 +12,6 @@ from spectral_book.claims.statistics import (
     in_random_order,
     mean_interval,
     one_way,
-    partial_rank_correlation,
     rank_correlation,
     rank_correlation_between_runs,
     seeds_to_tell,
@@ -163,16 +162,6 @@ def test_constant_and_missing_values_give_nan():
     good = np.arange(5.0)
     assert np.isnan(rank_correlation(np.ones(5), good))
     assert np.isnan(rank_correlation([1, 2, np.nan, 4, 5], good))
-
-
-def test_partial_correlation_is_that_of_residuals_of_ranks():
-    z = RNG.standard_normal(40)
-    x, y = z + RNG.standard_normal(40), z + RNG.standard_normal(40)
-    ranks = [scipy.stats.rankdata(v) for v in (x, y, z)]
-    left = [v - np.polyval(np.polyfit(ranks[2], v, 1), ranks[2]) for v in ranks[:2]]
-    expected = scipy.stats.pearsonr(*left).statistic
-    assert partial_rank_correlation(x, y, z) == pytest.approx(expected)
-    assert abs(expected) < rank_correlation(x, y)
 
 
 def slow_between(x, y):
