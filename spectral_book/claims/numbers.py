@@ -97,9 +97,11 @@ def resolution(row: Row) -> float:
 
 
 def p_value(p: float) -> str:
-    """A p-value to one significant digit; those of rounding's size as a bound."""
+    """A p-value to one significant digit; those near 0 or 1 as a bound."""
     if p < ROUNDING:
         return f"p < {number(ROUNDING)}"
+    if p > 0.95:
+        return f"p > {number(0.95)}"
     return f"p = {number(float(f'{p:.1g}'))}"
 
 

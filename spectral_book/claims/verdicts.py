@@ -241,7 +241,7 @@ def _verdict(
             _lost(measured, ""),
             _lost(control, " of the control"),
             "The control shows the effect, too." if shows == "shows it" else "",
-            "" if _apart(bar, apart) else "It cannot be told from its control.",
+            _against(bar, apart),
         )
         against = " ".join(filter(None, reasons))
         if against:
@@ -298,6 +298,16 @@ def _shows(bar: Bar, control: Estimate) -> Shown:
     if verdict == "weaker than claimed" or why.startswith("Right sign"):
         return "shows some of it"
     return "does not show it" if verdict == "not replicated" else "undecided"
+
+
+def _against(bar: Bar, apart: Estimate) -> str:
+    """What a difference from the control says against a claim; empty if nothing."""
+    if _apart(bar, apart):
+        return ""
+    other = {"greater": "less", "less": "greater"}.get(bar.direction)
+    if other and _apart(replace(bar, direction=other), apart):
+        return "The control does better."
+    return "It cannot be told from its control."
 
 
 def _apart(bar: Bar, apart: Estimate) -> bool:

@@ -99,4 +99,6 @@ def test_what_is_needed_and_what_is_as_good_as_nothing_beside_it(
 def test_p_values_use_powers_of_ten():
     assert p_value(0.0042) == "p = 0.004"
     assert p_value(7e-7) == "p = 7.0·10⁻⁷"
+    assert p_value(0.94) == "p = 0.9"
+    assert p_value(0.96) == p_value(1.0) == "p > 0.95"
     assert p_value(7e-51) == "p < 1.0·10⁻¹²"

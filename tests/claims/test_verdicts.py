@@ -148,6 +148,7 @@ def test_seeds_lost_near_an_edge_and_between_checkpoints_leave_a_finding_open():
 
 ALSO = f"{CLEARS} The control shows the effect, too."
 UNTOLD = "It cannot be told from its control."
+BETTER = "The control does better."
 TOO_FEW = "The control gave too few numbers."
 
 
@@ -160,7 +161,7 @@ TOO_FEW = "The control gave too few numbers."
         (GOOD, FAR, "replicated", "does not show it", CLEARS),
         (GOOD, GOOD, "inconclusive", "shows it", f"{ALSO} {UNTOLD}"),
         (GOOD + 5, GOOD, "inconclusive", "shows it", ALSO),
-        (GOOD, GOOD + 5, "inconclusive", "shows it", f"{ALSO} {UNTOLD}"),
+        (GOOD, GOOD + 5, "inconclusive", "shows it", f"{ALSO} {BETTER}"),
         (GOOD + 1, around(0.5, 0.4), "replicated", "shows some of it", CLEARS),
         (GOOD + 1, around(1.0, 0.5), "replicated", "shows some of it", CLEARS),
         (GOOD + 3, around(0.6, 0.9), "replicated", "undecided", CLEARS),
@@ -183,7 +184,7 @@ TOO_FEW = "The control gave too few numbers."
             "shows some of it",
             UNTOLD,
         ),
-        (around(0.5, 0.4), GOOD, "inconclusive", "shows it", UNTOLD),
+        (around(0.5, 0.4), GOOD, "inconclusive", "shows it", BETTER),
         (around(0.0, 0.5), GOOD, "not replicated", "shows it", EXCLUDES),
         (
             [INF] * 5,
@@ -201,7 +202,8 @@ def test_a_control_has_to_lie_apart(values, control, verdict, shows, why):
     for found in four(values, control, GREATER):
         assert (found.verdict, found.control_shows) == (verdict, shows)
         assert why in found.why
-        assert (UNTOLD in found.why) == (UNTOLD in why)
+        for sentence in (UNTOLD, BETTER):
+            assert (sentence in found.why) == (sentence in why)
 
 
 @pytest.mark.parametrize("far", [3.0, -3.0])
