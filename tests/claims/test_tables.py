@@ -31,7 +31,7 @@ NOT_RUN = row_without_numbers(claim(), file_of(claim()), "not comparable", "<b>"
     [
         "Right sign; the interval excludes the bar. It reaches 50 % of the effect",
         "x &lt; y: 0.5 [0.1, 0.9] (95 % t interval; n = 5; needed ≥ 1 ",
-        "(no effect 0); p > 0.95 against the bar)",
+        "(no effect 0); p &gt; 0.95 against the bar)",
         "Control, nothing: −0.68 [−1.2",
         "], does not show it, less the control: 1.18 [",
         "The paper: 0.88 (Table 2); inside our interval 0.5 [0.1, 0.9]",
