@@ -135,6 +135,8 @@ def test_page_shows_the_file_and_names_what_is_missing(tmp_path):
     assert "Nothing has been measured on cuda yet." in shown
     assert command("cuda") in shown
     assert "Once" not in shown  # a column that no row fills
+    assert html.count('<details class="folded"') == 1
+    assert '<details class="folded" open>' in html  # the first one
 
 
 @pytest.mark.book
