@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from spectral_lib.data.frequencies import Normal
+from spectral_lib.models.fourier_features import FourierFeatures, FourierSettings
+from spectral_lib.probes.ntk import jacobian_ntk
 from spectral_lib.theory.infinite_width import WideNetwork
+from spectral_lib.training.ensemble import initialise
 
 NOTEBOOK = Path(__file__).parents[2] / "book" / "frequency_dynamics.ipynb"
 WANTED = {"falls", "initial_rates", "formula", "packets_of", "pace"}
@@ -45,6 +48,15 @@ def test_an_error_falls_by_the_jacobian_of_the_network(chapter, inputs):
     jacobian = torch.cat([part.reshape(9, -1) for part in parts], 1)
     wanted = jacobian @ (jacobian.T @ u) / 9
     torch.testing.assert_close(chapter["falls"](w, a, b, x, u), wanted)
+
+
+def test_an_error_falls_by_the_kernel_of_the_librarys_network(chapter):
+    x = torch.linspace(-1, 1, 20, dtype=torch.float64)[:, None]
+    settings = FourierSettings(50, Normal(20.0), 1.3, antisymmetric=False)
+    one = initialise(lambda: FourierFeatures(settings), [1], dtype=torch.float64)
+    w, both = (one.parameters[k][0, 0].detach() for k in ("frequency", "amplitude"))
+    found = 20 * chapter["falls"](w[:, None], *both.chunk(2), x, torch.eye(20).to(x))
+    torch.testing.assert_close(found, jacobian_ntk(one, x)[0])
 
 
 def test_packets_in_the_plane_start_at_the_formulas_rate(chapter):
