@@ -59,11 +59,6 @@ def from_first(values: Tensor, factors: int) -> Tensor:
     return torch.stack([relative_l1(row[:, 1:], row[:, :1]) for row in rows])
 
 
-def by_layer(record: Record, factors: int) -> dict[str, Tensor]:
-    """`from_first` of each layer of a record of `weights_of`."""
-    return {name: from_first(w, factors) for name, w in record.values.items()}
-
-
 def whole_network(record: Record, factors: int) -> Tensor:
     """`from_first` of all recorded weights together, [T, seeds, factors - 1].
 

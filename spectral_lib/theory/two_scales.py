@@ -95,28 +95,6 @@ def two_scale_risk(
     return signals * left**2 + setting.variances[:, None] * (1 - left) ** 2
 
 
-def matched_step_sizes(setting: TwoScales, steps: float) -> tuple[float, float]:
-    """Step sizes with which both groups have their least risk after the same steps.
-
-    The sum then has one minimum, the lowest that early stopping can reach, and no
-    second descent. Source: Heckel & Yilmaz 2020, Section 2.
-
-    Raises
-    ------
-    ValueError
-        If steps is not positive or there is no noise.
-    """
-    if not steps > 0 or not setting.noise > 0:
-        raise ValueError(
-            f"steps is {steps} and noise {setting.noise}; both must be > 0."
-        )
-    # A group's risk is least where this share is left to learn.
-    left = setting.variances / (np.array(setting.signals) + setting.variances)
-    rates = 1 - left ** (1 / steps)
-    first, second = rates / np.square(setting.scales)
-    return float(first), float(second)
-
-
 def turns(curve: ArrayLike) -> list[Turn]:
     """Inner extrema of a curve [T] without noise, in order, with their positions.
 

@@ -8,7 +8,6 @@ from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.mlp import MLP
 from spectral_lib.models.resnet import ResNet, ResNetSettings
 from spectral_lib.probes.divergence import (
-    by_layer,
     from_first,
     gradient_of,
     grid,
@@ -55,7 +54,6 @@ def test_distances_compare_within_a_seed(record):
     whole = whole_network(record, 2)
     expected = (7 * found + 2 * from_first(v, 2)) / 9
     assert torch.allclose(whole, expected)
-    assert set(by_layer(record, 2)) == {"w", "v"}
     assert share_changed(record, 2)[:, :, 0] == pytest.approx(
         torch.tensor([[2 / 9, 1.0]] * 3).double()
     )

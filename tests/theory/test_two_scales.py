@@ -12,7 +12,6 @@ from spectral_lib.theory.two_scales import (
     TwoScales,
     draw,
     kernel_risk,
-    matched_step_sizes,
     turns,
     two_scale_risk,
 )
@@ -125,19 +124,13 @@ def test_a_mode_without_a_rate_grows_with_the_steps():
     assert risk.bias == pytest.approx(expected, rel=1e-9)
 
 
-def test_double_descent_and_how_step_sizes_remove_it():
+def test_double_descent_needs_noise():
     setting, steps = TwoScales(), np.arange(3000)
     plain = two_scale_risk(setting, steps, (0.2, 0.2)).sum(0)
     assert [kind for kind, _ in turns(plain)] == ["minimum", "maximum", "minimum"]
     first, peak, second = (plain[i] for _, i in turns(plain))
     assert peak > 1.3 * first
     assert peak > 1.3 * second
-    sizes = matched_step_sizes(setting, 50)
-    matched = two_scale_risk(setting, steps, sizes).sum(0)
-    assert turns(matched) == [("minimum", 50)]
-    v, signals = setting.variances, np.array(setting.signals)
-    assert matched.min() == pytest.approx((signals * v / (signals + v)).sum())
-    assert matched.min() < 0.6 * plain.min()
     # without noise nothing is over-fitted
     quiet = TwoScales(noise=0.0)
     assert not turns(two_scale_risk(quiet, steps, (0.2, 0.2)).sum(0))
@@ -220,8 +213,6 @@ EYE = np.eye(2)
         (lambda: TwoScales(noise=-0.1), "noise >= 0"),
         (lambda: two_scale_risk(TwoScales(), [1], (2.0, 1.0)), "step_sizes"),
         (lambda: two_scale_risk(TwoScales(), [1], (1.0,)), "step_sizes"),
-        (lambda: matched_step_sizes(TwoScales(noise=0.0), 10), "noise 0.0"),
-        (lambda: matched_step_sizes(TwoScales(), 0), "steps is 0"),
         (lambda: kernel_risk(EYE, EYE[:1], [0, 0], [0, 0], 1.0, [1], 1.0), "shape"),
         (lambda: kernel_risk(EYE, EYE, [0, 0], [0, 0], 1.0, [1], 4.0), "below 2"),
     ],
