@@ -63,7 +63,6 @@ def chapter():
             if "parameters" in cell.metadata.get("tags", []):
                 namespace["device"] = "cpu"
     namespace["search"] = namespace["Search"]()
-    namespace["LANDMARKS"] = ("minimum", "peak", "R peak", "fall")
     return namespace
 
 
