@@ -296,7 +296,7 @@ REFUSALS = (
     Refusal(
         "a profile that is not recorded",
         lambda folder: record(folder, "alpha", "quick"),
-        "profile is 'quick'; recorded are gpu and paper",
+        "profile is 'quick'; recorded are desk, gpu, paper",
     ),
     Refusal(
         "a record of other parameters",
