@@ -46,6 +46,6 @@ def last_executed(job: NotebookJob, builds: list[Path]) -> NotebookJob:
 def announcement(chapter: str) -> str:
     """Return what stands at the top of every page of a draft."""
     return (
-        f"<strong>Draft.</strong> Only <code>{chapter}</code> was executed for these "
+        f"<strong>Draft.</strong> Only <em>{chapter}</em> was executed for these "
         "pages; other chapters are shown as they were last executed here, if they were."
     )

@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from spectral_book.files import remove_all
 from spectral_book.pages.site import MISSING
 
-_MADE_ANYWAY = ("index", "genindex", "search", MISSING)
+_MADE_ANYWAY = ("index", "search", MISSING)
 
 
 def remove_leftovers(app: Sphinx) -> None:

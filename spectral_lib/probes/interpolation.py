@@ -1,9 +1,8 @@
 """How fast a classifier's output changes on straight paths between images.
 
 A path from image x0 to x1 at distance d is followed at lambda = 0, step / d,
-2 step / d, ... below 1; its statistic is |p(lambda) - p(0)|, the Euclidean norm of what
-the softmax output p has changed since the start. Source: Fridovich-Keil et al. 2021,
-Section 3.2.
+2 step / d, ... below 1; its statistic is the Euclidean norm of p(lambda) - p(0), the
+change of the softmax output p. Source: Fridovich-Keil et al. 2021, Section 3.2.
 """
 
 from collections.abc import Callable, Iterator
@@ -68,12 +67,12 @@ class Paths:
     Attributes
     ----------
     curve
-        Mean of |p(lambda) - p(0)| over the points in each bin of lambda, [R, P, bins];
+        Mean change of p since lambda = 0 over the points of each bin, [R, P, bins];
         NaN where the path has no point.
     difference
         Its mean over all points of the path, [R, P].
     gradient
-        Largest |change of p| from one point to the next, over the change of lambda,
+        Largest change of p from one point to the next, over the change of lambda,
         [R, P]; over the path's length it is the gradient by distance. NaN where a path
         has fewer than two points.
     """
@@ -219,9 +218,9 @@ def interpolation(
     """Measure how fast the softmax changes on paths within and between classes.
 
     Only pairs count of which the replica classifies both images correctly. Readings,
-    each as ``within ...`` and ``between ...``: ``curve`` [R, bins], the mean of
-    |p(lambda) - p(0)| in bins of lambda; ``difference`` [R], its mean over whole paths;
-    ``gradient`` [R], the mean over paths of the largest |change of p| from point to
+    each as ``within ...`` and ``between ...``: ``curve`` [R, bins], the mean
+    change since lambda = 0 in bins of lambda; ``difference`` [R], its mean over paths;
+    ``gradient`` [R], the mean over paths of the largest change of p from point to
     point per unit of lambda; ``pairs`` [R], how many count. NaN if none does.
 
     Parameters

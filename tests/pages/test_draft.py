@@ -41,7 +41,7 @@ def test_one_chapter_is_executed_and_the_others_are_as_last_built(drafts):
 def test_every_page_says_that_it_is_a_draft_and_there_is_no_ledger(drafts):
     book, html, _ = drafts
     for page in ("intro", "alpha", "beta"):
-        assert "<strong>Draft.</strong> Only <code>alpha</code>" in text(
+        assert "<strong>Draft.</strong> Only <em>alpha</em>" in text(
             html / f"{page}.html"
         )
     assert not list(html.glob("ledger*"))
