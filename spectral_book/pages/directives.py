@@ -84,19 +84,26 @@ class ChaptersDirective(ClaimsDirective):
     template = "chapters"
 
     def context(self) -> dict[str, Any]:
-        """Return each chapter with the head of its claims file and its claims."""
+        """Return each chapter with the head of its claims file and its claims.
+
+        A notebook that has no claims and did not fail is a page, and no chapter.
+        """
         ledger = self.ledger()
         pages = self.env.spectral_chapters  # type: ignore[attr-defined]
         chapters = [
             (page, self._head(page), part, _curve(part.runs))
             for page in pages
             for part in [ledger.of_chapter(page)]
+            if part.claims or page in ledger.failed or self._file(page).is_file()
         ]
         return {"chapters": chapters}
 
+    def _file(self, docname: str) -> Path:
+        return Path(self.env.srcdir) / "claims" / f"{docname}.yaml"
+
     def _head(self, docname: str) -> ClaimsFile | None:
         """Return a chapter's claims file; the chapter itself reports a faulty one."""
-        path = Path(self.env.srcdir) / "claims" / f"{docname}.yaml"
+        path = self._file(docname)
         self.env.note_dependency(str(path))
         try:
             return load_claims(path)

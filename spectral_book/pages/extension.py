@@ -43,7 +43,6 @@ from spectral_book.pages.build_lock import lock_folder
 from spectral_book.pages.chapter_directives import CiteDirective, MinuteDirective
 from spectral_book.pages.checks import (
     Warnings,
-    claims_path,
     left_out,
     unlike_claims_file,
 )
@@ -188,9 +187,7 @@ class BookBuild:
         self._keep(notebooks, failed)
         self._compare(Path(app.srcdir), chapters)
         # The directives of the front page have the environment to find these.
-        env.spectral_chapters = [  # type: ignore[attr-defined]
-            c.name for c in chapters if claims_path(c).is_file()
-        ]
+        env.spectral_chapters = [c.name for c in chapters]  # type: ignore[attr-defined]
         env.spectral_ledger = self.ledger  # type: ignore[attr-defined]
         env.spectral_records = self._records(  # type: ignore[attr-defined]
             Path(app.srcdir).parent
