@@ -57,6 +57,7 @@ MOST_STRIPS = 12
 """Of a chapter; its other claims are in folded lists."""
 
 
+@pytest.mark.book
 @pytest.mark.parametrize("path", built_pages())
 def test_claims_of_a_chapter_are_few_and_below_their_figures(path):
     page = path.read_text(encoding="utf-8")
@@ -69,6 +70,7 @@ def test_claims_of_a_chapter_are_few_and_below_their_figures(path):
         assert "strips" not in " ".join(shown[:-1]) or "figure" not in shown[-1]
 
 
+@pytest.mark.book
 @pytest.mark.parametrize("path", built_pages())
 def test_page_of_the_built_book_is_light_and_its_links_lead_somewhere(path):
     assert broken_links(path) == []
