@@ -1,40 +1,23 @@
 """The chapter's own functions: both tasks, the definitions, and the rule for pairs."""
 
 import ast
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import scipy.stats
 import torch
-from matplotlib import pyplot as plt
+from chapter_code import functions_of
 
 from spectral_lib.probes.ntk import jacobian_ntk
 from spectral_lib.training.ensemble import initialise
-
-BOOK = Path(__file__).parents[2] / "book"
 
 
 @pytest.fixture(scope="module")
 def chapter():
     """What the notebook has run before it trains, and its functions after that."""
-    path = BOOK / "common_yardstick.ipynb"
-    cells = [c for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
-    namespace = {"__name__": "chapter"}
-    with pytest.MonkeyPatch.context() as patch, plt.rc_context():
-        patch.chdir(BOOK)
-        before = True
-        for cell in cells:
-            before = before and "runs = {" not in cell.source
-            tree = ast.parse(cell.source)
-            if not before:
-                kinds = (ast.FunctionDef, ast.ImportFrom)
-                tree.body = [n for n in tree.body if isinstance(n, kinds)]
-            exec(compile(tree, "cell", "exec"), namespace)
-            if "parameters" in cell.metadata.get("tags", []):
-                namespace |= {"device": "cpu", "train_images": 200}
-    return namespace
+    return functions_of(
+        "common_yardstick", "runs = {", ast.ImportFrom, train_images=200
+    )
 
 
 def test_train_images_bounds_all_data(chapter):

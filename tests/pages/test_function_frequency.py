@@ -1,12 +1,8 @@
 """The chapter's own few lines against the library, and what its comparisons count."""
 
-import ast
-from pathlib import Path
-
-import nbformat
 import pytest
 import torch
-from matplotlib import pyplot as plt
+from chapter_code import functions_of
 
 from spectral_lib.data.label_waves import Wave, smoothed
 from spectral_lib.probes.interpolation import PathSettings, follow_paths
@@ -15,27 +11,11 @@ from spectral_lib.probes.noise_fitting import (
     effective_noise_fitting,
 )
 
-BOOK = Path(__file__).parents[2] / "book"
-
 
 @pytest.fixture(scope="module")
 def chapter():
     """What the notebook has run before it trains, and its functions after that."""
-    path = BOOK / "function_frequency.ipynb"
-    cells = [c for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
-    namespace = {"__name__": "chapter"}
-    with pytest.MonkeyPatch.context() as patch, plt.rc_context():
-        patch.chdir(BOOK)
-        before = True
-        for cell in cells:
-            before = before and "waves = {" not in cell.source
-            tree = ast.parse(cell.source)
-            if not before:
-                tree.body = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
-            exec(compile(tree, "cell", "exec"), namespace)
-            if "parameters" in cell.metadata.get("tags", []):
-                namespace |= {"device": "cpu", "seeds": [3, 4, 5]}
-    return namespace
+    return functions_of("function_frequency", "waves = {", seeds=[3, 4, 5])
 
 
 @pytest.fixture(scope="module")

@@ -1,41 +1,22 @@
 """The chapter's own functions: targets, whose they are, first steps, expressions."""
 
-import ast
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from matplotlib import pyplot as plt
+from chapter_code import functions_of
 
 from spectral_book.chapter.parameters import ParameterError
 from spectral_book.claims.statistics import ratio, spearman
 from spectral_lib.training.loop import Record, every
 
-BOOK = Path(__file__).parents[2] / "book"
-
 
 @pytest.fixture(scope="module")
 def chapter():
     """What the notebook has run before it trains, and its functions after that."""
-    path = BOOK / "sums_of_sinusoids.ipynb"
-    cells = [c for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
-    namespace = {"__name__": "chapter"}
-    with pytest.MonkeyPatch.context() as patch, plt.rc_context():
-        patch.chdir(BOOK)
-        before = True
-        for cell in cells:
-            before = before and "plain = fit(" not in cell.source
-            tree = ast.parse(cell.source)
-            if not before:
-                tree.body = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
-            exec(compile(tree, "cell", "exec"), namespace)
-            if "parameters" in cell.metadata.get("tags", []):
-                namespace |= {"device": "cpu", "seeds": [3, 4, 5]}
-    return namespace
+    return functions_of("sums_of_sinusoids", "plain = fit(", seeds=[3, 4, 5])
 
 
 def test_targets_have_each_sine_at_its_amplitude_with_phases_of_their_own(chapter):
