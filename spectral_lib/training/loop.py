@@ -189,7 +189,10 @@ def _train_group(
     optimizer = Optimizer(weights, settings.optimizer, steps * settings.epochs)
     orders = [torch.Generator().manual_seed(seed) for seed in ensemble.seeds]
     torch.manual_seed(ensemble.seeds[0] + NETWORK_DRAWS)
-    losses, readings, first, seconds = list[Tensor](), Readings(probes), 0, 0.0
+    # One block for all losses: a small tensor an epoch would each pin a hole among the
+    # activations, and a long run's memory would grow without end.
+    losses = torch.zeros(settings.epochs, len(ensemble), device=device)
+    readings, first, seconds = Readings(probes), 0, 0.0
 
     if saved is not None:
         first, seconds = saved["epoch"] + 1, saved["seconds"]
@@ -204,14 +207,14 @@ def _train_group(
         torch.random.set_rng_state(saved["random"])
         if device.type == "cuda":
             torch.cuda.set_rng_state(saved["cuda random"], device)
-        losses = list(saved["losses"].to(device))
+        losses[: first - 1] = saved["losses"].to(device)
         readings.restore(saved["records"])
         bar.update(steps * saved["epoch"])
     started = time.perf_counter() - seconds
 
     for epoch in range(first, settings.epochs + 1):
         if epoch > 0:
-            total = torch.zeros(len(ensemble), device=device)
+            total = losses[epoch - 1]
             for inputs, targets in _batches(sets, settings, orders):
                 found, gradients = list[Tensor](), list[Tensor]()
                 # What one pass keeps for its gradient is given back before the next.
@@ -227,7 +230,7 @@ def _train_group(
                     gradients.append(gradient)
                 optimizer.step(torch.cat(gradients) if passes[1:] else gradient, epoch)
                 total += torch.cat(found)
-            losses.append(total / steps)
+            total /= steps
             bar.update(steps)
 
         due = [name for name, probe in probes.items() if epoch in probe.epochs]
@@ -258,14 +261,14 @@ def _train_group(
                 "moments": {} if last else optimizer.moments,
                 "orders": [order.get_state() for order in orders],
                 "random": torch.random.get_rng_state(),
-                "losses": torch.stack(losses),
+                "losses": losses[:epoch],
                 "records": {k: vars(r) for k, r in readings.records().items()},
             }
             if device.type == "cuda":
                 state["cuda random"] = torch.cuda.get_rng_state(device)
             file.save(state)
 
-    history = torch.stack(losses).cpu() if losses else torch.zeros(0, len(ensemble))
+    history = losses.cpu()
     records = readings.records()
     return Run(ensemble, records, history, diverged_at(history), seconds)
 

@@ -1,5 +1,8 @@
 """What a step takes, what is free, and the number of replicas that fits."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from small_runs import LINES, X, mlp
@@ -53,6 +56,35 @@ def test_what_does_not_fit_is_refused_with_a_number_that_does(room, monkeypatch)
     monkeypatch.setattr(memory, "free_memory", lambda device: None)
     assert replicas_that_fit(ensemble(), HOW, [LINES]) is None
     check_memory(ensemble(), HOW, [LINES])
+
+
+GROWTH = """
+import psutil, torch
+from spectral_lib.data.dataset import Dataset
+from spectral_lib.models.mlp import MLP
+from spectral_lib.training.ensemble import initialise
+from spectral_lib.training.loop import Probe, TrainSettings, train
+
+torch.set_num_threads(1)
+held = []
+
+def measure(ensemble):
+    held.append(psutil.Process().memory_info().rss / 1e6)
+    return {"none": torch.zeros(len(ensemble))}
+
+x = torch.linspace(0, 1, 200)[:, None]
+ensemble = initialise(lambda: MLP([1, 256, 256, 256, 1]), range(5))
+probes = {"memory": Probe(measure, [50, 350])}
+train(ensemble, Dataset(x, x), TrainSettings(350, 200), probes)
+print(held[1] - held[0])
+"""
+
+
+def test_a_long_run_takes_no_more_memory_than_a_short_one():
+    # In a process of its own: another test's freed memory would hide the growth.
+    run = [sys.executable, "-c", GROWTH]
+    grown = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    assert float(grown) < 30  # MB in 300 epochs
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
