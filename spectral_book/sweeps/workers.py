@@ -143,9 +143,11 @@ def load_cluster(path: Path) -> BatchSystem:
     import dask_jobqueue  # takes Ctrl-C for itself
 
     signal.signal(signal.SIGINT, handler)
-    kind = getattr(dask_jobqueue, f"{name.upper()}Cluster", None)
+    kinds = {known.lower(): kind for known, kind in vars(dask_jobqueue).items()}
+    kind = kinds.get(f"{name.lower()}cluster")  # SLURMCluster, HTCondorCluster
     if kind is None:
-        raise InputError(f"{path}: scheduler = {name!r}; use slurm, pbs, sge or lsf")
+        known = "slurm, pbs, sge, lsf, oar or htcondor"
+        raise InputError(f"{path}: scheduler = {name!r}; use {known}")
     if not isinstance(jobs, int) or jobs < 1:
         raise InputError(f"{path}: jobs = {jobs!r}; give a whole number of at least 1")
     batch = BatchSystem(kind, jobs, keywords)

@@ -195,7 +195,7 @@ class Ensemble:
         outputs = functional_call(self.module, state, (x,))
         if not isinstance(outputs, Tensor):
             what = type(outputs).__name__
-            raise ValueError(f"outputs are {what}; give a module with a tensor.")
+            raise ValueError(f"outputs are {what}; probes need a tensor.")
         return outputs
 
 

@@ -80,12 +80,16 @@ def test_the_command_shows_the_script_and_ctrl_c_stays_ours(tmp_path, capsys):
     assert lines[-1].endswith("--nthreads 1")
 
 
-def test_pbs_and_sge(tmp_path):
+def test_other_batch_systems(tmp_path):
     lines = job(tmp_path, **{**SLURM, "scheduler": "pbs"})
     assert "#PBS -l walltime=04:00:00" in lines
     lines = job(tmp_path, scheduler="sge", cores=1, memory="1GB")
     assert "#$ -N spectral-batch" in lines
     assert "export SPECTRAL_THREADS=1" in lines
+    lsf = {"scheduler": "lsf", "cores": 2, "memory": "1GB", "queue": "normal"}
+    assert "#BSUB -q normal" in job(tmp_path, **lsf)
+    lines = job(tmp_path, scheduler="htcondor", cores=2, memory="1GB", disk="2GB")
+    assert "MY.DaskWorkerDisk = 2000000000" in lines
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ def test_what_is_no_tensor_or_module_is_refused(seeds):
     ensemble = initialise(lambda: Named(20, 3), seeds)
     with pytest.raises(ValueError, match="inputs are ndarray; give a tensor"):
         ensemble.predict(X.numpy())
-    with pytest.raises(ValueError, match="outputs are dict; give a module"):
+    with pytest.raises(ValueError, match="outputs are dict; probes need a tensor"):
         ensemble.predict(X)
     with pytest.raises(ValueError, match="the model is function; give a torch module"):
         Ensemble.of(lambda x: x)
