@@ -22,10 +22,11 @@ from spectral_book.sweeps.results import (
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from xarray import Dataset
 
 _NUMBERS = ("estimate", "ci_low", "ci_high")
-_MEASURED = ("verdict", *_NUMBERS, "p_bar", "n", "missing")
-_CONTROL = ("shows", *_NUMBERS)
+_MEASURED = ("verdict", *_NUMBERS, "p_bar", "n", "missing", "values")
+_CONTROL = ("shows", *_NUMBERS, "values")
 _TEXTS = (
     *("origin", "statement", "statistic", "direction", "threshold", "no_effect"),
     *("band", "profile", "device", "why"),
@@ -91,9 +92,10 @@ def collect(out: Path) -> DataFrame:
     """Return one row for each claim of each finished point, or one a point without any.
 
     The columns are the point's id, the parameters that differ between points (lists
-    as JSON), the claim's id, its verdict, estimate and interval, those of its control,
-    its texts, the point's seconds and host, and `stale`: whether the library has
-    changed since, or the chapter before the sweep was last called.
+    as JSON), the claim's id, its verdict, estimate, interval and the value of every
+    seed (as JSON), those of its control, its texts, the point's seconds and host, and
+    `stale`: whether the library has changed since, or the chapter before the sweep was
+    last called.
 
     Where no point has a claim, the columns are its id, the parameters that differ, its
     state, seconds and host, `stale`, and what the notebook handed out by
@@ -119,11 +121,10 @@ def collect(out: Path) -> DataFrame:
         for claim in record["claims"]:
             line = {name: _hashable(value) for name, value in values.items()}
             line |= {key: _hashable(claim[key]) for key in (*_MEASURED, *_TEXTS)}
-            control = {f"control_{key}": claim["control"][key] for key in _CONTROL}
-            line |= control
-            # The ledger holds infinite numbers as words.
+            control = claim["control"]
+            line |= {f"control_{key}": _hashable(control[key]) for key in _CONTROL}
             ends = (*_NUMBERS, *(f"control_{key}" for key in _NUMBERS))
-            line |= {key: float(line[key]) for key in ends if line[key] is not None}
+            line |= {key: _float(line[key]) for key in ends}
             line |= {"point": record["id"], "claim": claim["id"]}
             line |= {"seconds": record["seconds"], "host": record["host"]}
             lines.append(line | {"stale": record["code"] != code})
@@ -161,19 +162,46 @@ def swept(parameters: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def write_table(table: DataFrame, path: Path) -> None:
-    """Write a table as CSV or parquet, by the file's ending."""
-    writers = {".csv": table.to_csv, ".parquet": table.to_parquet}
+    """Write a table as CSV, parquet or netCDF, by the file's ending."""
+    writers = {
+        ".csv": ("pandas", lambda file: table.to_csv(file, index=False)),
+        ".parquet": ("pyarrow", lambda file: table.to_parquet(file, index=False)),
+        ".nc": ("xarray", lambda file: on_axes(table).to_netcdf(file)),
+    }
     if path.suffix not in writers:
-        raise InputError(f"{path} must end in .csv or .parquet")
-    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
-        raise InputError(f"{path}: a .parquet file needs pyarrow; write a .csv file")
+        raise InputError(f"{path} must end in .csv, .parquet or .nc")
+    needed, write = writers[path.suffix]
+    if find_spec(needed) is None:
+        raise InputError(f"{path}: a {path.suffix} file needs {needed}; write .csv")
     partial = path.with_name(f".{path.name}.partial")
     with storing(path):
         try:
-            writers[path.suffix](partial, index=False)
+            write(partial)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def on_axes(table: DataFrame) -> Dataset:
+    """Return the table of :func:`collect` on axes: points, claims, seeds of values."""
+    import pandas
+
+    axes = ["point", "claim"] if "claim" in table else ["point"]
+    cells, seeds = table.set_index(axes), {}
+    for name in ("values", "control_values") if "claim" in table else ():
+        rows = [enumerate(map(_float, json.loads(text))) for text in cells.pop(name)]
+        values = pandas.DataFrame(map(dict, rows), cells.index)
+        seeds[name] = values.rename_axis(columns="seed").stack()
+    whole = cells.to_xarray()
+    if seeds:
+        whole = whole.merge(pandas.DataFrame(seeds).to_xarray())
+    texts = [name for name, cell in whole.items() if cell.dtype == object]
+    return whole.assign({name: whole[name].fillna("").astype(str) for name in texts})
+
+
+def _float(value: float | str | None) -> float:
+    """Return a number of the ledger, which holds infinite ones as words."""
+    return float("nan" if value is None else value)
 
 
 def _current_code(out: Path) -> str:
