@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spectral_book.claims.numbers import Row
 from spectral_book.readable import InputError
 from spectral_book.sweeps.results import (
     PointRecord,
@@ -99,52 +100,39 @@ def collect(out: Path) -> DataFrame:
 
     Where no point has a claim, the columns are its id, the parameters that differ, its
     state, seconds and host, `stale`, and what the notebook handed out by
-    :func:`spectral_book.sweeps.scalars.record`.
+    :func:`spectral_book.sweeps.scalars.record`. A parameter with the name of another
+    column is `parameter_<name>`.
     """
     import pandas
 
-    records = [r for _, r in records_of(out) if r is not None and r["state"] == "done"]
-    if not any(record["claims"] for record in records):
-        return pandas.DataFrame(_rows_of_points(out))
-    code, names = _current_code(out), swept(record["parameters"] for record in records)
-    columns = [
-        "point",
-        *names,
-        "claim",
-        *_MEASURED,
-        *(f"control_{k}" for k in _CONTROL),
-    ]
-    columns += [*_TEXTS, "seconds", "host", "stale"]
-    lines = []
+    code, records = _current_code(out), [r for _, r in records_of(out) if r is not None]
+    done = [record for record in records if record["state"] == "done"]
+    if judged := any(record["claims"] for record in done):
+        records = done
+    names, rows = swept(record["parameters"] for record in records), []
     for record in records:
-        values = {name: record["parameters"].get(name) for name in names}
-        for claim in record["claims"]:
-            line = {name: _hashable(value) for name, value in values.items()}
-            line |= {key: _hashable(claim[key]) for key in (*_MEASURED, *_TEXTS)}
-            control = claim["control"]
-            line |= {f"control_{key}": _hashable(control[key]) for key in _CONTROL}
-            ends = (*_NUMBERS, *(f"control_{key}" for key in _NUMBERS))
-            line |= {key: _float(line[key]) for key in ends}
-            line |= {"point": record["id"], "claim": claim["id"]}
-            line |= {"seconds": record["seconds"], "host": record["host"]}
-            lines.append(line | {"stale": record["code"] != code})
-    return pandas.DataFrame(lines, columns=columns)
+        about = {key: record[key] for key in ("seconds", "host")}
+        about["stale"] = record["code"] != code
+        claims = [_of_claim(claim) for claim in record["claims"]]
+        for found in claims if judged else [{"state": record["state"]}]:
+            others, row = {**found, **about}, {"point": record["id"]}
+            for name in names:
+                own = f"parameter_{name}" if name in others or name in row else name
+                row[own] = _hashable(record["parameters"].get(name))
+            row |= others
+            for name, value in {} if judged else record.get("scalars", {}).items():
+                row[f"recorded_{name}" if name in row else name] = value
+            rows.append(row)
+    return pandas.DataFrame(rows)
 
 
-def _rows_of_points(out: Path) -> list[dict[str, Any]]:
-    """Return one row for each point that has ended, done or failed."""
-    records = [record for _, record in records_of(out) if record is not None]
-    code, names = _current_code(out), swept(record["parameters"] for record in records)
-    rows = []
-    for record in records:
-        row = {"point": record["id"]}
-        row |= {name: _hashable(record["parameters"].get(name)) for name in names}
-        row |= {key: record[key] for key in ("state", "seconds", "host")}
-        row["stale"] = record["code"] != code
-        for name, value in record.get("scalars", {}).items():
-            row[f"recorded_{name}" if name in row else name] = value
-        rows.append(row)
-    return rows
+def _of_claim(claim: Row) -> dict[str, Any]:
+    """Return a claim's columns."""
+    row = {"claim": claim["id"]} | {key: claim[key] for key in _MEASURED}
+    row |= {f"control_{key}": claim["control"][key] for key in _CONTROL}
+    row |= {key: claim[key] for key in _TEXTS}
+    numbers = (*_NUMBERS, *(f"control_{key}" for key in _NUMBERS))
+    return {k: _float(v) if k in numbers else _hashable(v) for k, v in row.items()}
 
 
 def _hashable(value: Any) -> Any:

@@ -52,6 +52,19 @@ def test_lists_are_text_by_which_to_group(done):
     assert set(collect(done)["list"]) == {"[1]", "[1, 2]"}
 
 
+def test_parameters_with_the_name_of_another_column_have_one_of_their_own(done):
+    """Two columns of one name stopped page and parquet, and hid the parameter."""
+    for number, word in enumerate("ab" * 4):
+        device = {"a": "cpu", "b": "auto"}[word]
+        values = {"size": number // 2, "device": device}
+        change(done, number, parameters=values)
+    table = collect(done)
+    assert table.columns.is_unique
+    assert set(table["parameter_device"]) == {"cpu", "auto"}
+    assert set(table["device"]) == {"cpu"}
+    assert "- `parameter_device`: cpu, auto" in write_page(done).read_text()
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_tables_as_files(done, tmp_path, ending, capsys):
     file = tmp_path / f"table.{ending}"
