@@ -50,8 +50,7 @@ class Status:
 
     def text(self) -> str:
         """Return it as lines of text."""
-        states = ("done", "failed", "pending")
-        parts = [f"{self.counts[name]} {name}" for name in states]
+        parts = [f"{number} {state}" for state, number in self.counts.items()]
         lines = [f"{self.counts.total()} points: {', '.join(parts)}"]
         if self.counts["pending"] and self.seconds_left is not None:
             left = timedelta(seconds=round(self.seconds_left))
@@ -72,7 +71,8 @@ def status(out: Path) -> Status:
     """Return how far the sweep of a folder has come, also while it runs."""
     started = datetime.fromisoformat(read_request(out)["started"])
     code, records = _current_code(out), [record for _, record in records_of(out)]
-    counts = Counter(record["state"] if record else "pending" for record in records)
+    counts = Counter(done=0, failed=0, pending=0)
+    counts.update(record["state"] if record else "pending" for record in records)
     ended = [record for record in records if record]
     times = [datetime.fromisoformat(record["finished"]) for record in ended]
     recent = [time for time in times if time >= started]
