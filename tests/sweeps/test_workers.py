@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import sys
+from threading import Thread
 
 import psutil
 import pytest
@@ -303,13 +305,25 @@ def test_a_lost_scheduler_is_said_and_the_next_call_goes_on(tmp_path):
 
 
 @processes
-def test_no_scheduler_there(monkeypatch):
+@pytest.mark.parametrize("kind", ["nobody", "silent", "http"])
+def test_no_scheduler_there(monkeypatch, kind):
     monkeypatch.setattr(workers, "_CONNECT_SECONDS", 1)
-    with (
-        pytest.raises(SweepStopped, match="no Dask scheduler answers at tcp"),
-        connected("tcp://127.0.0.1:9"),
-    ):
-        pytest.fail("something answered")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def answer():
+            with other.accept()[0] as peer:
+                peer.sendall(b"HTTP/1.1 400 Bad Request")
+
+        address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        if kind == "nobody":
+            other.close()
+        elif kind == "http":
+            Thread(target=answer).start()
+        with (
+            pytest.raises(SweepStopped, match="no Dask scheduler answers at tcp"),
+            connected(address),
+        ):
+            pytest.fail("something answered")
 
 
 @processes
