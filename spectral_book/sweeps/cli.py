@@ -66,8 +66,9 @@ def _run(sweep: Path, out: Path, **settings: Any) -> int:
 def _check(sweep: Path, **settings: Any) -> None:
     if find_spec("pandas") is None:
         raise InputError("collect and page need pandas: pip install -e '.[batch]'")
-    if find_spec("pyarrow") is None:
-        print("pyarrow is not here: collect writes .csv, no .parquet", file=sys.stderr)
+    for name, ending in (("pyarrow", ".parquet"), ("xarray", ".nc")):
+        if find_spec(name) is None:
+            print(f"{name} is not here: collect writes no {ending}", file=sys.stderr)
     _, points = checked_points(sweep, Settings(**settings))
     print("\n".join(point.id for point in points))
     print(f"{len(points)} points can run")
@@ -101,7 +102,7 @@ _COMMANDS = {
     "run": (_run, "run what is missing of a sweep"),
     "check": (_check, "check a sweep and list its points"),
     "status": (_status, "how far a sweep has come"),
-    "collect": (_collect, "all claims as one table, a .csv or .parquet file"),
+    "collect": (_collect, "all claims as one table: .csv, .parquet or .nc"),
     "page": (_page, "a Markdown page with figures; by default in OUT/page"),
     "to-book": (_to_book, "an HTML book of the run notebooks"),
     "job-script": (_job_script, "the script that a cluster file makes"),
@@ -128,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
 
     argument("run check", "sweep", "the sweep file, see book/batch.md", type=Path)
     argument("run status collect page to-book", "out", "the output folder", type=Path)
-    argument("collect", "file", "the table: .csv or .parquet", type=Path)
+    argument("collect", "file", "the table: .csv, .parquet or .nc", type=Path)
     argument("page", "dir", "where to write it (OUT/page)", type=Path, nargs="?")
     argument("to-book", "dir", "where to write it, a new folder", type=Path)
     argument("job-script", "cluster", "the cluster file", type=Path)

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spectral_book.claims.numbers import Row
 from spectral_book.readable import InputError
 from spectral_book.sweeps.results import (
     PointRecord,
@@ -22,10 +23,11 @@ from spectral_book.sweeps.results import (
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from xarray import Dataset
 
 _NUMBERS = ("estimate", "ci_low", "ci_high")
-_MEASURED = ("verdict", *_NUMBERS, "p_bar", "n", "missing")
-_CONTROL = ("shows", *_NUMBERS)
+_MEASURED = ("verdict", *_NUMBERS, "p_bar", "n", "missing", "values")
+_CONTROL = ("shows", *_NUMBERS, "values")
 _TEXTS = (
     *("origin", "statement", "statistic", "direction", "threshold", "no_effect"),
     *("band", "profile", "device", "why"),
@@ -48,8 +50,7 @@ class Status:
 
     def text(self) -> str:
         """Return it as lines of text."""
-        states = ("done", "failed", "pending")
-        parts = [f"{self.counts[name]} {name}" for name in states]
+        parts = [f"{number} {state}" for state, number in self.counts.items()]
         lines = [f"{self.counts.total()} points: {', '.join(parts)}"]
         if self.counts["pending"] and self.seconds_left is not None:
             left = timedelta(seconds=round(self.seconds_left))
@@ -70,7 +71,8 @@ def status(out: Path) -> Status:
     """Return how far the sweep of a folder has come, also while it runs."""
     started = datetime.fromisoformat(read_request(out)["started"])
     code, records = _current_code(out), [record for _, record in records_of(out)]
-    counts = Counter(record["state"] if record else "pending" for record in records)
+    counts = Counter(done=0, failed=0, pending=0)
+    counts.update(record["state"] if record else "pending" for record in records)
     ended = [record for record in records if record]
     times = [datetime.fromisoformat(record["finished"]) for record in ended]
     recent = [time for time in times if time >= started]
@@ -91,59 +93,46 @@ def collect(out: Path) -> DataFrame:
     """Return one row for each claim of each finished point, or one a point without any.
 
     The columns are the point's id, the parameters that differ between points (lists
-    as JSON), the claim's id, its verdict, estimate and interval, those of its control,
-    its texts, the point's seconds and host, and `stale`: whether the library has
-    changed since, or the chapter before the sweep was last called.
+    as JSON), the claim's id, its verdict, estimate, interval and the value of every
+    seed (as JSON), those of its control, its texts, the point's seconds and host, and
+    `stale`: whether the library has changed since, or the chapter before the sweep was
+    last called.
 
     Where no point has a claim, the columns are its id, the parameters that differ, its
     state, seconds and host, `stale`, and what the notebook handed out by
-    :func:`spectral_book.sweeps.scalars.record`.
+    :func:`spectral_book.sweeps.scalars.record`. A parameter with the name of another
+    column is `parameter_<name>`.
     """
     import pandas
 
-    records = [r for _, r in records_of(out) if r is not None and r["state"] == "done"]
-    if not any(record["claims"] for record in records):
-        return pandas.DataFrame(_rows_of_points(out))
-    code, names = _current_code(out), swept(record["parameters"] for record in records)
-    columns = [
-        "point",
-        *names,
-        "claim",
-        *_MEASURED,
-        *(f"control_{k}" for k in _CONTROL),
-    ]
-    columns += [*_TEXTS, "seconds", "host", "stale"]
-    lines = []
+    code, records = _current_code(out), [r for _, r in records_of(out) if r is not None]
+    done = [record for record in records if record["state"] == "done"]
+    if judged := any(record["claims"] for record in done):
+        records = done
+    names, rows = swept(record["parameters"] for record in records), []
     for record in records:
-        values = {name: record["parameters"].get(name) for name in names}
-        for claim in record["claims"]:
-            line = {name: _hashable(value) for name, value in values.items()}
-            line |= {key: _hashable(claim[key]) for key in (*_MEASURED, *_TEXTS)}
-            control = {f"control_{key}": claim["control"][key] for key in _CONTROL}
-            line |= control
-            # The ledger holds infinite numbers as words.
-            ends = (*_NUMBERS, *(f"control_{key}" for key in _NUMBERS))
-            line |= {key: float(line[key]) for key in ends if line[key] is not None}
-            line |= {"point": record["id"], "claim": claim["id"]}
-            line |= {"seconds": record["seconds"], "host": record["host"]}
-            lines.append(line | {"stale": record["code"] != code})
-    return pandas.DataFrame(lines, columns=columns)
+        about = {key: record[key] for key in ("seconds", "host")}
+        about["stale"] = record["code"] != code
+        claims = [_of_claim(claim) for claim in record["claims"]]
+        for found in claims if judged else [{"state": record["state"]}]:
+            others, row = {**found, **about}, {"point": record["id"]}
+            for name in names:
+                own = f"parameter_{name}" if name in others or name in row else name
+                row[own] = _hashable(record["parameters"].get(name))
+            row |= others
+            for name, value in {} if judged else record.get("scalars", {}).items():
+                row[f"recorded_{name}" if name in row else name] = value
+            rows.append(row)
+    return pandas.DataFrame(rows)
 
 
-def _rows_of_points(out: Path) -> list[dict[str, Any]]:
-    """Return one row for each point that has ended, done or failed."""
-    records = [record for _, record in records_of(out) if record is not None]
-    code, names = _current_code(out), swept(record["parameters"] for record in records)
-    rows = []
-    for record in records:
-        row = {"point": record["id"]}
-        row |= {name: _hashable(record["parameters"].get(name)) for name in names}
-        row |= {key: record[key] for key in ("state", "seconds", "host")}
-        row["stale"] = record["code"] != code
-        for name, value in record.get("scalars", {}).items():
-            row[f"recorded_{name}" if name in row else name] = value
-        rows.append(row)
-    return rows
+def _of_claim(claim: Row) -> dict[str, Any]:
+    """Return a claim's columns."""
+    row = {"claim": claim["id"]} | {key: claim[key] for key in _MEASURED}
+    row |= {f"control_{key}": claim["control"][key] for key in _CONTROL}
+    row |= {key: claim[key] for key in _TEXTS}
+    numbers = (*_NUMBERS, *(f"control_{key}" for key in _NUMBERS))
+    return {k: _float(v) if k in numbers else _hashable(v) for k, v in row.items()}
 
 
 def _hashable(value: Any) -> Any:
@@ -161,19 +150,46 @@ def swept(parameters: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def write_table(table: DataFrame, path: Path) -> None:
-    """Write a table as CSV or parquet, by the file's ending."""
-    writers = {".csv": table.to_csv, ".parquet": table.to_parquet}
+    """Write a table as CSV, parquet or netCDF, by the file's ending."""
+    writers = {
+        ".csv": ("pandas", lambda file: table.to_csv(file, index=False)),
+        ".parquet": ("pyarrow", lambda file: table.to_parquet(file, index=False)),
+        ".nc": ("xarray", lambda file: on_axes(table).to_netcdf(file)),
+    }
     if path.suffix not in writers:
-        raise InputError(f"{path} must end in .csv or .parquet")
-    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
-        raise InputError(f"{path}: a .parquet file needs pyarrow; write a .csv file")
+        raise InputError(f"{path} must end in .csv, .parquet or .nc")
+    needed, write = writers[path.suffix]
+    if find_spec(needed) is None:
+        raise InputError(f"{path}: a {path.suffix} file needs {needed}; write .csv")
     partial = path.with_name(f".{path.name}.partial")
     with storing(path):
         try:
-            writers[path.suffix](partial, index=False)
+            write(partial)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def on_axes(table: DataFrame) -> Dataset:
+    """Return the table of :func:`collect` on axes: points, claims, seeds of values."""
+    import pandas
+
+    axes = ["point", "claim"] if "claim" in table else ["point"]
+    cells, seeds = table.set_index(axes), {}
+    for name in ("values", "control_values") if "claim" in table else ():
+        rows = [enumerate(map(_float, json.loads(text))) for text in cells.pop(name)]
+        values = pandas.DataFrame(map(dict, rows), cells.index)
+        seeds[name] = values.rename_axis(columns="seed").stack()
+    whole = cells.to_xarray()
+    if seeds:
+        whole = whole.merge(pandas.DataFrame(seeds).to_xarray())
+    texts = [name for name, cell in whole.items() if cell.dtype == object]
+    return whole.assign({name: whole[name].fillna("").astype(str) for name in texts})
+
+
+def _float(value: float | str | None) -> float:
+    """Return a number of the ledger, which holds infinite ones as words."""
+    return float("nan" if value is None else value)
 
 
 def _current_code(out: Path) -> str:

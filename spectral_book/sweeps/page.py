@@ -30,6 +30,7 @@ LOOKS: Mapping[str, tuple[str, str]] = {
     "holds": (COLOURS["low"], "o"),
     "does not hold": (COLOURS["large"], "X"),
     "open": (COLOURS["reference"], "D"),
+    "done": (COLOURS["low"], "o"),
 }
 
 
@@ -42,22 +43,20 @@ def write_page(out: Path, target: Path | None = None) -> Path:
     table, chapter = collect(out), read_request(out)["chapter"]
     if table.empty:
         raise InputError(f"no point in {out} has ended yet")
-    if "claim" not in table:
-        counts = status(out).text().splitlines()[0]
-        parts = [f"# Sweep of `{chapter}`", f"{counts}.", _points(table)]
-        with storing(target):
-            write_atomic(target / "index.md", "\n\n".join(parts) + "\n")
-        return target / "index.md"
-    columns = list(table.columns)
-    names = columns[1 : columns.index("claim")]
-    parts = [f"# Sweep of `{chapter}`", _summary(out, table, names)]
+    columns, judged = list(table.columns), "claim" in table
+    names = columns[1 : columns.index("claim" if judged else "state")]
+    parts, page = [f"# Sweep of `{chapter}`"], target / "index.md"
     with storing(target), mpl.rc_context():
         use_house_style()
         (target / "figures").mkdir(parents=True, exist_ok=True)
-        if names:
-            parts += _changing(target, table, names)
-        parts += ["## All verdicts", _verdicts(table)]
-        page = target / "index.md"
+        if judged:
+            parts.append(_summary(out, table, names))
+            parts += _changing(target, table, names) if names else []
+            parts += ["## All verdicts", _verdicts(table)]
+        else:
+            parts.append(f"{status(out).text().splitlines()[0]}.")
+            parts += _recorded(target, table, names) if names else []
+            parts.append(_points(table))
         write_atomic(page, "\n\n".join(parts) + "\n")
     return page
 
@@ -147,6 +146,22 @@ def _changing(target: Path, table: DataFrame, names: Sequence[str]) -> list[str]
         figure = draw_estimates(table, claim, names)
         figure.savefig(target / "figures" / f"{claim}.svg")
         plt.close(figure)
+    return parts
+
+
+def _recorded(target: Path, table: DataFrame, names: Sequence[str]) -> list[str]:
+    """Return a figure for each number that points without claims have handed out."""
+    handed_out = table.iloc[:, table.columns.get_loc("stale") + 1 :]
+    parts = []
+    for place, (name, values) in enumerate(handed_out.select_dtypes("number").items()):
+        numbers = dict.fromkeys(("ci_low", "ci_high"), np.nan) | {"estimate": values}
+        rows = table.assign(claim=name, verdict=table["state"], **numbers)
+        figure = draw_estimates(rows, str(name), names)
+        figure.axes[0].set(ylabel=name)
+        figure.savefig(target / "figures" / f"recorded_{place}.svg")
+        plt.close(figure)
+        alt = f"{without_html(str(name))} against {', '.join(names)}."
+        parts.append(f"![{alt}](figures/recorded_{place}.svg)")
     return parts
 
 

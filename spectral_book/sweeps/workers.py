@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 from distributed import Client, LocalCluster, Security, Status
 from tqdm.auto import tqdm
@@ -100,6 +102,8 @@ def connected(where: Any) -> Iterator[Client]:
     # A lost scheduler is said in a sentence; Dask's own words are tracebacks.
     log.setLevel(logging.CRITICAL)
     try:
+        if str(where).startswith("tcp:"):
+            _look_for_dask(where)
         client = Client(where, set_as_default=False, timeout=_CONNECT_SECONDS)
     except (OSError, TypeError, ValueError) as error:  # no keys: TypeError
         raise SweepStopped(f"no Dask scheduler answers at {where}: {error}") from error
@@ -108,6 +112,20 @@ def connected(where: Any) -> Iterator[Client]:
     finally:
         client.close(timeout=5)
         log.setLevel(level)
+
+
+def _look_for_dask(address: str) -> None:
+    """Raise an OSError if what listens at an address is no scheduler of Dask's.
+
+    A scheduler speaks first, a short message after its length. For that of another
+    program, such as its own pages of HTTP, Dask would wait without end.
+    """
+    place = urlsplit(address)
+    listener = (place.hostname, place.port)
+    with socket.create_connection(listener, _CONNECT_SECONDS) as connection:
+        length = int.from_bytes(connection.recv(8), "little")
+    if not 0 < length < 2**20:
+        raise OSError("another program listens there")
 
 
 @dataclass(frozen=True)
@@ -143,9 +161,11 @@ def load_cluster(path: Path) -> BatchSystem:
     import dask_jobqueue  # takes Ctrl-C for itself
 
     signal.signal(signal.SIGINT, handler)
-    kind = getattr(dask_jobqueue, f"{name.upper()}Cluster", None)
+    kinds = {known.lower(): kind for known, kind in vars(dask_jobqueue).items()}
+    kind = kinds.get(f"{name.lower()}cluster")  # SLURMCluster, HTCondorCluster
     if kind is None:
-        raise InputError(f"{path}: scheduler = {name!r}; use slurm, pbs, sge or lsf")
+        known = "slurm, pbs, sge, lsf, oar or htcondor"
+        raise InputError(f"{path}: scheduler = {name!r}; use {known}")
     if not isinstance(jobs, int) or jobs < 1:
         raise InputError(f"{path}: jobs = {jobs!r}; give a whole number of at least 1")
     batch = BatchSystem(kind, jobs, keywords)

@@ -152,6 +152,9 @@ def noise_fitting(
 
 def check_labels(inputs: Tensor, labels: Tensor) -> None:
     """Raise a ValueError unless there is one class number for each input."""
+    for given in (inputs, labels):
+        if not isinstance(given, Tensor):
+            raise ValueError(f"{type(given).__name__} given; use torch.from_numpy.")
     if (
         labels.shape != inputs.shape[:1]
         or labels.is_floating_point()

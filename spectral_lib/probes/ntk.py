@@ -43,7 +43,7 @@ def jacobian_ntk(
     Raises
     ------
     ValueError
-        If the network has more than one output.
+        If the network has more than one output, or no parameter that is learned.
     """
     _check_single_output(ensemble, x)
     bytes_a_point = sum(
@@ -138,6 +138,8 @@ def _is_learned_mlp(ensemble: Ensemble) -> bool:
 
 
 def _check_single_output(ensemble: Ensemble, x: Tensor) -> None:
+    if not ensemble.parameters:
+        raise ValueError("all parameters are frozen; set requires_grad of some.")
     outputs = ensemble.replica(0).predict(x[:1]).numel()
     if outputs != 1:
         raise ValueError(

@@ -24,6 +24,8 @@ LARGE = 1 << 16
 
 def inner(module: nn.Module) -> nn.Module:
     """Module inside those of ``torch.compile`` and of data-parallel training."""
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"the model is {type(module).__name__}; give a torch module.")
     while True:
         if isinstance(module, DistributedDataParallel | DataParallel):
             module = module.module
@@ -113,7 +115,7 @@ class Ensemble:
         """Apply replica r to x[r]; x is [R, batch, ...] and so is the result."""
         if len(self) == 1:
             state = {k: v.squeeze(0) for k, v in self._state().items()}
-            return functional_call(self.module, state, (x.squeeze(0),)).unsqueeze(0)
+            return self._apply(state, x.squeeze(0)).unsqueeze(0)
         if self.in_turn:
             return torch.cat([self.replica(r)(x[r : r + 1]) for r in range(len(self))])
         return vmap(self._apply, randomness="different")(self._state(), x)
@@ -138,8 +140,10 @@ class Ensemble:
         Raises
         ------
         ValueError
-            If ``chunk`` is not positive.
+            If ``chunk`` is not positive, or inputs or outputs are not tensors.
         """
+        if not isinstance(x, Tensor):
+            raise ValueError(f"inputs are {type(x).__name__}; give a tensor.")
         parts = x.split(self.rows_in_pass(chunk)) if chunk is not None else (x,)
         with evaluating(self.module):
             outputs = [self(part.expand(len(self), *part.shape)) for part in parts]
@@ -188,7 +192,11 @@ class Ensemble:
         return {**self.parameters, **self.buffers}
 
     def _apply(self, state: State, x: Tensor) -> Tensor:
-        return functional_call(self.module, state, (x,))
+        outputs = functional_call(self.module, state, (x,))
+        if not isinstance(outputs, Tensor):
+            what = type(outputs).__name__
+            raise ValueError(f"outputs are {what}; probes need a tensor.")
+        return outputs
 
 
 @contextmanager

@@ -9,22 +9,28 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def mse(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error, [R]."""
+    """Mean squared error, [R]; ValueError unless both have one shape [R, ...]."""
+    if prediction.shape != target.shape:  # else each would meet each
+        raise ValueError(
+            f"predictions are {list(prediction.shape)} and targets "
+            f"{list(target.shape)}; give both the same shape."
+        )
     return (prediction - target).square().flatten(1).mean(1)
 
 
 def nmse(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean squared error over the mean square of the target, [R].
 
-    Both means run over all points of all functions. Source: Wang, Wang & Lai 2024,
-    Section 3.2 and their public notebook.
+    Both are [R, functions, points], else a ValueError, and both means run over all
+    points of all functions. Source: Wang, Wang & Lai 2024, Section 3.2 and their public
+    notebook.
 
     >>> import torch
     >>> target = torch.tensor([[[1.0, 2.0]], [[2.0, 4.0]]])  # two replicas
     >>> nmse(0.5 * target, target)
     tensor([0.2500, 0.2500])
     """
-    return mse(prediction, target) / target.square().flatten(1).mean(1)
+    return mse(prediction, target) / _power(target)
 
 
 def nmse_by_output(prediction: Tensor, target: Tensor) -> Tensor:
@@ -33,7 +39,17 @@ def nmse_by_output(prediction: Tensor, target: Tensor) -> Tensor:
     The normaliser is then part of what is minimised. Source: the public notebook of
     Wang, Wang & Lai 2024 calls its NMSE with the two arguments exchanged.
     """
-    return mse(prediction, target) / prediction.square().flatten(1).mean(1)
+    return mse(prediction, target) / _power(prediction)
+
+
+def _power(f: Tensor) -> Tensor:
+    """Mean square of f [R, functions, points], [R]."""
+    if f.ndim < 3:  # else the first axis, of functions, would pass for replicas
+        raise ValueError(
+            f"there are {f.ndim} axes; give [R, functions, points], x[None] for one "
+            "replica."
+        )
+    return f.square().flatten(1).mean(1)
 
 
 def cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:

@@ -156,6 +156,7 @@ def test_first_above_is_linear_between_readings():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"inputs": torch.zeros(3, 5).numpy()}, "ndarray given; use torch.from_numpy"),
         ({"labels": torch.tensor([0, 1])}, r"shape \(2,\) for 3 images"),
         ({"labels": torch.tensor([0.0, 1.0, 2.0])}, "torch.float32"),
         ({"labels": torch.tensor([0, 1, 4])}, "smoothed has 4 classes"),

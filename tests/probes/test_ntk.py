@@ -119,6 +119,8 @@ def test_frozen_parameters_are_no_part_of_a_kernel():
     assert torch.equal(Ensemble.of(net).predict(x)[0], net(x).detach())
     with pytest.raises(ValueError, match="frozen"):
         mlp_ntk(Ensemble.of(net), x)
+    with pytest.raises(ValueError, match="all parameters are frozen"):
+        empirical_ntk(Ensemble.of(net.requires_grad_(False)), x)
 
 
 def test_relative_change_is_that_of_each_replica():

@@ -52,6 +52,19 @@ def test_lists_are_text_by_which_to_group(done):
     assert set(collect(done)["list"]) == {"[1]", "[1, 2]"}
 
 
+def test_parameters_with_the_name_of_another_column_have_one_of_their_own(done):
+    """Two columns of one name stopped page and parquet, and hid the parameter."""
+    for number, word in enumerate("ab" * 4):
+        device = {"a": "cpu", "b": "auto"}[word]
+        values = {"size": number // 2, "device": device}
+        change(done, number, parameters=values)
+    table = collect(done)
+    assert table.columns.is_unique
+    assert set(table["parameter_device"]) == {"cpu", "auto"}
+    assert set(table["device"]) == {"cpu"}
+    assert "- `parameter_device`: cpu, auto" in write_page(done).read_text()
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_tables_as_files(done, tmp_path, ending, capsys):
     file = tmp_path / f"table.{ending}"
@@ -63,15 +76,37 @@ def test_tables_as_files(done, tmp_path, ending, capsys):
     table = collect(done)
     for name in ("point", "size", "word", "claim", "verdict", "estimate"):
         assert read(file)[name].tolist() == table[name].tolist()
+    assert (
+        json.loads(table["values"][0])
+        == read_record(done, table["point"][0])["claims"][0]["values"]
+    )
     assert not list(tmp_path.glob(".*"))
+
+
+def test_netcdf_has_points_claims_and_seeds_as_axes(done, tmp_path):
+    xarray = pytest.importorskip("xarray")
+    claims = read_record(done, next(iter(records_of(done)))[0])["claims"]
+    claims[0]["values"], claims[0]["control"]["values"] = [1.0, None, "inf"], [2.0]
+    change(done, 0, claims=claims[:1])
+    file = tmp_path / "table.nc"
+    assert main(["collect", str(done), str(file)]) == 0
+    with xarray.open_dataset(file) as found:
+        point = collect(done)["point"][0]
+        own = found.sel(point=point, claim=claims[0]["id"])
+        assert str(own["verdict"].values) == claims[0]["verdict"]
+        assert own["values"].values[:3].tolist()[::2] == [1, float("inf")]
+        assert own["values"].isnull()[1]
+        assert own["control_values"].values[0] == 2
+        assert own["control_values"].isnull()[1:].all()
+        assert found.sel(point=point, claim=claims[1]["id"])["estimate"].isnull()
 
 
 def test_tables_that_cannot_be_written(done, tmp_path, capsys, monkeypatch):
     assert main(["collect", str(done), str(tmp_path / "table.xls")]) == 2
-    assert "must end in .csv or .parquet" in capsys.readouterr().err
+    assert "must end in .csv, .parquet or .nc" in capsys.readouterr().err
     monkeypatch.setattr("spectral_book.sweeps.collect.find_spec", lambda name: None)
     assert main(["collect", str(done), str(tmp_path / "table.parquet")]) == 2
-    assert "needs pyarrow; write a .csv file" in capsys.readouterr().err
+    assert "needs pyarrow; write .csv" in capsys.readouterr().err
 
 
 def test_points_without_claims_have_a_row_each(done):
@@ -89,6 +124,8 @@ def test_points_without_claims_have_a_row_each(done):
     ]
     text = write_page(done).read_text()
     assert "8 points: 7 done, 1 failed, 0 pending." in text
+    assert "![final_loss against size, word.](figures/recorded_0.svg)" in text
+    assert "final_loss" in (done / "page/figures/recorded_0.svg").read_text()
     assert "| 4 | a | done | 1 | here | False | 0.5 | large |" in text
     assert "| 4 | b | failed | 1 | here | False | - | - |" in text
 

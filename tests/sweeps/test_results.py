@@ -54,7 +54,7 @@ def test_a_point_whose_files_are_not_as_stored_is_not_done(done, ending, change)
     else:
         path.write_text(change(path.read_text()))
     assert read_record(done, name) is None
-    assert status(done).counts == {"done": 7, "pending": 1}
+    assert status(done).counts == {"done": 7, "failed": 0, "pending": 1}
     assert name not in set(collect(done)["point"])
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import sys
+from threading import Thread
 
 import psutil
 import pytest
@@ -80,12 +82,16 @@ def test_the_command_shows_the_script_and_ctrl_c_stays_ours(tmp_path, capsys):
     assert lines[-1].endswith("--nthreads 1")
 
 
-def test_pbs_and_sge(tmp_path):
+def test_other_batch_systems(tmp_path):
     lines = job(tmp_path, **{**SLURM, "scheduler": "pbs"})
     assert "#PBS -l walltime=04:00:00" in lines
     lines = job(tmp_path, scheduler="sge", cores=1, memory="1GB")
     assert "#$ -N spectral-batch" in lines
     assert "export SPECTRAL_THREADS=1" in lines
+    lsf = {"scheduler": "lsf", "cores": 2, "memory": "1GB", "queue": "normal"}
+    assert "#BSUB -q normal" in job(tmp_path, **lsf)
+    lines = job(tmp_path, scheduler="htcondor", cores=2, memory="1GB", disk="2GB")
+    assert "MY.DaskWorkerDisk = 2000000000" in lines
 
 
 @pytest.mark.parametrize(
@@ -299,13 +305,25 @@ def test_a_lost_scheduler_is_said_and_the_next_call_goes_on(tmp_path):
 
 
 @processes
-def test_no_scheduler_there(monkeypatch):
+@pytest.mark.parametrize("kind", ["nobody", "silent", "http"])
+def test_no_scheduler_there(monkeypatch, kind):
     monkeypatch.setattr(workers, "_CONNECT_SECONDS", 1)
-    with (
-        pytest.raises(SweepStopped, match="no Dask scheduler answers at tcp"),
-        connected("tcp://127.0.0.1:9"),
-    ):
-        pytest.fail("something answered")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def answer():
+            with other.accept()[0] as peer:
+                peer.sendall(b"HTTP/1.1 400 Bad Request")
+
+        address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        if kind == "nobody":
+            other.close()
+        elif kind == "http":
+            Thread(target=answer).start()
+        with (
+            pytest.raises(SweepStopped, match="no Dask scheduler answers at tcp"),
+            connected(address),
+        ):
+            pytest.fail("something answered")
 
 
 @processes

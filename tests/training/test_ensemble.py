@@ -197,3 +197,19 @@ def test_passes_take_no_more_rows_than_was_said(stacked, rows):
     assert ensemble.rows_in_pass(2) == (1 if stacked else 2)
     with pytest.raises(ValueError, match="chunk is 0"):
         ensemble.predict(X, 0)
+
+
+class Named(nn.Linear):
+    def forward(self, x):
+        return {"logits": super().forward(x)}
+
+
+@pytest.mark.parametrize("seeds", [SEEDS, SEEDS[:1]])
+def test_what_is_no_tensor_or_module_is_refused(seeds):
+    ensemble = initialise(lambda: Named(20, 3), seeds)
+    with pytest.raises(ValueError, match="inputs are ndarray; give a tensor"):
+        ensemble.predict(X.numpy())
+    with pytest.raises(ValueError, match="outputs are dict; probes need a tensor"):
+        ensemble.predict(X)
+    with pytest.raises(ValueError, match="the model is function; give a torch module"):
+        Ensemble.of(lambda x: x)

@@ -23,3 +23,13 @@ def test_cross_entropy_takes_labels_or_probabilities():
     assert torch.allclose(cross_entropy(logits, soft), by_hand)
     same = cross_entropy(logits, labels), cross_entropy(logits, hard)
     assert torch.allclose(*same)
+
+
+def test_an_axis_that_is_not_there_is_refused():
+    """Broadcasting would compare each example with each, or each function alone."""
+    lone = torch.randn(1, 4, 1)
+    with pytest.raises(ValueError, match=r"\[1, 4, 1\] and targets \[1, 4\]"):
+        mse(lone, lone[..., 0])
+    for loss in (nmse, nmse_by_output):
+        with pytest.raises(ValueError, match=r"2 axes; give \[R, functions, poi"):
+            loss(lone[0], lone[0])
