@@ -55,6 +55,9 @@ from spectral_book.yaml_files import read_yaml
 from spectral_lib.training.devices import prepare
 from spectral_lib.training.loop import Run
 
+Drawing = Callable[[Sequence[Row]], str]
+"""What makes HTML of rows."""
+
 
 @dataclass
 class Chapter:
@@ -72,6 +75,7 @@ class Chapter:
     judged: dict[str, Cell | None] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
     shown: dict[str, Cell | None] = field(default_factory=dict)
+    drawings: dict[str, tuple[list[str], Drawing]] = field(default_factory=dict)
     curve: dict[str, Any] | None = None
     figures: list[Cell | None] = field(default_factory=list)
     panels: dict[str, live.Panel] = field(default_factory=dict)
@@ -138,9 +142,7 @@ class Chapter:
         """Show all claims that were judged and not yet shown, as one folded table."""
         self._show_rows((), partial(tables.folded, title))
 
-    def _show_rows(
-        self, ids: Sequence[str], drawn: Callable[[Sequence[Row]], str]
-    ) -> None:
+    def _show_rows(self, ids: Sequence[str], drawing: Drawing) -> None:
         """Show rows, each once, marked for those who look for a claim's place.
 
         A cell that runs again shows what it has shown.
@@ -158,8 +160,15 @@ class Chapter:
         self.waiting = [name for name in self.waiting if name not in names]
         self.shown |= dict.fromkeys(names, cell)
         if names:
-            rows = [self.rows[name] for name in names]
-            display(HTML(drawn(rows)), metadata=mark(CLAIMS, names))
+            self.drawings[f"claims-{names[0]}"] = names, drawing
+            self._draw(f"claims-{names[0]}", self.rows)
+
+    def _draw(self, name: str, rows: Mapping[str, Row], update: bool = False) -> None:
+        """Display a drawing of rows under its name, or put it in the former's place."""
+        names, drawing = self.drawings[name]
+        html = HTML(drawing([rows[one] for one in names]))
+        marked = mark(CLAIMS, names)
+        display(html, metadata=marked, display_id=name, update=update)
 
     def show(
         self,
@@ -300,13 +309,21 @@ class Chapter:
         print(tables.text(self._ordered()))
 
     def publish(self) -> None:
-        """Put the claims, with every seed's value, into the notebook's output."""
+        """Put the claims, with every seed's value, into the notebook's output.
+
+        Only now, with all rows judged, is it known which fail Holm's correction; the
+        strips that show one of them are drawn again in their places.
+        """
         rows = with_holm(self._ordered())
         if self.waiting:
             raise ValueError(
                 f"Claims judged and never shown: {', '.join(self.waiting)}. Show them "
                 "by chapter.strips() or chapter.folded()."
             )
+        final = {row["id"]: row for row in rows}
+        for name, (names, _) in self.drawings.items():
+            if any(final[one]["holm"] is False for one in names):
+                self._draw(name, final, update=True)
         run = {
             "chapter": self.claims.chapter,
             **self._run(),

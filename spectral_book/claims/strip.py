@@ -13,7 +13,7 @@ from html import escape
 from spectral_book.claims.facts import facts, place
 from spectral_book.claims.numbers import Row, interval, needed, number
 from spectral_book.claims.scales import Scale
-from spectral_book.claims.tables import chip
+from spectral_book.claims.tables import marked_chip
 
 MARGIN = 0.08
 """Room at both ends of an axis, as a part of what it has to show."""
@@ -72,7 +72,7 @@ def strip(row: Row, axis: Axis | None = None, recorded: Row | None = None) -> st
     return (
         f'<details class="strip strip-{row["origin"]} strip-{verdict}" '
         f'id="{escape(row["id"])}"><summary>'
-        f"{chip(row['verdict'])} "
+        f'<span class="strip-verdict">{marked_chip(row)}</span> '
         f'<span class="strip-says">{escape(row["statement"])}</span> '
         f'<span class="strip-source">{escape(place(row))}</span> '
         f'<span class="strip-axis">{_drawn(row, axis or Axis([row]), recorded)}</span> '

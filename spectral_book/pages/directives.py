@@ -13,11 +13,17 @@ from markupsafe import Markup
 from sphinx.errors import ExtensionError
 
 from spectral_book.claims.claims_file import ClaimsFile, load_claims
-from spectral_book.claims.facts import apart, control_found, sample, share_reached
+from spectral_book.claims.facts import (
+    FAILS_HOLM,
+    apart,
+    control_found,
+    sample,
+    share_reached,
+)
 from spectral_book.claims.ledger import ChapterRun, Ledger
 from spectral_book.claims.numbers import Row, interval, needed_from, p_value
 from spectral_book.claims.printed import agreement
-from spectral_book.claims.tables import FAILS_HOLM, chip
+from spectral_book.claims.tables import chip
 from spectral_book.claims.words import CLAIM_WORDS, FINDING_WORDS, SIGNS, count_line
 from spectral_book.pages.costs import COLUMNS, command, filled, read_costs
 from spectral_book.pages.curves import Drawn, drawn
