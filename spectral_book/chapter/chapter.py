@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from spectral_book.chapter import try_it as live
 from spectral_book.chapter.cells import Cell, running_cell, runs_again
 from spectral_book.chapter.differences import Difference, differences, meanings
+from spectral_book.chapter.drawn import numbers
 from spectral_book.chapter.figures import picture, use_house_style
 from spectral_book.chapter.parameters import (
     MACHINE,
@@ -25,7 +26,12 @@ from spectral_book.chapter.parameters import (
     defaults,
     defaults_in,
 )
-from spectral_book.chapter.player import Answers, Player, first_sentence
+from spectral_book.chapter.player import (
+    Answers,
+    Player,
+    first_sentence,
+    plain_words,
+)
 from spectral_book.chapter.provenance import Provenance, provenance
 from spectral_book.claims import tables
 from spectral_book.claims.claims_file import (
@@ -188,24 +194,31 @@ class Chapter:
         """
         runs = list(runs)
         number = self._number_figure()
+        drawn: Sequence[Any] = ()
         if isinstance(figure, Figure):
+            drawn = numbers(figure)
             display(Image(picture(figure)))
         elif isinstance(figure, Player | Answers):
+            drawn = figure.drawn
             display(HTML(figure.html(first_sentence(caption))))
         else:
             display(figure)
         seconds = sum(run.seconds for run in runs)
         named = _seeds(runs) if seeds is None else seeds
-        line = escape(self.provenance.line(seconds or None, named))
+        line = self.provenance.line(seconds or None, named)
+        data = {
+            **{"chapter": self.claims.chapter, "figure": number, "run": line},
+            **{"caption": plain_words(caption), "drawn": drawn},
+        }
         command = escape(self.provenance.command)
         display(
             HTML(
                 f'<p class="caption" id="figure-{number}">'
                 f"<b>Figure {number}.</b> {caption}</p>"
-                f'<details class="provenance"><summary>{line}</summary>'
+                f'<details class="provenance"><summary>{escape(line)}</summary>'
                 f"<code>{command}</code></details>"
             ),
-            metadata=mark(FIGURE, number),
+            metadata=mark(FIGURE, number, data=data if drawn else None),
         )
 
     def try_it(

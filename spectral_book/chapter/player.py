@@ -7,11 +7,13 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape, unescape
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
+
+from spectral_book.chapter.drawn import numbers
 
 Setting = TypeVar("Setting")
 
@@ -74,11 +76,15 @@ aria-valuetext="{value}"> <output>{value}</output></label></p>"""
 
 @dataclass(frozen=True)
 class Player:
-    """Frames as PNG files, the name of what they run over, and milliseconds a frame."""
+    """Frames as PNG files, the name of what they run over, and milliseconds a frame.
+
+    ``drawn`` are the numbers of each frame.
+    """
 
     frames: tuple[bytes, ...]
     description: str
     interval: int
+    drawn: tuple[Any, ...] = ()
 
     def html(self, alt: str = "A figure in several frames.") -> str:
         """Return the player as HTML; ``alt`` says in words what its pictures show."""
@@ -111,6 +117,7 @@ class Answers:
 
     frames: tuple[bytes, ...]
     choices: tuple[Choice, ...]
+    drawn: tuple[Any, ...] = ()
 
     def html(self, alt: str = "A figure that answers to its controls.") -> str:
         """Return a picture over its controls as HTML; ``alt`` says what it shows.
@@ -169,10 +176,14 @@ def player(
     ValueError
         If there are no frames, or more than ``MOST_FRAMES``.
     """
-    frames = tuple(png(draw(setting), dpi) for setting in settings)
+    frames, drawn = [], []
+    for setting in settings:
+        figure = draw(setting)
+        drawn.append(numbers(figure))
+        frames.append(png(figure, dpi))
     if not 1 <= len(frames) <= MOST_FRAMES:
         raise ValueError(f"there are {len(frames)} frames; give 1 to {MOST_FRAMES}.")
-    return Player(frames, description, interval)
+    return Player(tuple(frames), description, interval, tuple(drawn))
 
 
 def png(figure: Figure, dpi: int = 80, colours: int = 32) -> bytes:

@@ -174,9 +174,9 @@ TROUBLES = (
         "page strange.ipynb, cell 2, line 3: undefined label: 'no-chapter'",
     ),
     Trouble(
-        "an attachment that is not there",
+        "a picture attached to its cell, which no page has",
         nothing,
-        "chapter strange: a text shows the attachment 'lost.png'",
+        "page strange.ipynb, cell 3, line 1: image file not readable: attachment:lost",
     ),
     Trouble(
         "no claim published",
