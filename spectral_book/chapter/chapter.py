@@ -1,7 +1,7 @@
 """A running chapter: its parameters, claims, figures and where they come from."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
@@ -61,7 +61,7 @@ from spectral_book.yaml_files import read_yaml
 from spectral_lib.training.devices import prepare
 from spectral_lib.training.loop import Run
 
-Drawing = Callable[[Sequence[Row]], str]
+Drawing = partial[str]
 """What makes HTML of rows."""
 
 
@@ -142,7 +142,9 @@ class Chapter:
         ValueError
             If a claim was not judged, or was shown before.
         """
-        self._show_rows(claim_ids, partial(strips, recorded=self.recorded))
+        first = not any(drawn.func is strips for _, drawn in self.drawings.values())
+        drawing = partial(strips, recorded=self.recorded, legend=first)
+        self._show_rows(claim_ids, drawing)
 
     def folded(self, title: str = "More claims") -> None:
         """Show all claims that were judged and not yet shown, as one folded table."""

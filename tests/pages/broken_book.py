@@ -94,7 +94,6 @@ LINKS = (
     ("download", "{download}`no.zip`", "download file not readable: "),
     ("role", "{nosuchrole}`text`", 'Unknown interpreted text role "nosuchrole"'),
     ("directive", "```{nosuch}\n```", "Unknown directive type: 'nosuch'"),
-    ("chapter", "```{ledger}\n:chapter: no\n```", "the book has no chapter named 'no'"),
 )
 """Kinds of what a page may name although it is not there, and what is said of it."""
 

@@ -73,12 +73,12 @@ def good_book(new_book: Callable[[str], MiniBook]) -> MiniBook:
         PICTURES,
         PLAYER,
         ANSWERS,
+        "#! $$x = 1$$ (another)",
         claim_cell(claim("beta-one", "not replicated")),
         alts={2: "Greys & light."},
     )
     book.configure(
-        "Euler's $e^{i\\pi}$.\n\n```{ledger}\n```\n\n## One chapter\n\n"
-        "```{ledger}\n:chapter: beta\n```\n",
+        "Euler's $e^{i\\pi}$.\n\n```{ledger}\n```\n",
         timeout=60,
     )
     env = {"SPECTRAL_JOBS": "2", "SPECTRAL_THREADS": "3"}
