@@ -1,6 +1,5 @@
 """Pictures that a reader moves through: an image, sliders and a few lines of script."""
 
-import io
 import json
 import re
 from base64 import b64encode
@@ -9,11 +8,10 @@ from dataclasses import dataclass
 from html import escape, unescape
 from typing import Any, TypeVar
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from PIL import Image
 
 from spectral_book.chapter.drawn import numbers
+from spectral_book.chapter.figures import picture
 
 Setting = TypeVar("Setting")
 
@@ -186,14 +184,9 @@ def player(
     return Player(tuple(frames), description, interval, tuple(drawn))
 
 
-def png(figure: Figure, dpi: int = 80, colours: int = 32) -> bytes:
-    """Render a figure as a small PNG with a palette, and close it."""
-    raw, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi)
-    plt.close(figure)
-    whole = Image.open(raw).convert("RGB")
-    whole.quantize(colours, dither=Image.Dither.NONE).save(small, "png", optimize=True)
-    return small.getvalue()
+def png(figure: Figure, dpi: int = 80) -> bytes:
+    """Render a figure as a frame, in few colours and of its whole size; close it."""
+    return picture(figure, 32, dpi, cut=False)
 
 
 def _data(frame: bytes) -> str:
