@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, YAxis
 from matplotlib.category import StrCategoryFormatter
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.container import BarContainer
@@ -45,10 +45,10 @@ def numbers(figure: Figure) -> list[dict[str, Any]]:
 def _axis(axis: Axis) -> dict[str, Any]:
     """Return an axis's label and scale, and the places of names where it has such."""
     named = isinstance(axis.get_major_formatter(), FuncFormatter | StrCategoryFormatter)
-    names = [tick.get_text() for tick in axis.get_ticklabels()]
-    places = dict(zip(names, _plain(axis.get_majorticklocs()), strict=True))
-    said = {"label": axis.get_label_text(), "scale": axis.get_scale()}
-    return {**said, "names": places if named else {}}
+    along = int(isinstance(axis, YAxis))
+    shown = axis.get_ticklabels() if named else []
+    names = {one.get_text(): float(one.get_position()[along]) for one in shown}
+    return {"label": axis.get_label_text(), "scale": axis.get_scale(), "names": names}
 
 
 def _curves(axes: Axes) -> Iterator[tuple[object, ArrayLike]]:

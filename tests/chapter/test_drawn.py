@@ -83,14 +83,16 @@ def test_what_is_long_is_thinned(drawn):
 def test_axes_have_labels_scales_and_names_and_bars_of_colours_are_left_out():
     figure, (one, other) = plt.subplots(1, 2)
     one.set(title="t", xlabel="x", yscale="log")
-    other.set_xticks([0, 1], ["p", "q"])
+    other.set_xticks([0, 1, 7], ["p", "q", "beyond"])
+    other.set_yticks([0], ["r"])
     other.set_title("u", loc="left")
     figure.colorbar(other.imshow([[1, 2]]), ax=other)
     found = numbers(figure)
     plt.close(figure)
     assert [axes["title"] for axes in found] == ["t", "u"]
     assert found[0]["x"] == {"label": "x", "scale": "linear", "names": {}}
-    assert (found[0]["y"]["scale"], found[1]["x"]["names"]) == ("log", {"p": 0, "q": 1})
+    assert (found[0]["y"]["scale"], found[1]["y"]["names"]) == ("log", {"r": 0})
+    assert found[1]["x"]["names"] == {"p": 0, "q": 1, "beyond": 7}
 
 
 def test_a_picture_in_colours_is_no_map(drawn):
