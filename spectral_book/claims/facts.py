@@ -19,7 +19,7 @@ _NUMBERED = re.compile(r"(Abstract|Appendix|Equation|Figure|Section|Table)s?\b")
 _APART = {"numbers": "less the control", "logarithms": "divided by the control's"}
 """How a difference from the control is told, by the scale it is taken on."""
 
-FAILS_HOLM = "fails Holm's correction"
+FAILS_HOLM = "may be luck: fails Holm's correction"
 
 _AGAINST = {
     CONTROL_BETTER: "its control does better",

@@ -22,10 +22,14 @@ def chip(verdict: str) -> str:
     return f'<span class="ledger-chip ledger-{kind}">{SIGNS[verdict]} {verdict}</span>'
 
 
+def beside(row: Row) -> str:
+    """What a verdict's word alone does not tell, to stand beside it."""
+    return "".join(f' <span class="beside">{escape(one)}</span>' for one in marks(row))
+
+
 def marked_chip(row: Row) -> str:
-    """A row's verdict, and beside it what the word alone does not tell."""
-    beside = "".join(f' <span class="mark">{escape(one)}</span>' for one in marks(row))
-    return chip(row["verdict"]) + beside
+    """A row's verdict with what stands beside it."""
+    return chip(row["verdict"]) + beside(row)
 
 
 def html(rows: Sequence[Row]) -> str:

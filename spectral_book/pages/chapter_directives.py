@@ -11,7 +11,7 @@ import nbformat
 
 from spectral_book import __version__
 from spectral_book.claims.ledger import ChapterRun
-from spectral_book.claims.tables import marked_chip
+from spectral_book.claims.tables import beside, chip
 from spectral_book.pages.directives import ClaimsDirective
 from spectral_book.pages.reading import bibtex
 
@@ -39,7 +39,8 @@ class MinuteDirective(OfChapterDirective):
         asked = all(line["says"].endswith("?") for line in lines)
         heads = ("We ask" if asked else "The paper says", "We measured", "Verdict")
         rows = {row["id"]: row for row in self.ledger().claims}
-        return {"lines": lines, "heads": heads, "rows": rows, "chip": marked_chip}
+        said = {"chip": chip, "beside": beside}
+        return {"lines": lines, "heads": heads, "rows": rows, **said}
 
 
 class CiteDirective(OfChapterDirective):

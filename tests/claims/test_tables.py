@@ -75,7 +75,7 @@ def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
     drawn = html([ROW, SHAKY, failed, NOT_RUN])
     assert "<td>0.5 [0.1, 0.9]</td><td>≥\u00a01</td>" in drawn
     assert drawn.count(">rounding decides<") == 1
-    assert drawn.count(">fails Holm&#x27;s correction<") == 1
+    assert drawn.count("may be luck: fails Holm&#x27;s correction<") == 1
     assert "ledger-weaker-than-claimed" in drawn
     assert "<td>–</td>" in drawn
     assert "<td>within [−0.5, 0.5]</td>" in html([row(around(0, 0.3), FAR, **BAND)])
@@ -107,7 +107,7 @@ def test_the_text_to_compare_is_coarse_and_leaves_open_what_another_machine_prin
 def test_the_face_of_a_claim_says_what_keeps_it_open(control, said):
     found = row(around(1.5, 0.1), control)
     for drawn in (strip(found).partition("</summary>")[0], folded("More", [found])):
-        marks = re.findall(r'<span class="mark">(.*?)</span>', drawn)
+        marks = re.findall(r'<span class="beside">(.*?)</span>', drawn)
         assert marks == ([said] if said else [])
     assert found["verdict"] == ("inconclusive" if said else "replicated")
 
