@@ -2,7 +2,8 @@
 
 ``python -m spectral_book.records CHAPTER PROFILE`` executes a chapter with the
 parameters of a profile and writes ``results/<profile>/<chapter>.json``: its claims with
-all values, in the form of `ledger.json`, its run, and what it ran on. The front page
+all values, in the form of `ledger.json`, its run, and what it ran on; what its figures
+draw is left in ``results/<profile>/figures``, as far as it is small. The front page
 shows it beside each build's own run. A record counts only as long as the repository
 still holds the parameters and thresholds it was made with, knows its commit, and its
 verdicts follow from its values.
@@ -16,6 +17,7 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ import nbformat
 from spectral_book.chapter.parameters import MACHINE, defaults
 from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.ledger import claims_of, runs_of
+from spectral_book.claims.places import data_of_figures
 from spectral_book.claims.recorded import LARGE, Record, asked_differences, name_of
 from spectral_book.claims.rows import contradictions, with_holm
 from spectral_book.files import write_atomic
@@ -34,6 +37,9 @@ from spectral_book.runner import NotebookJob, execute_notebooks
 from spectral_book.yaml_files import profile_values
 from spectral_lib.data.sources import HUB, SETTING, SOURCES, find_files
 from spectral_lib.threads import usable_cores
+
+MOST_DRAWN = 150_000
+"""Bytes of what a record's figures draw; git keeps each of them for ever."""
 
 
 def record(
@@ -142,7 +148,18 @@ def record(
     if unlike:
         raise RuntimeError(f"{unlike[0]} Nothing was recorded.")
     write_atomic(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    drawn = drawn_within(MOST_DRAWN, data_of_figures(run.notebook))
+    write_atomic(path.parent / "figures" / path.name, drawn)
     return path
+
+
+def drawn_within(most: int, figures: Mapping[int, Mapping[str, Any]]) -> str:
+    """Return what figures draw as JSON, the smallest ones first, in so many bytes."""
+    lines = [f'"{n}": {json.dumps(d, allow_nan=False)}' for n, d in figures.items()]
+    lines.sort(key=len)
+    totals = accumulate(len(line) for line in lines)
+    kept = [line for line, total in zip(lines, totals, strict=True) if total <= most]
+    return "{\n" + ",\n".join(kept) + "\n}\n"
 
 
 def differences(record: Record, root: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """A running chapter: its parameters, claims, figures and where they come from."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from spectral_book.chapter import try_it as live
 from spectral_book.chapter.cells import Cell, running_cell, runs_again
 from spectral_book.chapter.differences import Difference, differences, meanings
+from spectral_book.chapter.drawn import numbers
 from spectral_book.chapter.figures import picture, use_house_style
 from spectral_book.chapter.parameters import (
     MACHINE,
@@ -25,7 +26,12 @@ from spectral_book.chapter.parameters import (
     defaults,
     defaults_in,
 )
-from spectral_book.chapter.player import Answers, Player, first_sentence
+from spectral_book.chapter.player import (
+    Answers,
+    Player,
+    first_sentence,
+    plain_words,
+)
 from spectral_book.chapter.provenance import Provenance, provenance
 from spectral_book.claims import tables
 from spectral_book.claims.claims_file import (
@@ -55,6 +61,9 @@ from spectral_book.yaml_files import read_yaml
 from spectral_lib.training.devices import prepare
 from spectral_lib.training.loop import Run
 
+Drawing = partial[str]
+"""What makes HTML of rows."""
+
 
 @dataclass
 class Chapter:
@@ -72,6 +81,7 @@ class Chapter:
     judged: dict[str, Cell | None] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
     shown: dict[str, Cell | None] = field(default_factory=dict)
+    drawings: dict[str, tuple[list[str], Drawing]] = field(default_factory=dict)
     curve: dict[str, Any] | None = None
     figures: list[Cell | None] = field(default_factory=list)
     panels: dict[str, live.Panel] = field(default_factory=dict)
@@ -132,15 +142,15 @@ class Chapter:
         ValueError
             If a claim was not judged, or was shown before.
         """
-        self._show_rows(claim_ids, partial(strips, recorded=self.recorded))
+        first = not any(drawn.func is strips for _, drawn in self.drawings.values())
+        drawing = partial(strips, recorded=self.recorded, legend=first)
+        self._show_rows(claim_ids, drawing)
 
     def folded(self, title: str = "More claims") -> None:
         """Show all claims that were judged and not yet shown, as one folded table."""
         self._show_rows((), partial(tables.folded, title))
 
-    def _show_rows(
-        self, ids: Sequence[str], drawn: Callable[[Sequence[Row]], str]
-    ) -> None:
+    def _show_rows(self, ids: Sequence[str], drawing: Drawing) -> None:
         """Show rows, each once, marked for those who look for a claim's place.
 
         A cell that runs again shows what it has shown.
@@ -158,8 +168,15 @@ class Chapter:
         self.waiting = [name for name in self.waiting if name not in names]
         self.shown |= dict.fromkeys(names, cell)
         if names:
-            rows = [self.rows[name] for name in names]
-            display(HTML(drawn(rows)), metadata=mark(CLAIMS, names))
+            self.drawings[f"claims-{names[0]}"] = names, drawing
+            self._draw(f"claims-{names[0]}", self.rows)
+
+    def _draw(self, name: str, rows: Mapping[str, Row], update: bool = False) -> None:
+        """Display a drawing of rows under its name, or put it in the former's place."""
+        names, drawing = self.drawings[name]
+        html = HTML(drawing([rows[one] for one in names]))
+        marked = mark(CLAIMS, names)
+        display(html, metadata=marked, display_id=name, update=update)
 
     def show(
         self,
@@ -179,24 +196,31 @@ class Chapter:
         """
         runs = list(runs)
         number = self._number_figure()
+        drawn: Sequence[Any] = ()
         if isinstance(figure, Figure):
+            drawn = numbers(figure)
             display(Image(picture(figure)))
         elif isinstance(figure, Player | Answers):
+            drawn = figure.drawn
             display(HTML(figure.html(first_sentence(caption))))
         else:
             display(figure)
         seconds = sum(run.seconds for run in runs)
         named = _seeds(runs) if seeds is None else seeds
-        line = escape(self.provenance.line(seconds or None, named))
+        line = self.provenance.line(seconds or None, named)
+        data = {
+            **{"chapter": self.claims.chapter, "figure": number, "run": line},
+            **{"caption": plain_words(caption), "drawn": drawn},
+        }
         command = escape(self.provenance.command)
         display(
             HTML(
                 f'<p class="caption" id="figure-{number}">'
                 f"<b>Figure {number}.</b> {caption}</p>"
-                f'<details class="provenance"><summary>{line}</summary>'
+                f'<details class="provenance"><summary>{escape(line)}</summary>'
                 f"<code>{command}</code></details>"
             ),
-            metadata=mark(FIGURE, number),
+            metadata=mark(FIGURE, number, data=data if drawn else None),
         )
 
     def try_it(
@@ -300,13 +324,21 @@ class Chapter:
         print(tables.text(self._ordered()))
 
     def publish(self) -> None:
-        """Put the claims, with every seed's value, into the notebook's output."""
+        """Put the claims, with every seed's value, into the notebook's output.
+
+        Only now, with all rows judged, is it known which fail Holm's correction; the
+        strips that show one of them are drawn again in their places.
+        """
         rows = with_holm(self._ordered())
         if self.waiting:
             raise ValueError(
                 f"Claims judged and never shown: {', '.join(self.waiting)}. Show them "
                 "by chapter.strips() or chapter.folded()."
             )
+        final = {row["id"]: row for row in rows}
+        for name, (names, _) in self.drawings.items():
+            if any(final[one]["holm"] is False for one in names):
+                self._draw(name, final, update=True)
         run = {
             "chapter": self.claims.chapter,
             **self._run(),

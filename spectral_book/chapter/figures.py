@@ -11,6 +11,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
+from PIL import Image
 
 COLOURS: Mapping[str, str] = {
     "low": "#0072B2",
@@ -74,14 +75,19 @@ def use_house_style() -> None:
     )
 
 
-def picture(figure: Figure) -> bytes:
-    """Render a figure as PNG, cut to what is drawn, at its own resolution; close it."""
-    stream = io.BytesIO()
+def picture(
+    figure: Figure, colours: int = 256, dpi: float | str = "figure", cut: bool = True
+) -> bytes:
+    """Render a figure as PNG with a palette, cut to what is drawn; close it."""
+    raw, small = io.BytesIO(), io.BytesIO()
+    edges = "tight" if cut else None
     try:
-        figure.savefig(stream, format="png", bbox_inches="tight")
+        figure.savefig(raw, format="png", dpi=dpi, bbox_inches=edges)
     finally:
         plt.close(figure)
-    return stream.getvalue()
+    whole = Image.open(raw).convert("RGB")
+    whole.quantize(colours, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 def mark_epoch(axes: Axes, epoch: float) -> None:

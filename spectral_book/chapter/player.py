@@ -1,17 +1,17 @@
 """Pictures that a reader moves through: an image, sliders and a few lines of script."""
 
-import io
 import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape, unescape
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from PIL import Image
+
+from spectral_book.chapter.drawn import numbers
+from spectral_book.chapter.figures import picture
 
 Setting = TypeVar("Setting")
 
@@ -74,11 +74,15 @@ aria-valuetext="{value}"> <output>{value}</output></label></p>"""
 
 @dataclass(frozen=True)
 class Player:
-    """Frames as PNG files, the name of what they run over, and milliseconds a frame."""
+    """Frames as PNG files, the name of what they run over, and milliseconds a frame.
+
+    ``drawn`` are the numbers of each frame.
+    """
 
     frames: tuple[bytes, ...]
     description: str
     interval: int
+    drawn: tuple[Any, ...] = ()
 
     def html(self, alt: str = "A figure in several frames.") -> str:
         """Return the player as HTML; ``alt`` says in words what its pictures show."""
@@ -111,6 +115,7 @@ class Answers:
 
     frames: tuple[bytes, ...]
     choices: tuple[Choice, ...]
+    drawn: tuple[Any, ...] = ()
 
     def html(self, alt: str = "A figure that answers to its controls.") -> str:
         """Return a picture over its controls as HTML; ``alt`` says what it shows.
@@ -169,20 +174,19 @@ def player(
     ValueError
         If there are no frames, or more than ``MOST_FRAMES``.
     """
-    frames = tuple(png(draw(setting), dpi) for setting in settings)
+    frames, drawn = [], []
+    for setting in settings:
+        figure = draw(setting)
+        drawn.append(numbers(figure))
+        frames.append(png(figure, dpi))
     if not 1 <= len(frames) <= MOST_FRAMES:
         raise ValueError(f"there are {len(frames)} frames; give 1 to {MOST_FRAMES}.")
-    return Player(frames, description, interval)
+    return Player(tuple(frames), description, interval, tuple(drawn))
 
 
-def png(figure: Figure, dpi: int = 80, colours: int = 32) -> bytes:
-    """Render a figure as a small PNG with a palette, and close it."""
-    raw, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi)
-    plt.close(figure)
-    whole = Image.open(raw).convert("RGB")
-    whole.quantize(colours, dither=Image.Dither.NONE).save(small, "png", optimize=True)
-    return small.getvalue()
+def png(figure: Figure, dpi: int = 80) -> bytes:
+    """Render a figure as a frame, in few colours and of its whole size; close it."""
+    return picture(figure, 32, dpi, cut=False)
 
 
 def _data(frame: bytes) -> str:

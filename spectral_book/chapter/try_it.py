@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from traitlets import Unicode
 
 from spectral_book.chapter.cells import running_cell
+from spectral_book.chapter.drawn import numbers
 from spectral_book.chapter.player import (
     MOST_FRAMES,
     Answers,
@@ -107,11 +108,13 @@ def answers(
         start = list(values).index(control.value)
         choices.append(Choice(control.description or name, words, start))
     settings = _values(controls)
-    frames = []
+    frames, drawn = [], []
     for chosen in product(*steps.values()):
         figures = _figures(run, settings | dict(zip(steps, chosen, strict=True)))
-        frames.append(png(deque(figures, maxlen=1).pop()))
-    return Answers(tuple(frames), tuple(choices))
+        last = deque(figures, maxlen=1).pop()
+        drawn.append(numbers(last))
+        frames.append(png(last))
+    return Answers(tuple(frames), tuple(choices), tuple(drawn))
 
 
 def invitation(

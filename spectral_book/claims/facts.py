@@ -11,12 +11,22 @@ from spectral_book.claims.numbers import (
     p_value,
 )
 from spectral_book.claims.printed import agreement
+from spectral_book.claims.verdicts import CONTROL_BETTER, CONTROL_TOO, LIKE_CONTROL
 
 _NUMBERED = re.compile(r"(Abstract|Appendix|Equation|Figure|Section|Table)s?\b")
 """How a place in a paper begins; the pages number their own figures and equations."""
 
 _APART = {"numbers": "less the control", "logarithms": "divided by the control's"}
 """How a difference from the control is told, by the scale it is taken on."""
+
+FAILS_HOLM = "may be luck: fails Holm's correction"
+
+_AGAINST = {
+    CONTROL_BETTER: "its control does better",
+    CONTROL_TOO: "its control shows it, too",
+    LIKE_CONTROL: "like its control",
+}
+"""What keeps a claim open although its interval clears the bar; the first that does."""
 
 
 def facts(row: Row, recorded: Row | None = None) -> list[str]:
@@ -42,6 +52,13 @@ def facts(row: Row, recorded: Row | None = None) -> list[str]:
         found.append("Fails Holm's correction for the chapter's claims.")
     found.append(escape(f"{row['profile']}, {row['device']}"))
     return found
+
+
+def marks(row: Row) -> list[str]:
+    """What a verdict's word does not tell and has to stand beside it, in few words."""
+    found = ["rounding decides"] if row["rounding_decides"] else []
+    found += [words for why, words in _AGAINST.items() if why in row["why"]][:1]
+    return found + ([FAILS_HOLM] if row["holm"] is False else [])
 
 
 def place(row: Row) -> str:

@@ -107,13 +107,14 @@ def without_claims(notebook: NotebookNode) -> NotebookNode:
     """Return a notebook without machine-readable claims and the states of widgets.
 
     Sphinx knows nothing of the type of the first, and a page shows none of the second.
-    What a cell shows beside the claims stays. The notebook itself is left as it is.
+    What a cell shows beside the claims stays, if it is not empty: a page in the dark
+    would have a light box for it. The notebook itself is left as it is.
     """
     cells = []
     for cell in notebook.cells:
-        if any(MIME_TYPE in o.get("data", {}) for o in cell.get("outputs", [])):
+        if "outputs" in cell:
             outputs = [_without_claims(output) for output in cell.outputs]
-            kept = [o for o in outputs if o.get("data", True)]
+            kept = [o for o in outputs if "data" not in o or any(o.data.values())]
             cell = NotebookNode({**cell, "outputs": kept})
         cells.append(cell)
     metadata = {k: v for k, v in notebook.metadata.items() if k != "widgets"}

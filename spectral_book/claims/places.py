@@ -11,15 +11,27 @@ from nbformat.v4 import new_markdown_cell
 
 FIGURE, CLAIMS, JUDGED = "figure", "claims", "judged"
 
-_KEY = "spectral"
+KEY = "spectral"
 _ANCHOR = '<div id="code-'
 _FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
 
 
-def mark(kind: str, name: str | int | list[str]) -> dict[str, Any]:
+def mark(kind: str, name: str | int | list[str], **more: Any) -> dict[str, Any]:
     """Return metadata that tells what an output is: a figure, claims, a judgement."""
-    return {_KEY: {kind: name}}
+    return {KEY: {kind: name, **more}}
+
+
+def mark_of(output: NotebookNode) -> Mapping[str, Any]:
+    """Return what an output was marked with; empty if it was not."""
+    marked = output.get("metadata", {}).get(KEY)
+    return marked if isinstance(marked, Mapping) else {}
+
+
+def data_of_figures(notebook: NotebookNode) -> dict[int, Mapping[str, Any]]:
+    """Return what the figures of a notebook draw, by their numbers."""
+    marked = (one for cell in notebook.cells for one in _marks(cell))
+    return {one[FIGURE]: one["data"] for one in marked if one.get("data")}
 
 
 def code_anchors(notebook: NotebookNode) -> dict[str, str]:
@@ -75,10 +87,7 @@ def is_anchor(cell: NotebookNode) -> bool:
 
 def _marks(cell: NotebookNode) -> Iterator[Mapping[str, Any]]:
     """Yield what a cell's outputs were marked with, in order."""
-    for output in cell.get("outputs", []):
-        marked = output.get("metadata", {}).get(_KEY)
-        if isinstance(marked, Mapping):
-            yield marked
+    yield from filter(None, map(mark_of, cell.get("outputs", [])))
 
 
 def _has_heading(text: str) -> bool:

@@ -13,7 +13,7 @@ from html import escape
 from spectral_book.claims.facts import facts, place
 from spectral_book.claims.numbers import Row, interval, needed, number
 from spectral_book.claims.scales import Scale
-from spectral_book.claims.tables import chip
+from spectral_book.claims.tables import marked_chip
 
 MARGIN = 0.08
 """Room at both ends of an axis, as a part of what it has to show."""
@@ -72,23 +72,34 @@ def strip(row: Row, axis: Axis | None = None, recorded: Row | None = None) -> st
     return (
         f'<details class="strip strip-{row["origin"]} strip-{verdict}" '
         f'id="{escape(row["id"])}"><summary>'
-        f"{chip(row['verdict'])} "
-        f'<span class="strip-says">{escape(row["statement"])}</span> '
-        f'<span class="strip-source">{escape(place(row))}</span> '
+        f'<span class="strip-head">{marked_chip(row)} '
+        f'<span class="strip-source">{escape(place(row))}</span></span> '
+        f'<span class="strip-says"><b>{escape(row["statement"])}</b> '
+        f"<small>Measured: {escape(row['quantity'])}.</small></span> "
         f'<span class="strip-axis">{_drawn(row, axis or Axis([row]), recorded)}</span> '
         f'<span class="strip-numbers">{_numbers(row)}</span></summary>'
         f'<ul class="strip-more">{more}</ul></details>'
     )
 
 
-def strips(rows: Sequence[Row], recorded: Mapping[str, Row] = {}) -> str:
+LEGEND = (
+    '<p class="strip-legend">Shaded: needed. Dot and bar: measured, with its interval. '
+    "Hollow dot: the control. Dashed: no effect. ◆ the paper's number. Each "
+    "opens to tell more.</p>"
+)
+"""What the first strips of a page begin with."""
+
+
+def strips(
+    rows: Sequence[Row], recorded: Mapping[str, Row] = {}, legend: bool = False
+) -> str:
     """Several claims below each other, on one axis where their bars are alike.
 
     ``recorded`` holds rows of recorded runs by their claims' ids.
     """
     axis = common_axis(rows)
     lines = "".join(strip(row, axis, recorded.get(row["id"])) for row in rows)
-    return f'<div class="strips">{lines}</div>'
+    return f'<div class="strips">{LEGEND if legend else ""}{lines}</div>'
 
 
 def _numbers(row: Row) -> str:

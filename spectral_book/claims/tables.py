@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from spectral_book.claims.facts import facts, place
+from spectral_book.claims.facts import facts, marks, place
 from spectral_book.claims.numbers import (
     Row,
     coarse,
@@ -15,13 +15,21 @@ from spectral_book.claims.numbers import (
 from spectral_book.claims.scales import Scale
 from spectral_book.claims.words import SIGNS
 
-FAILS_HOLM = "fails Holm's correction within its chapter"
-
 
 def chip(verdict: str) -> str:
     """A verdict as a coloured label with its sign."""
     kind = verdict.replace(" ", "-")
     return f'<span class="ledger-chip ledger-{kind}">{SIGNS[verdict]} {verdict}</span>'
+
+
+def beside(row: Row) -> str:
+    """What a verdict's word alone does not tell, to stand beside it."""
+    return "".join(f' <span class="beside">{escape(one)}</span>' for one in marks(row))
+
+
+def marked_chip(row: Row) -> str:
+    """A row's verdict with what stands beside it."""
+    return chip(row["verdict"]) + beside(row)
 
 
 def html(rows: Sequence[Row]) -> str:
@@ -33,8 +41,7 @@ def html(rows: Sequence[Row]) -> str:
     body = "".join(
         f"<tr><td>{escape(row['statement'])} <small>{_link(row)}</small></td>"
         f"<td>{interval(row)}</td><td>{escape(needed(row))}</td>"
-        f"<td>{interval(row['control'])}</td><td>{chip(row['verdict'])}"
-        f"{_marks(row)}</td></tr>"
+        f"<td>{interval(row['control'])}</td><td>{marked_chip(row)}</td></tr>"
         for row in rows
     )
     return (
@@ -46,7 +53,7 @@ def html(rows: Sequence[Row]) -> str:
 def folded(title: str, rows: Sequence[Row]) -> str:
     """Claims as a folded list; each unfolds to how it was measured."""
     lines = "".join(
-        f'<li id="{escape(row["id"])}">{chip(row["verdict"])} '
+        f'<li id="{escape(row["id"])}">{marked_chip(row)} '
         f"{escape(row['statement'])} <b>{interval(row)}</b> "
         f"<small>needed {escape(needed(row))}; {escape(place(row))}</small>"
         f"<details><summary>how it was measured</summary><ul>"
@@ -117,10 +124,3 @@ def _rounded(row: Row) -> str:
 def _link(row: Row) -> str:
     """A link to the claim in its chapter, by its id."""
     return f'<a href="#{escape(row["id"])}">{escape(row["id"])}</a>'
-
-
-def _marks(row: Row) -> str:
-    """What a verdict in a table has to say besides."""
-    notes = ["rounding decides"] if row["rounding_decides"] else []
-    notes += [FAILS_HOLM] if row["holm"] is False else []
-    return f" ({'; '.join(notes)})" if notes else ""

@@ -36,6 +36,11 @@ Verdict = Literal[
     "not comparable",
 ]
 
+LIKE_CONTROL = "It cannot be told from its control."
+CONTROL_BETTER = "The control does better."
+CONTROL_TOO = "The control shows the effect, too."
+"""What a control says against an interval that clears the bar."""
+
 Shown = Literal["shows it", "shows some of it", "does not show it", "undecided"]
 """What a control says of the claim."""
 
@@ -240,7 +245,7 @@ def _verdict(
         reasons = (
             _lost(measured, ""),
             _lost(control, " of the control"),
-            "The control shows the effect, too." if shows == "shows it" else "",
+            CONTROL_TOO if shows == "shows it" else "",
             _against(bar, apart),
         )
         against = " ".join(filter(None, reasons))
@@ -306,8 +311,8 @@ def _against(bar: Bar, apart: Estimate) -> str:
         return ""
     other = {"greater": "less", "less": "greater"}.get(bar.direction)
     if other and _apart(replace(bar, direction=other), apart):
-        return "The control does better."
-    return "It cannot be told from its control."
+        return CONTROL_BETTER
+    return LIKE_CONTROL
 
 
 def _apart(bar: Bar, apart: Estimate) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from spectral_book.pages.pictures import name_players, shrink_pictures
+from spectral_book.pages.pictures import name_players
 
 STATIC = Path(__file__).parent / "static"
 
@@ -33,7 +33,6 @@ def use_local_scripts(app: Sphinx, config: Config) -> None:
     app.add_css_file("print.css", media="print")
     app.connect("doctree-resolved", name_players)
     app.connect("html-page-context", mend_roles)
-    app.connect("build-finished", shrink_pictures)
     # Thebe runs code on a public server and puts its address on every page.
     for event in ("env-before-read-docs", "doctree-resolved"):
         for listener in list(app.events.listeners.get(event, [])):

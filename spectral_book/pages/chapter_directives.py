@@ -11,7 +11,7 @@ import nbformat
 
 from spectral_book import __version__
 from spectral_book.claims.ledger import ChapterRun
-from spectral_book.claims.tables import chip
+from spectral_book.claims.tables import beside, chip
 from spectral_book.pages.directives import ClaimsDirective
 from spectral_book.pages.reading import bibtex
 
@@ -37,7 +37,10 @@ class MinuteDirective(OfChapterDirective):
         run = self.chapter_run()
         lines = [] if run is None else run["minute"]
         asked = all(line["says"].endswith("?") for line in lines)
-        return {"lines": lines, "asked": asked, "chip": chip}
+        heads = ("We ask" if asked else "The paper says", "We measured", "Verdict")
+        rows = {row["id"]: row for row in self.ledger().claims}
+        said = {"chip": chip, "beside": beside}
+        return {"lines": lines, "heads": heads, "rows": rows, **said}
 
 
 class CiteDirective(OfChapterDirective):

@@ -12,7 +12,7 @@ from sphinx.util.logging import NAMESPACE, WarningStreamHandler
 from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.ledger import Row
 from spectral_book.claims.places import is_anchor
-from spectral_book.pages.reading import is_added
+from spectral_book.pages.reading import MINUTE
 from spectral_book.runner import NotebookJob
 
 
@@ -124,6 +124,8 @@ def _place(notebook: NotebookNode | None, number: int) -> str:
     cell, line = divmod(number, 10000)
     if notebook is None or not cell:
         return f", line {number}" if number else ""
-    before = notebook.cells[:cell]
-    added = sum(is_anchor(one) or is_added(one) for one in before)
+    added = sum(is_anchor(one) for one in notebook.cells[:cell])
+    lines = notebook.cells[cell - 1].source.splitlines()[: line - 1]
+    if MINUTE in "\n".join(lines):
+        line -= len(f"{MINUTE}\n".splitlines()) + 1
     return f", cell {cell - added}, line {max(1, line - 1)}"

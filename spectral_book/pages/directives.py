@@ -13,11 +13,17 @@ from markupsafe import Markup
 from sphinx.errors import ExtensionError
 
 from spectral_book.claims.claims_file import ClaimsFile, load_claims
-from spectral_book.claims.facts import apart, control_found, sample, share_reached
+from spectral_book.claims.facts import (
+    FAILS_HOLM,
+    apart,
+    control_found,
+    sample,
+    share_reached,
+)
 from spectral_book.claims.ledger import ChapterRun, Ledger
 from spectral_book.claims.numbers import Row, interval, needed_from, p_value
 from spectral_book.claims.printed import agreement
-from spectral_book.claims.tables import FAILS_HOLM, chip
+from spectral_book.claims.tables import chip
 from spectral_book.claims.words import CLAIM_WORDS, FINDING_WORDS, SIGNS, count_line
 from spectral_book.pages.costs import COLUMNS, command, filled, read_costs
 from spectral_book.pages.curves import Drawn, drawn
@@ -112,23 +118,14 @@ class ChaptersDirective(ClaimsDirective):
 
 
 class LedgerDirective(ClaimsDirective):
-    """Show the claims of the whole book, or with `:chapter:` those of one chapter."""
+    """Show all claims of the book, folded by chapter."""
 
     template = "ledger"
-    option_spec: ClassVar = {"chapter": directives.unchanged_required}
 
     def context(self) -> dict[str, Any]:
-        """Return the claims by chapter; a table of the whole book is folded."""
-        ledger = self.ledger()
-        name = self.options.get("chapter")
-        if name is not None:
-            known = {claim["chapter"] for claim in ledger.claims}
-            if name not in self.env.found_docs and name not in known:
-                raise self.error(f"the book has no chapter named {name!r}")
-            ledger = ledger.of_chapter(name)
+        """Return the claims, and what a row says of each."""
         return {
-            **self.shared(ledger),
-            "folded": name is None,
+            **self.shared(self.ledger()),
             "records": self.env.spectral_records,  # type: ignore[attr-defined]
             "EXPLAINED": EXPLAINED,
             "FAILS_HOLM": FAILS_HOLM,

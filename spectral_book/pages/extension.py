@@ -38,7 +38,6 @@ from spectral_book.claims.places import with_code_anchors
 from spectral_book.claims.recorded import name_of, read_records, recorded_claims
 from spectral_book.files import remove_all
 from spectral_book.pages import assets, bibliography, site
-from spectral_book.pages.attachments import with_attachments
 from spectral_book.pages.build_lock import lock_folder
 from spectral_book.pages.chapter_directives import CiteDirective, MinuteDirective
 from spectral_book.pages.checks import (
@@ -60,6 +59,7 @@ from spectral_book.pages.execution import (
     execute_chapters,
     read_chapters,
 )
+from spectral_book.pages.figure_data import with_data_links, write_figure_data
 from spectral_book.pages.home import AnswerDirective, FindingsDirective
 from spectral_book.pages.ledger_files import LEDGER_FILES, write_ledger
 from spectral_book.pages.leftovers import remove_leftovers
@@ -185,6 +185,8 @@ class BookBuild:
                 execution_mode="off"
             )
         self._keep(notebooks, failed)
+        if app.builder.format == "html":
+            write_figure_data(html, notebooks)
         self._compare(Path(app.srcdir), chapters)
         # The directives of the front page have the environment to find these.
         env.spectral_chapters = [c.name for c in chapters]  # type: ignore[attr-defined]
@@ -282,11 +284,7 @@ class BookBuild:
         unread: list[str] = []
         for docname, notebook in notebooks.items():
             shown = for_reading(without_claims(with_code_anchors(notebook)))
-            try:
-                shown = with_attachments(shown)
-            except ValueError as error:
-                self.problems.append(f"chapter {docname}: {error}")
-            self.notebooks[docname] = shown
+            self.notebooks[docname] = with_data_links(docname, shown)
             if docname in failed:
                 continue
             try:

@@ -11,7 +11,8 @@ from nbformat.v4 import new_markdown_cell
 CORE = "core"
 """The tag of a cell whose code a page shows unfolded: a paper's algorithm."""
 
-_MINUTE, _CITE = "```{minute}\n```", "```{cite-chapter}\n```"
+MINUTE = "```{minute}\n```"
+_CITE = "```{cite-chapter}\n```"
 
 _CHECKED = "nbval-check-output"
 
@@ -19,21 +20,26 @@ _CHECKED = "nbval-check-output"
 def for_reading(notebook: NotebookNode) -> NotebookNode:
     """Return a chapter's notebook with what its page adds and folds.
 
-    Below the title stands *In one minute*, at the end *Cite this chapter*. Code is
-    folded but for cells tagged ``core``, and so is the table for automatic checks. The
-    notebook itself is left as it is.
+    Below the first paragraph stands *In one minute*, at the end *Cite this chapter*.
+    Code is folded but for cells tagged ``core``, and so is the table for automatic
+    checks. The notebook itself is left as it is.
     """
     cells = [_folded(cell) for cell in notebook.cells]
     first = next((i for i, c in enumerate(cells) if c.cell_type == "markdown"), None)
     if first is not None:
-        cells.insert(first + 1, new_markdown_cell(_MINUTE))
+        text = _with_minute(cells[first].source)
+        cells[first] = NotebookNode({**cells[first], "source": text})
         cells.append(new_markdown_cell(_CITE))
     return NotebookNode({**notebook, "cells": cells})
 
 
-def is_added(cell: NotebookNode) -> bool:
-    """Return whether `for_reading` has added a cell."""
-    return cell.cell_type == "markdown" and cell.source in (_MINUTE, _CITE)
+def _with_minute(text: str) -> str:
+    """Return a chapter's first text with `MINUTE` below its first paragraph."""
+    blocks = text.split("\n\n")
+    # Before it stand a label, the title and comments.
+    begins = (i for i, block in enumerate(blocks) if block[:1] not in ("(", "#", "%"))
+    after = next(begins, len(blocks)) + 1
+    return "\n\n".join([*blocks[:after], MINUTE, *blocks[after:]])
 
 
 def _folded(cell: NotebookNode) -> NotebookNode:

@@ -2,8 +2,9 @@
 
 Two variables of the environment say where a book is at home. `SPECTRAL_SITE`, the
 address of its pages, brings canonical links, a picture for links to a page, and a
-sitemap; `SPECTRAL_REPOSITORY`, that of its code, brings links to it, to its issues and
-to Binder. Without them no page names a place that may not be there.
+sitemap; `SPECTRAL_REPOSITORY`, that of its code, brings links to it, to its issues, to
+Binder, and to Colab, which opens notebooks on GitHub alone. Without them no page names
+a place that may not be there.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MISSING = "404"
 
 _DESCRIBED = 200  # letters of a description; search engines cut longer ones
 _BINDER = "https://mybinder.org"
+_COLAB = "https://colab.research.google.com"
 _SORRY = (
     "<h1>There is no such page</h1><p>It may have been renamed. The contents lead to "
     'all pages, the <a href="search.html">search</a> finds words in them, and the '
@@ -49,11 +51,13 @@ def place(app: Sphinx, config: Config) -> None:
     if repository:
         config.html_theme_options |= {
             "repository_url": repository,
+            "repository_branch": "main",
             "path_to_docs": "book",
             "use_repository_button": True,
             "use_issues_button": True,
             "launch_buttons": {
                 "binderhub_url": _BINDER,
+                "colab_url": _COLAB if "//github.com/" in repository else "",
                 "notebook_interface": "jupyterlab",
             },
         }

@@ -96,6 +96,21 @@ def test_a_picture_is_cut_to_what_is_drawn_and_closed():
     assert plt.get_fignums() == []
 
 
+def test_a_picture_has_a_palette_and_looks_as_it_was_drawn():
+    figure, axes = plt.subplots()
+    axes.plot([1, 3, 2], color="#0072B2", lw=3)
+    axes.plot([2, 1, 3], color="#D55E00")
+    axes.imshow(np.random.default_rng(1).random((20, 20)), extent=(0, 1, 0, 1))
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", bbox_inches="tight")
+    data = picture(figure)
+    assert len(data) < len(stream.getvalue())
+    with Image.open(io.BytesIO(data)) as opened, Image.open(stream) as drawn:
+        assert (opened.mode, opened.size) == ("P", drawn.size)
+        change = np.subtract(opened.convert("RGB"), drawn.convert("RGB"), dtype=float)
+    assert np.sqrt((change**2).mean()) < 2
+
+
 def test_a_figure_that_cannot_be_drawn_raises_and_is_closed():
     figure = plt.figure()
     figure.text(0.5, 0.5, r"$\no_such_sign$")

@@ -67,7 +67,8 @@ def test_a_caption_begins_with_words_for_its_picture(caption, words):
 
 
 def test_as_many_frames_as_a_page_can_hold(monkeypatch):
-    monkeypatch.setattr("spectral_book.chapter.player.png", lambda *_: b"frame")
+    for name in ("png", "numbers"):
+        monkeypatch.setattr(f"spectral_book.chapter.player.{name}", lambda *_: b"any")
     film = player([1] * MOST_FRAMES, lambda _: None)
     assert len(film.frames) == MOST_FRAMES
 

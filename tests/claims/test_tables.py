@@ -74,8 +74,8 @@ def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
     (failed, *_) = with_holm([GOOD, GOOD, GOOD])
     drawn = html([ROW, SHAKY, failed, NOT_RUN])
     assert "<td>0.5 [0.1, 0.9]</td><td>≥\u00a01</td>" in drawn
-    assert drawn.count("(rounding decides)") == 1
-    assert drawn.count("(fails Holm's correction within its chapter)") == 1
+    assert drawn.count(">rounding decides<") == 1
+    assert drawn.count("may be luck: fails Holm&#x27;s correction<") == 1
     assert "ledger-weaker-than-claimed" in drawn
     assert "<td>–</td>" in drawn
     assert "<td>within [−0.5, 0.5]</td>" in html([row(around(0, 0.3), FAR, **BAND)])
@@ -93,6 +93,23 @@ def test_the_text_to_compare_is_coarse_and_leaves_open_what_another_machine_prin
     assert [line[1] for line in cells[2:]] == ["varies", "varies", "~0.3", "∞", "-"]
     assert [line[3] for line in cells[2:]] == ["-", "-", "5", "5", "0"]
     assert len({line.index(c[4]) for line, c in zip(lines, cells, strict=True)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("control", "said"),
+    [
+        ([1.45, 1.5, 1.55, 1.6, 1.5], "its control shows it, too"),
+        ([0.5, 5.0, 0.2, 3.0, 0.9], "like its control"),
+        ([2.5, 2.6, 2.4, 2.5, 2.5], "its control does better"),
+        (FAR, None),
+    ],
+)
+def test_the_face_of_a_claim_says_what_keeps_it_open(control, said):
+    found = row(around(1.5, 0.1), control)
+    for drawn in (strip(found).partition("</summary>")[0], folded("More", [found])):
+        marks = re.findall(r'<span class="beside">(.*?)</span>', drawn)
+        assert marks == ([said] if said else [])
+    assert found["verdict"] == ("inconclusive" if said else "replicated")
 
 
 def places(drawn, kind):

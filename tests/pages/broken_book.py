@@ -94,7 +94,6 @@ LINKS = (
     ("download", "{download}`no.zip`", "download file not readable: "),
     ("role", "{nosuchrole}`text`", 'Unknown interpreted text role "nosuchrole"'),
     ("directive", "```{nosuch}\n```", "Unknown directive type: 'nosuch'"),
-    ("chapter", "```{ledger}\n:chapter: no\n```", "the book has no chapter named 'no'"),
 )
 """Kinds of what a page may name although it is not there, and what is said of it."""
 
@@ -174,9 +173,9 @@ TROUBLES = (
         "page strange.ipynb, cell 2, line 3: undefined label: 'no-chapter'",
     ),
     Trouble(
-        "an attachment that is not there",
+        "a picture attached to its cell, which no page has",
         nothing,
-        "chapter strange: a text shows the attachment 'lost.png'",
+        "page strange.ipynb, cell 3, line 1: image file not readable: attachment:lost",
     ),
     Trouble(
         "no claim published",

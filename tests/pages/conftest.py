@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from minibook import ANSWERS, DOT, PICTURES, PLAYER, MiniBook, claim, claim_cell
+from minibook import ANSWERS, PICTURES, PLAYER, MiniBook, claim, claim_cell
 from pages import FLAGS, PROGRAMS, opened
 from playwright.sync_api import Browser, sync_playwright
 
@@ -73,14 +73,12 @@ def good_book(new_book: Callable[[str], MiniBook]) -> MiniBook:
         PICTURES,
         PLAYER,
         ANSWERS,
-        "#! ![Attached.](attachment:a%20dot.png)",
+        "#! $$x = 1$$ (another)",
         claim_cell(claim("beta-one", "not replicated")),
         alts={2: "Greys & light."},
     )
-    book.attach("beta", "a dot.png", "image/png", DOT)
     book.configure(
-        "Euler's $e^{i\\pi}$.\n\n```{ledger}\n```\n\n## One chapter\n\n"
-        "```{ledger}\n:chapter: beta\n```\n",
+        "Euler's $e^{i\\pi}$.\n\n```{ledger}\n```\n",
         timeout=60,
     )
     env = {"SPECTRAL_JOBS": "2", "SPECTRAL_THREADS": "3"}

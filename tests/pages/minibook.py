@@ -19,12 +19,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="90" height="90">
 <circle cx="45" cy="45" r="40"/></svg>"""
 
-DOT = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAA"
-    "ggCBd81ytgAAAABJRU5ErkJggg=="
-)
-"""A picture of one grey point, as a notebook holds it."""
-
 
 @dataclass
 class MiniBook:
@@ -76,15 +70,6 @@ class MiniBook:
         nbformat.write(notebook, self.folder / f"{name}.ipynb")
         if name not in self.pages:
             self.pages.append(name)
-
-    def attach(self, name: str, file: str, kind: str, data: str) -> None:
-        """Attach a file to all cells of Markdown of a chapter."""
-        path = self.folder / f"{name}.ipynb"
-        notebook = nbformat.read(path, as_version=4)
-        for cell in notebook.cells:
-            if cell.cell_type == "markdown":
-                cell["attachments"] = {file: {kind: data}}
-        nbformat.write(notebook, path)
 
     def write_claims(self, name: str, ids: Sequence[str]) -> None:
         """Write a claims file; of the claims nothing matters but the ids."""

@@ -29,6 +29,12 @@ RAW_LATEX = re.compile(r"\\[()\[\]]|\$\$|\\begin\{|\$[^$\s][^$\n]*\$")
 MOST_BYTES = 1_500_000
 """Of a page and its pictures together."""
 
+HOME_BYTES = 700_000
+"""Of the front page."""
+
+MOST_STOPS = 2000
+"""Of the key Tab on one page."""
+
 WIDTHS = (390, 820, 1280)
 SCHEMES = ("light", "dark")
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
@@ -134,6 +140,49 @@ def check_page(seen: Seen) -> None:
     # Colours do not change with the width.
     found = barriers(page)
     assert not found, found
+
+
+def out_of_reach(page: Page) -> Sequence[str]:
+    """Return what a mouse can press and Tab does not reach, or reaches unseen."""
+    page.evaluate(
+        """() => {
+            const kinds = "a[href], button, input, select, summary, [tabindex='0']";
+            const there = (e) => e.checkVisibility({ visibilityProperty: true });
+            window.wanted = new Set([...document.querySelectorAll(kinds)].filter(
+                (e) => there(e) && e.tabIndex >= 0 && !e.disabled,
+            ));
+            document.activeElement.blur();
+        }"""
+    )
+    seen = """() => {
+        const e = document.activeElement;
+        if (e === document.body) return false;
+        const { outlineStyle, boxShadow } = getComputedStyle(e);
+        if (outlineStyle !== "none" || boxShadow !== "none") window.wanted.delete(e);
+        return true;
+    }"""
+    for _ in range(MOST_STOPS):
+        page.keyboard.press("Tab")
+        if not page.evaluate(seen):
+            break
+    return page.evaluate("[...window.wanted].map((e) => e.outerHTML.slice(0, 100))")
+
+
+def moving(page: Page) -> Sequence[str]:
+    """Return what moves on a page, its folded parts open, of readers who want none."""
+    page.emulate_media(reduced_motion="reduce")
+    return page.evaluate(
+        """() => {
+            document.querySelectorAll("details").forEach((e) => { e.open = true; });
+            return [...document.querySelectorAll("*")].filter((e) => {
+                const style = getComputedStyle(e);
+                const lasts = style.transitionDuration.split(", ");
+                return style.animationName !== "none"
+                    || style.scrollBehavior === "smooth"
+                    || lasts.some((time) => parseFloat(time));
+            }).map((e) => e.outerHTML.slice(0, 100));
+        }"""
+    )
 
 
 def unnamed_images(page: Page) -> Sequence[str]:

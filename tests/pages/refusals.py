@@ -22,7 +22,6 @@ from rows import published, run_of
 from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.ledger import MIME_TYPE, claims_of, repeated_ids
 from spectral_book.claims.recorded import read_records
-from spectral_book.pages.attachments import with_attachments
 from spectral_book.pages.build_lock import lock_folder
 from spectral_book.pages.checks import left_out, unlike_claims_file
 from spectral_book.pages.costs import read_costs
@@ -132,12 +131,6 @@ def apart(*files: str) -> Callable:
         return left_out(folder, [NotebookJob("alpha", folder / "alpha.ipynb")])
 
     return done
-
-
-def attachment(kind: str, text: str = "![a](attachment:a)") -> Callable:
-    """Show an attachment of a kind."""
-    cell = nbformat.v4.new_markdown_cell(text, attachments={"a": {kind: "AAAA"}})
-    return lambda folder: with_attachments(nbformat.v4.new_notebook(cells=[cell]))
 
 
 def recorded(text: str) -> Callable:
@@ -274,16 +267,6 @@ REFUSALS = (
         "claims of a chapter that is gone",
         apart("claims/beta.yaml"),
         "the table of contents has no notebook beta.ipynb",
-    ),
-    Refusal(
-        "a drawing attached",
-        attachment("image/svg+xml"),
-        "the attachment 'a', which its cell does not have as PNG, JPEG, GIF or WebP",
-    ),
-    Refusal(
-        "a lost attachment in HTML",
-        attachment("image/png", '<img src="attachment:b">'),
-        "the attachment 'b', which its cell does not have",
     ),
     Refusal("a record cut short", recorded('{"chapter": "al'), "is not a record"),
     Refusal("a record of nothing", recorded("[]"), "is not a record"),

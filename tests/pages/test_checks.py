@@ -48,12 +48,14 @@ def test_a_warning_of_no_place_in_the_book_is_not_a_page_s(warn, place):
 def test_a_line_of_a_chapter_is_counted_as_in_its_file(warn, tmp_path):
     judged = nbformat.v4.new_output("display_data", metadata=mark(JUDGED, "a-claim"))
     cells = [
+        nbformat.v4.new_markdown_cell("(a)=\n# b\n\nc\n\nsee {ref}`nowhere`"),
         nbformat.v4.new_code_cell("chapter.judge()", outputs=[judged]),
         nbformat.v4.new_markdown_cell("one\n\nsee {ref}`nowhere`"),
     ]
     notebook = for_reading(with_code_anchors(nbformat.v4.new_notebook(cells=cells)))
-    # Before them stand an anchor and what begins the page; the last one ends it.
+    # Before the second stands an anchor; the last one ends the page.
     assert len(notebook.cells) == 5
-    place = f"{tmp_path}/alpha.ipynb:40004"
-    (told,) = warn(place, "undefined label", {"alpha": notebook})
-    assert told == "page alpha.ipynb, cell 2, line 3: undefined label"
+    assert "c\n\n```{minute}\n```\n\nsee" in notebook.cells[0].source
+    for place, named in (("10010", "cell 1, line 6"), ("40004", "cell 3, line 3")):
+        found = warn(f"{tmp_path}/alpha.ipynb:{place}", "no", {"alpha": notebook})
+        assert f"page alpha.ipynb, {named}: no" in found

@@ -42,12 +42,6 @@ def test_the_next_build_knows_how_long_chapters_take(good_book):
     assert set(last_seconds(good_book.folder / "_build")) == set(good_book.pages)
 
 
-def test_an_attached_picture_is_shown(good_book):
-    page = (good_book.html / "beta.html").read_text()
-    assert '<img alt="Attached." src="data:image/png;base64,' in page
-    assert "attachment:" not in page
-
-
 def test_chapters_run_at_the_same_time(good_book):
     (start_a, end_a), (start_b, end_b) = (span(good_book, n) for n in ("alpha", "beta"))
     assert max(start_a, start_b) < min(end_a, end_b)

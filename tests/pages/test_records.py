@@ -44,9 +44,13 @@ chapter = open_chapter("tiny", P)
 """
 
 JUDGE = """
+import matplotlib.pyplot as plt
 import torch
 assert P.size < 9, "size is larger than this chapter can bear"
 found = P.size + torch.tensor([0.01, 0.02, 0.03])
+figure, axes = plt.subplots()
+axes.plot(found)
+chapter.show(figure, "Sizes.")
 chapter.judge("size-counts", x=found, control={"x": 0 * found})
 chapter.folded()
 chapter.table()
@@ -135,6 +139,8 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
     assert found["profile"] == "gpu"
     assert found["verdict"] == "replicated"
     assert differences(one, repository) == []
+    drawn = json.loads((path.parent / "figures" / "tiny.json").read_text())
+    assert drawn["1"]["drawn"][0]["curves"][0]["y"] == [4.01, 4.02, 4.03]
 
     edit(repository / "params" / "gpu" / "tiny.yaml", "size: 4", "size: 5")
     (told,) = differences(one, repository)
@@ -149,6 +155,13 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
     assert len(differences(one, repository)) == 2
     edit(claims, "id: size-counts", "id: size-weighs")
     assert len(differences(one, repository)) == 2
+
+
+def test_what_figures_draw_is_recorded_as_far_as_it_is_small():
+    figures = {1: {"drawn": "x" * 80}, 2: {"drawn": ""}, 3: {"drawn": "x" * 20}}
+    assert list(json.loads(records.drawn_within(150, figures))) == ["2", "3"]
+    assert list(json.loads(records.drawn_within(200, figures))) == ["2", "3", "1"]
+    assert json.loads(records.drawn_within(10, figures)) == {}
 
 
 def test_claims_unlike_the_claims_file_are_not_recorded(repository, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ET
 
@@ -9,6 +10,7 @@ import pytest
 from docutils import nodes
 from docutils.utils import new_document
 from minibook import PICTURES, claim, claim_cell
+from minibook import REPOSITORY as MINE
 
 from spectral_book.pages.site import description
 
@@ -62,14 +64,28 @@ def test_a_repository_brings_its_links(placed):
     text = page(placed, "alpha")
     assert f'href="{REPOSITORY}"' in text
     assert f"{REPOSITORY}/issues/new" in text
-    binder = "https://mybinder.org/v2/gh/someone/book/"
-    assert re.search(rf"{binder}\w+\?urlpath=lab/tree/book/alpha.ipynb", text)
+    binder = "https://mybinder.org/v2/gh/someone/book/main"
+    assert f"{binder}?urlpath=lab/tree/book/alpha.ipynb" in text
+    colab = "https://colab.research.google.com/github/someone/book/blob/main"
+    assert f"{colab}/book/alpha.ipynb" in text
+
+
+@pytest.mark.parametrize(
+    "path", sorted((MINE / "book").glob("*.ipynb")), ids=lambda path: path.stem
+)
+def test_a_notebook_opened_alone_says_what_it_needs(path):
+    first = json.loads(path.read_text("utf-8"))["cells"][0]["source"]
+    (told,) = (line for line in first if "Colab" in line)
+    assert told.startswith("% ")  # a comment, where MyST reads it
+    for step in ("git clone ADDRESS", "%pip install './repo[book]'", "%cd repo/book"):
+        assert step in told
 
 
 def test_without_both_no_page_names_a_place(good_book):
     assert not (good_book.html / "sitemap.xml").exists()
     text = page(good_book, "alpha")
-    for word in ("canonical", "og:url", "og:image", "mybinder", "issues/new"):
+    words = ("canonical", "og:url", "og:image", "mybinder", "colab", "issues/new")
+    for word in words:
         assert word not in text
     assert meta(text, "description")
 
