@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import scipy.fft
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 __all__ = ["Conv1d", "ConvNet1d", "ConvSettings", "Form", "fastest", "renamed"]
 
 Form = Literal["direct", "channels_last", "fft"]
-PaddingMode = Literal["zeros", "replicate"]
+PaddingMode = Literal["zeros", "replicate", "circular"]
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,9 @@ class ConvSettings:
             )
         if self.layers < 2:
             raise ValueError(f"layers is {self.layers}; at least 2 are needed.")
-        if self.padding_mode not in ("zeros", "replicate"):
-            raise ValueError(
-                f"padding_mode is {self.padding_mode!r}; use 'zeros' or 'replicate'."
-            )
+        if self.padding_mode not in get_args(PaddingMode):
+            known = ", ".join(map(repr, get_args(PaddingMode)))
+            raise ValueError(f"padding_mode is {self.padding_mode!r}; use {known}.")
 
     @property
     def reach(self) -> int:
@@ -85,6 +84,8 @@ class Conv1d(nn.Conv1d):
 def _pad(x: Tensor, width: int, mode: PaddingMode) -> Tensor:
     if mode == "zeros":
         return F.pad(x, (width, width))
+    if mode == "circular":
+        return torch.cat([x[..., -width:], x, x[..., :width]], dim=-1)
     left, right = x[..., :1], x[..., -1:]
     edge = (*x.shape[:-1], width)
     return torch.cat([left.expand(edge), x, right.expand(edge)], dim=-1)

@@ -10,7 +10,7 @@ FORMS = ("direct", "channels_last", "fft")
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("padding_mode", ["zeros", "replicate"])
+@pytest.mark.parametrize("padding_mode", ["zeros", "replicate", "circular"])
 @pytest.mark.parametrize("kernel_size", [3, 7, 31])
 def test_forms_equal_torch_and_so_do_their_gradients(form, padding_mode, kernel_size):
     torch.manual_seed(0)
@@ -68,7 +68,7 @@ def test_the_fastest_form_is_a_fixed_rule():
         assert fastest(ConvSettings(kernel, 3, channels), cuda) == "direct"
 
 
-@pytest.mark.parametrize("mode", ["zeros", "replicate"])
+@pytest.mark.parametrize("mode", ["zeros", "replicate", "circular"])
 def test_weights_of_other_names_load_in_their_order(mode):
     net = ConvNet1d(ConvSettings(5, layers=4, channels=4, padding_mode=mode))
     ends = (1, 4), (4, 4), (4, 4), (4, 1)

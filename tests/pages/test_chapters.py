@@ -22,6 +22,7 @@ TINY = {
     "layer_counts": [3, 4],
     "epochs": 6,
     "loss_epochs": 8,
+    "gap_epochs": 8,
     "last_epochs": 2,
     "early_learning_rate": 1e-2,
     "early_epochs": 60,

@@ -184,6 +184,18 @@ def test_steps_end_at_the_first_reading_below_one_half_or_are_no_number():
     assert found[1].isnan()
 
 
+def test_a_drop_starts_on_a_plateau_that_lasts_or_is_none():
+    (drop,) = functions(("drop",), torch=torch)
+    time = torch.arange(40.0)
+    plateau = torch.where(time < 20, 1.0, 0.02)
+    at_once = torch.where(time < 4, 1.0, 0.02)  # no later than after an eighth
+    slow = 1.9 * 0.97**time
+    errors = torch.stack([plateau, at_once, slow, 3 + 0 * time], 1)
+    run = Run(None, {"error": Record(time, {"general": errors})}, errors, time, 0.0)
+    expected = [50.0, 1.0, 0.97**-4, 1.0]
+    assert drop(run).tolist() == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_error_of_the_forward_difference_is_that_of_its_response(chapter):
     """(exp(ikh) - 1) / (ikh) in place of 1, for one wave of frequency 7."""
     wave = tuple(torch.full((200, 1, 1), v) for v in (7.0, 1.0, 0.0, 0.3, 0.0))
