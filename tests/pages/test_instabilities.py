@@ -188,6 +188,8 @@ EQUATIONS = {
     "threshold-decay": "replicated",
     "rounding-grows": "replicated",
     "rounding-dies": "replicated",
+    "regimes-alternate": "replicated",
+    "damping-no-impact": "weaker than claimed",
 }
 
 
