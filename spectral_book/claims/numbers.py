@@ -10,8 +10,11 @@ Row = Mapping[str, Any]
 NOTHING = "–"
 """Stands for a number that is not there or not finite."""
 
-ROUNDING = 1e-12
-"""What is closer to 0 is written as 0, and a smaller p-value as a bound."""
+ROUNDING = 1e-15
+"""What is closer to 0 is written as 0: a few last bits of numbers around 1."""
+
+LEAST_P = 1e-12
+"""A smaller p-value is written as a bound."""
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -98,8 +101,8 @@ def resolution(row: Row) -> float:
 
 def p_value(p: float) -> str:
     """A p-value to one significant digit; those near 0 or 1 as a bound."""
-    if p < ROUNDING:
-        return f"p < {number(ROUNDING)}"
+    if p < LEAST_P:
+        return f"p < {number(LEAST_P)}"
     if p > 0.95:
         return f"p > {number(0.95)}"
     return f"p = {number(float(f'{p:.1g}'))}"

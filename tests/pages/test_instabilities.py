@@ -1,6 +1,7 @@
 """The chapter's own functions against the library, closed forms and autograd."""
 
 import ast
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from spectral_lib.theory.patches import checkerboard
 from spectral_lib.training.optimizers import Optimizer, OptimizerSettings
 
 BOOK = Path(__file__).parents[2] / "book"
-NAMES = {"P", "images", "board", "alpha", "larger", "columns"}
+NAMES = {"P", "load", "images", "board", "alpha", "larger", "columns"}
 
 
 @pytest.fixture(scope="module")
@@ -103,17 +104,30 @@ def test_perturbed_sgd_is_the_library_s_bit_by_bit_and_moves_the_last_bits(chapt
 
 
 @pytest.mark.parametrize("k", [4, 8, 16])
-def test_the_activated_equation_is_stable_up_to_its_largest_eigenvalue(chapter, k):
-    matrix = np.stack(
-        [
-            chapter["activated"](basis.view(k, k)).flatten().numpy()
-            for basis in torch.eye(k * k).double()
-        ]
-    )
-    top = np.linalg.eigvalsh(matrix)[-1]
-    found = chapter["largest_stable"](chapter["activated"], k, 0.01)
-    assert found == pytest.approx(200 - top)
-    assert top == pytest.approx(k**2 * 1.5**2 / 8)
+def test_the_activated_equation_stops_growing_at_its_largest_stable_decay(chapter, k):
+    step = chapter["activated_step"]
+    low, high = chapter["stable_decays"](step, chapter["zeros"](k))
+    assert high == pytest.approx(200 - k**2 * 1.5**2 / 8)
+    assert low == pytest.approx(0, abs=1e-9)
+    for decay, grows in ((low - 0.1, True), (high - 0.1, False), (high + 0.1, True)):
+        K = start = initial_kernel(k) + 1
+        for _ in range(5000):
+            K = step(K, 0.01, decay)
+        assert (K.norm() > start.norm()) == grows
+
+
+@pytest.mark.parametrize("mean", [True, False])
+def test_slopes_of_a_step_are_the_second_derivative_of_the_cross_entropy(chapter, mean):
+    image = torch.rand(8, 8, generator=torch.Generator().manual_seed(0)).double()
+    kernel = initial_kernel(3)
+
+    def loss(K):
+        active = swish(chapter["slide"](K, image))
+        return torch.nn.functional.softplus(-(active.mean() if mean else active.sum()))
+
+    exact = torch.autograd.functional.hessian(loss, kernel).reshape(9, 9)
+    step = partial(chapter["full_step"], image=image, mean=mean)
+    torch.testing.assert_close(chapter["slopes"](step, kernel), exact)
 
 
 def test_in_the_activated_regime_the_coefficient_is_a_quarter():
@@ -174,6 +188,8 @@ EQUATIONS = {
     "threshold-decay": "replicated",
     "rounding-grows": "replicated",
     "rounding-dies": "replicated",
+    "regimes-alternate": "replicated",
+    "damping-no-impact": "weaker than claimed",
 }
 
 
