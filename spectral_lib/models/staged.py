@@ -24,8 +24,8 @@ class Projection(nn.Conv2d):
     """A 1 x 1 convolution of every ``stride``-th pixel, without bias.
 
     Given larger images, channels last and a stride of 2, torch's gradient by the
-    weights writes beyond its memory (2.13, on a CPU with AVX-512), and the process dies.
-    Smaller images keep the strided form, and so its rounding.
+    weights writes beyond its memory, and the process dies (2.13, on a CPU with
+    AVX-512). Smaller images keep the strided form, and so its rounding.
     """
 
     def __init__(self, inside: int, out: int, stride: int) -> None:
