@@ -91,6 +91,31 @@ def asked_differences(claim: Claim, row: Row) -> dict[str, tuple[Any, Any]]:
     }
 
 
+ONE_ALONE = {(True, False): "here", (False, True): "there"}
+"""Of a row and its recorded one, which could be tested."""
+
+
+def compared(
+    rows: Sequence[Row], recorded: Mapping[str, Row]
+) -> dict[str, list[tuple[Row, Row]]]:
+    """Pair rows with recorded ones, by id, and sort them by what became of the verdict.
+
+    It is ``alike`` or ``other``, or could be reached in one of both alone, ``here`` or
+    ``there``.
+    """
+    found = {
+        kind: list[tuple[Row, Row]]() for kind in ("alike", "other", "here", "there")
+    }
+    for row, then in (
+        (row, recorded[row["id"]]) for row in rows if row["id"] in recorded
+    ):
+        tested = tuple(one["verdict"] != "not comparable" for one in (row, then))
+        kind = "alike" if row["verdict"] == then["verdict"] else "other"
+        if any(tested):
+            found[ONE_ALONE.get(tested, kind)].append((row, then))
+    return found
+
+
 def recorded_marks(
     results: Path, chapter: str, claims: Sequence[Claim]
 ) -> Mapping[str, Row]:

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from markupsafe import Markup
 
 from spectral_book import __version__
 from spectral_book.claims.ledger import ChapterRun
-from spectral_book.claims.tables import beside, chip
+from spectral_book.claims.numbers import interval
+from spectral_book.claims.recorded import compared
+from spectral_book.claims.tables import beside, chip, marked_chip
 from spectral_book.pages.directives import ClaimsDirective
 from spectral_book.pages.reading import bibtex
 
@@ -63,6 +66,26 @@ class CiteDirective(OfChapterDirective):
                 version=__version__,
                 date=today.isoformat(),
             )
+        }
+
+
+class RecordedDirective(OfChapterDirective):
+    """Say which verdicts of this build a recorded run shares, and which not."""
+
+    template = "recorded"
+
+    def context(self) -> dict[str, Any]:
+        """Return the rows by what became of them; none where nothing is recorded."""
+        run, records = self.chapter_run(), self.env.spectral_records  # type: ignore[attr-defined]
+        rows = [row for row in self.ledger().claims if row["page"] == self.env.docname]
+        found = compared(rows, records)
+        pairs = [pair for kind in found.values() for pair in kind]
+        return {
+            "found": found,
+            "runs": dict.fromkeys(then["recorded"] for _, then in pairs),
+            "data": "" if run is None else run["parameters"].get("data", ""),
+            "chip": lambda row: Markup(marked_chip(row)),
+            "interval": interval,
         }
 
 

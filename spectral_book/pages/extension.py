@@ -39,7 +39,11 @@ from spectral_book.claims.recorded import name_of, read_records, recorded_claims
 from spectral_book.files import remove_all
 from spectral_book.pages import assets, bibliography, site
 from spectral_book.pages.build_lock import lock_folder
-from spectral_book.pages.chapter_directives import CiteDirective, MinuteDirective
+from spectral_book.pages.chapter_directives import (
+    CiteDirective,
+    MinuteDirective,
+    RecordedDirective,
+)
 from spectral_book.pages.checks import (
     Warnings,
     left_out,
@@ -86,6 +90,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("findings", FindingsDirective)
     app.add_directive("minute", MinuteDirective)
     app.add_directive("cite-chapter", CiteDirective)
+    app.add_directive("recorded", RecordedDirective)
     for name, directive in RULE_DIRECTIVES.items():
         app.add_directive(name, directive)
     app.add_css_file("chapter.css")

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from spectral_lib.models.staged import (
     ACTIVATIONS,
     Activation,
+    Projection,
     Staged,
     Start,
     check_choices,
@@ -118,7 +119,7 @@ class Block(nn.Module):
         self.skip = skip
         self.shortcut = nn.Sequential()
         if skip and (stride != 1 or inside != out):
-            carry = nn.Conv2d(inside, out, 1, stride, bias=False)
+            carry = Projection(inside, out, stride)
             self.shortcut = nn.Sequential(carry, nn.BatchNorm2d(out))
 
     def forward(self, x: Tensor) -> Tensor:

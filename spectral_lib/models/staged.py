@@ -16,6 +16,29 @@ MakeBlock = Callable[[int, int, int, int], nn.Module]
 """A block from its number, counted from 1, channels in and out, and stride."""
 
 
+PICKED_BEFORE = 48
+"""Pixels a side above which `Projection` picks its pixels before it convolves."""
+
+
+class Projection(nn.Conv2d):
+    """A 1 x 1 convolution of every ``stride``-th pixel, without bias.
+
+    Given larger images, channels last and a stride of 2, torch's gradient by the
+    weights writes beyond its memory, and the process dies (2.13, on a CPU with
+    AVX-512). Smaller images keep the strided form, and so its rounding.
+    """
+
+    def __init__(self, inside: int, out: int, stride: int) -> None:
+        super().__init__(inside, out, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [batch, inside, side, side] to [batch, out, side / stride, ...]."""
+        if x.shape[-1] <= PICKED_BEFORE:
+            return super().forward(x)
+        stride = self.stride[0]
+        return F.conv2d(x[..., ::stride, ::stride], self.weight)
+
+
 class Staged(nn.Module):
     """Maps images [batch, channels, side, side] to logits [batch, classes].
 

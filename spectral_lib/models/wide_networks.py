@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spectral_lib.models.shake import drop, mix
-from spectral_lib.models.staged import Staged, stages, start_like_he
+from spectral_lib.models.staged import Projection, Staged, stages, start_like_he
 
 EXPANSION = 4
 """Channels that leave a bottleneck for each channel of its 3 x 3 convolution."""
@@ -53,8 +53,8 @@ class Shortcut(nn.Module):
 
     def __init__(self, inside: int, out: int, stride: int) -> None:
         super().__init__()
-        self.here = nn.Conv2d(inside, out // 2, 1, stride, bias=False)
-        self.next = nn.Conv2d(inside, out // 2, 1, stride, bias=False)
+        self.here = Projection(inside, out // 2, stride)
+        self.next = Projection(inside, out // 2, stride)
         self.norm = nn.BatchNorm2d(out)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,12 +1,16 @@
 """The builder of staged networks, and what every network made with it does."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.resnet import ResNet, ResNetSettings
-from spectral_lib.models.staged import Staged, stages
+from spectral_lib.models.staged import PICKED_BEFORE, Projection, Staged, stages
 from spectral_lib.models.vgg import VGG, VGGSettings
 from spectral_lib.models.wide_networks import pyramid_net, shake_shake, wide_resnet
 from spectral_lib.training.ensemble import initialise
@@ -84,3 +88,28 @@ def test_stacking_trains_every_weight_and_changes_no_number(family):
     if family not in RANDOM:  # stacked branches draw numbers of their own
         for name, value in ends[0].items():
             torch.testing.assert_close(ends[1][name], value, rtol=1e-9, atol=1e-10)
+
+
+LARGE_IMAGES = """
+import torch
+from spectral_lib.models.classifiers import classifier
+
+torch.manual_seed(0)
+network = classifier("shake 4", 1, 64, 3)
+x = torch.randn(10, 1, 64, 64).to(memory_format=torch.channels_last)
+for _ in range(30):
+    network(x).square().sum().backward()
+"""
+
+
+def test_large_images_do_not_end_the_process():
+    """Pixels in the order of a file: a strided projection's gradient broke memory."""
+    ran = subprocess.run([sys.executable, "-c", LARGE_IMAGES], capture_output=True)
+    assert ran.returncode == 0, ran.stderr.decode()
+
+
+@pytest.mark.parametrize("side", [PICKED_BEFORE, PICKED_BEFORE + 2])
+def test_a_projection_is_a_strided_convolution_at_any_size(side):
+    x, project = torch.randn(2, 3, side, side), Projection(3, 5, 2)
+    wanted = F.conv2d(x, project.weight, stride=2)
+    torch.testing.assert_close(project(x), wanted)

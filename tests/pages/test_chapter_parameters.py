@@ -87,7 +87,12 @@ def test_defaults_and_profiles_are_possible(name):
         ("function_frequency", "few_decays", [1e-3, 1e-2], "must be 0 and then rise"),
         ("function_frequency", "second_family", ["cnn 4"], "at least 2"),
         ("function_frequency", "strengths", [0.1, 0.5], "0.1, 0.5, 1.0 and 10.0"),
-        ("function_frequency", "sizes", [50, 100], "at most the smallest of sizes"),
+        (
+            "function_frequency",
+            "sizes",
+            [50, 100, 200],
+            "at most the smallest of sizes",
+        ),
         ("function_frequency", "epochs", 20, "before the last epoch"),
         ("instabilities", "kernel_size", 65, "kernel_size = 65"),
         ("instabilities", "kernel_size", 11, "kernel_size = 11"),

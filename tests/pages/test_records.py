@@ -1,6 +1,7 @@
 """Recorded runs: made by running a chapter, and refused once they no longer fit."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from spectral_book import records
 from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.claims.recorded import (
+    compared,
     read_records,
     recorded_claims,
     recorded_marks,
@@ -220,6 +222,26 @@ def test_uncommitted_files_are_not_recorded(repository, monkeypatch, capsys):
     assert "commit them first" in capsys.readouterr().err
 
 
+def test_verdicts_are_compared_where_both_runs_could_test_a_claim():
+    here = {
+        "same": "replicated",
+        "moved": "replicated",
+        "lost": "replicated",
+        "gained": "not comparable",
+        "neither": "not comparable",
+        "alone": "replicated",
+    }
+    there = here | {"moved": "inconclusive", "lost": "not comparable"}
+    there |= {"gained": "holds"}
+    del there["alone"]
+    rows = [{"id": name, "verdict": verdict} for name, verdict in here.items()]
+    found = compared(rows, {k: {"verdict": v} for k, v in there.items()})
+    names = {kind: [row["id"] for row, _ in pairs] for kind, pairs in found.items()}
+    wanted = {"alike": "same", "other": "moved", "here": "lost", "there": "gained"}
+    assert names == {kind: [name] for kind, name in wanted.items()}
+    assert not any(compared(rows, {}).values())
+
+
 def test_the_larger_profile_is_shown_unless_it_could_not_test_the_claim():
     def one(*rows):
         run = {"profile": "gpu", "parameters": {}}
@@ -359,11 +381,13 @@ def test_a_file_that_is_no_record_is_refused(tmp_path, content, told):
 def test_the_front_page_shows_recorded_runs_and_refuses_those_that_do_not_fit(tmp_path):
     book = MiniBook(tmp_path / "book")
     book.folder.mkdir()
-    book.add("tiny", claim_cell(claim("size-counts", chapter="tiny")))
+    cell = claim_cell(claim("size-counts", chapter="tiny"))
+    book.add("tiny", cell, "#! ```{recorded}\n```")
     book.configure("```{ledger}\n```")
     (book.folder / "claims" / "tiny.yaml").write_text(CLAIMS)
     assert book.build().returncode == 0
     assert "Recorded run" not in (book.html / "intro.html").read_text()
+    assert "No run on other images is recorded" in (book.html / "tiny.html").read_text()
 
     params = tmp_path / "params" / "gpu"
     params.mkdir(parents=True)
@@ -378,6 +402,11 @@ def test_the_front_page_shows_recorded_runs_and_refuses_those_that_do_not_fit(tm
     page = (book.html / "intro.html").read_text()
     assert "Recorded run" in page
     assert "0.699" in page
+    html = (book.html / "tiny.html").read_text()
+    page = " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    assert "Recorded is gpu, commit abc. Of the 1 claims" in page
+    assert "size-counts ✓ replicated 0.61" in page
+    assert "? inconclusive 0.699" in page
 
     (params / "tiny.yaml").write_text("profile: gpu\nepochs: 3\n")
     content["claims"][0] |= {"rule": "replicated", "verdict": "replicated"}
