@@ -63,8 +63,8 @@ desk gpu paper: $(VENV)/batch.installed  ## run CHAPTER=... at this profile and 
 	$(BIN)/python -m spectral_book.records $(CHAPTER) $@ \
 	  $(if $(DATA_ROOT),--data-root "$(DATA_ROOT)") $(if $(NOTE),--note "$(NOTE)")
 
-lab: $(VENV)/lab.installed  ## open the chapters in JupyterLab
-	$(BIN)/jupyter lab book/
+lab: $(VENV)/lab.installed  ## open the chapters in JupyterLab; in a container: LAB=--allow-root
+	$(BIN)/jupyter lab book/ $(LAB)
 
 notebooks: install  ## run the notebooks' defaults and keep the checked tables alone
 	$(BIN)/python scripts/refresh_notebooks.py $(NOTEBOOKS)
