@@ -26,7 +26,7 @@ _AGAINST = {
     CONTROL_TOO: "its control shows it, too",
     LIKE_CONTROL: "like its control",
 }
-"""What keeps a claim open although its interval clears the bar; the first that does."""
+"""What keeps a claim open whatever its interval says; the first that does."""
 
 
 def facts(row: Row, recorded: Row | None = None) -> list[str]:
@@ -56,7 +56,7 @@ def facts(row: Row, recorded: Row | None = None) -> list[str]:
 
 def marks(row: Row) -> list[str]:
     """What a verdict's word does not tell and has to stand beside it, in few words."""
-    found = ["rounding decides"] if row["rounding_decides"] else []
+    found = ["the processor's rounding decides"] if row["rounding_decides"] else []
     found += [words for why, words in _AGAINST.items() if why in row["why"]][:1]
     return found + ([FAILS_HOLM] if row["holm"] is False else [])
 

@@ -74,7 +74,7 @@ def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
     (failed, *_) = with_holm([GOOD, GOOD, GOOD])
     drawn = html([ROW, SHAKY, failed, NOT_RUN])
     assert "<td>0.5 [0.1, 0.9]</td><td>≥\u00a01</td>" in drawn
-    assert drawn.count(">rounding decides<") == 1
+    assert drawn.count(">the processor&#x27;s rounding decides<") == 1
     assert drawn.count("may be luck: fails Holm&#x27;s correction<") == 1
     assert "ledger-weaker-than-claimed" in drawn
     assert "<td>–</td>" in drawn
