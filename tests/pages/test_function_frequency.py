@@ -82,3 +82,11 @@ def test_equally_many_steps(chapter):
     assert alike(30, 1297, 1297) == 30
     assert alike(8, 1297, 300) == 40  # 20 batches of 64, and 4
     assert alike(30, 60_000, 100) == 30 * largest
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2])
+def test_waves_of_equally_many_cycles_for_each_deviation(chapter, offset):
+    along, spread = chapter["along"], chapter["spread"]
+    wave = along(offset, 0.15 / spread(along(offset, 1.0)))
+    turns = wave.frequency * wave.coordinate(chapter["images"].train.inputs)
+    assert float(turns.double().std()) == pytest.approx(0.15, rel=1e-5)
