@@ -221,14 +221,14 @@ def _train_group(
                         x = x[0].contiguous(memory_format=torch.channels_last)[None]
                     prediction = outputs(forward, x, settings.precision)
                     loss = settings.loss(prediction, targets[which])
-                    # Replicas share no weights: the sum's gradient is each one's own.
                     found.append(loss.detach())
+                    # Replicas share no weights: the sum's gradient is each one's own.
                     parts = torch.autograd.grad(
-                        loss.sum(), leaves, materialize_grads=True
+                        loss, leaves, torch.ones_like(loss), materialize_grads=True
                     )
                     rows = [part.reshape(len(loss), -1) for part in parts]
-                    gradients.append(torch.cat(rows, 1))
-                optimizer.step(torch.cat(gradients), epoch)
+                    gradients.append(gradient := torch.cat(rows, 1))
+                optimizer.step(torch.cat(gradients) if passes[1:] else gradient, epoch)
                 total += torch.cat(found)
             losses.append(total / steps)
             bar.update(steps)
