@@ -13,6 +13,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from spectral_lib.training.devices import Precision
 
 State = dict[str, Tensor]
+Forward = Callable[[Tensor], Tensor]
 
 
 ROWS_IN_PASS = 1 << 14
@@ -124,11 +125,27 @@ class Ensemble:
         self, weights: Tensor, x: Tensor, precision: Precision = "float32"
     ) -> Tensor:
         """Outputs at weights [R, P] in a precision, in float32 in the end for bf16."""
-        moved = self.unflatten(weights)
-        if precision != "bf16":
-            return moved(x)
-        with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False):
-            return moved(x).float()
+        return outputs(self.unflatten(weights), x, precision)
+
+    def trainable(self) -> list[tuple[slice, Forward, list[Tensor]]]:
+        """Replicas that pass together, how they do, and their weights as leaves.
+
+        Weights and buffers are views of the ensemble's. A replica that passes alone
+        is a plain module: no call has to put its weights in place.
+        """
+        if self.in_turn:
+            return [(which, *self._alone(which.start)) for which in self.passes]
+        leaves = {k: v.detach().requires_grad_() for k, v in self.parameters.items()}
+        moved = replace(self, parameters=leaves)
+        return [(which, moved, [*leaves.values()]) for which in self.passes]
+
+    def _alone(self, r: int) -> tuple[Forward, list[Tensor]]:
+        own = {k: nn.Parameter(v[r].detach()) for k, v in self.parameters.items()}
+        state = {**own, **{k: v[r] for k, v in self.buffers.items()}}
+        named = [*self.module.named_parameters(), *self.module.named_buffers()]
+        # The copy takes what stands in the memo as the copies of its weights.
+        module = copy.deepcopy(self.module, {id(t): state[k] for k, t in named})
+        return lambda x: module(x[0])[None], [*own.values()]
 
     @torch.no_grad()
     def predict(self, x: Tensor, chunk: int | None = None) -> Tensor:
@@ -197,6 +214,14 @@ class Ensemble:
             what = type(outputs).__name__
             raise ValueError(f"outputs are {what}; probes need a tensor.")
         return outputs
+
+
+def outputs(forward: Forward, x: Tensor, precision: Precision) -> Tensor:
+    """Outputs of a network in a precision, in float32 in the end for bf16."""
+    if precision != "bf16":
+        return forward(x)
+    with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False):
+        return forward(x).float()
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from spectral_lib.training.checkpoints import (
     checkpoint_files,
 )
 from spectral_lib.training.devices import check_precision, float32_products
-from spectral_lib.training.ensemble import Ensemble, evaluating
+from spectral_lib.training.ensemble import Ensemble, evaluating, outputs
 from spectral_lib.training.memory import check_memory
 from spectral_lib.training.optimizers import Optimizer
 from spectral_lib.training.run_keys import run_key
@@ -184,7 +184,7 @@ def _train_group(
     weights = ensemble.flatten().detach()
     buffers = {name: value.clone() for name, value in ensemble.buffers.items()}
     ensemble = replace(ensemble.unflatten(weights), buffers=buffers)
-    passes = [(which, ensemble.portion(which)) for which in ensemble.passes]
+    passes = ensemble.trainable()
     steps = sum(len(s) // settings.batch_size for s in sets)  # of an epoch
     optimizer = Optimizer(weights, settings.optimizer, steps * settings.epochs)
     orders = [torch.Generator().manual_seed(seed) for seed in ensemble.seeds]
@@ -218,16 +218,19 @@ def _train_group(
             for inputs, targets in _batches(sets, settings, orders):
                 found, gradients = list[Tensor](), list[Tensor]()
                 # What one pass keeps for its gradient is given back before the next.
-                for which, part in passes:
-                    x, leaf = inputs[which], weights[which].requires_grad_()
+                for which, forward, leaves in passes:
+                    x = inputs[which]
                     if settings.channels_last:
                         x = x[0].contiguous(memory_format=torch.channels_last)[None]
-                    prediction = part.outputs_at(leaf, x, settings.precision)
+                    prediction = outputs(forward, x, settings.precision)
                     loss = settings.loss(prediction, targets[which])
-                    # Replicas share no weights: the sum's gradient is each one's own.
-                    (gradient,) = torch.autograd.grad(loss.sum(), leaf)
                     found.append(loss.detach())
-                    gradients.append(gradient)
+                    # Replicas share no weights: the sum's gradient is each one's own.
+                    parts = torch.autograd.grad(
+                        loss, leaves, torch.ones_like(loss), materialize_grads=True
+                    )
+                    rows = [part.reshape(len(loss), -1) for part in parts]
+                    gradients.append(gradient := torch.cat(rows, 1))
                 optimizer.step(torch.cat(gradients) if passes[1:] else gradient, epoch)
                 total += torch.cat(found)
             total /= steps

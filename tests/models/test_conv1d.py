@@ -1,30 +1,72 @@
-"""Every form of the convolution against nn.Conv1d, and the network's shape."""
+"""Every form of the network against nn.Conv1d, and the network's shape."""
+
+from itertools import pairwise
 
 import pytest
 import torch
 from torch import nn
 
-from spectral_lib.models.conv1d import Conv1d, ConvNet1d, ConvSettings, fastest, renamed
+from spectral_lib.models.conv1d import ConvNet1d, ConvSettings, fastest, renamed
 
-FORMS = ("direct", "channels_last", "fft")
+PADDINGS = {"direct": ["zeros", "replicate", "circular"], "rows": ["zeros"]}
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("padding_mode", ["zeros", "replicate", "circular"])
-@pytest.mark.parametrize("kernel_size", [3, 7, 31])
-def test_forms_equal_torch_and_so_do_their_gradients(form, padding_mode, kernel_size):
+def plain(settings):
+    """The same network with torch's own layers."""
+    s = settings
+    how = {"padding": s.kernel_size // 2, "padding_mode": s.padding_mode}
+    widths = [1, *[s.channels] * (s.layers - 1), 1]
+    layers = [nn.Conv1d(a, b, s.kernel_size, **how) for a, b in pairwise(widths)]
+    return nn.Sequential(*[m for layer in layers for m in (layer, nn.ReLU())][:-1])
+
+
+@pytest.mark.parametrize(
+    ("form", "mode"), [(form, mode) for form in PADDINGS for mode in PADDINGS[form]]
+)
+@pytest.mark.parametrize(
+    ("kernel_size", "layers", "channels"), [(3, 2, 5), (3, 4, 3), (7, 3, 4), (31, 3, 2)]
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_forms_equal_torch_and_so_do_their_gradients(
+    form, mode, kernel_size, layers, channels, training
+):
+    settings = ConvSettings(kernel_size, layers, channels, mode)
     torch.manual_seed(0)
-    ours = Conv1d(3, 5, kernel_size, padding_mode, form).double()
-    peer = nn.Conv1d(
-        3, 5, kernel_size, padding=kernel_size // 2, padding_mode=padding_mode
-    ).double()
-    peer.load_state_dict(ours.state_dict())
-    x = torch.randn(2, 3, 40, dtype=torch.float64, requires_grad=True)
-    g = torch.randn(2, 5, 40, dtype=torch.float64)
-    ones = [ours(x), *torch.autograd.grad(ours(x), [x, *ours.parameters()], g)]
-    others = [peer(x), *torch.autograd.grad(peer(x), [x, *peer.parameters()], g)]
-    for a, b in zip(ones, others, strict=True):
-        assert torch.allclose(a, b, atol=1e-11)
+    ours = ConvNet1d(settings, form).double().train(training)
+    peer = plain(settings).double()
+    peer.load_state_dict(renamed(ours.state_dict(), peer))
+    u, g = torch.randn(2, 3, 40, dtype=torch.float64)
+    outputs = ours(u), peer(u[:, None])[:, 0]
+    gradients = [
+        torch.autograd.grad(y, [*net.parameters()], g)
+        for y, net in zip(outputs, (ours, peer), strict=True)
+    ]
+    assert form == "direct" or ("Rows" in outputs[0].grad_fn.name()) == training
+    with torch.no_grad():
+        pairs = [outputs, (ours(u), outputs[1]), *zip(*gradients, strict=True)]
+    for a, b in pairs:
+        assert a.shape == b.shape
+        assert (a - b).abs().max() < 1e-12
+
+
+def test_rows_leave_what_they_cannot_to_the_direct_form():
+    settings = ConvSettings(3, 3, 4)
+    rows, direct = ConvNet1d(settings, "rows"), ConvNet1d(settings)
+    direct.load_state_dict(rows.state_dict())
+    u = torch.randn(2, 30, requires_grad=True)
+    found, wanted = (
+        torch.autograd.grad(net(u).square().sum(), u)[0] for net in (rows, direct)
+    )
+    torch.testing.assert_close(found, wanted)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(rows(u.detach()), direct(u.detach()))
+    (first, *_) = torch.autograd.grad(
+        rows(u.detach()).square().sum(), [*rows.parameters()], create_graph=True
+    )
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+    with pytest.raises(ValueError, match="use 'direct' for replicate"):
+        ConvNet1d(ConvSettings(padding_mode="replicate"), "rows")
 
 
 def test_reach_is_the_radius_of_the_receptive_field():
@@ -56,16 +98,11 @@ def test_bad_settings(setting, message):
         ConvSettings(**setting)
 
 
-def test_the_fastest_form_is_a_fixed_rule():
-    cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    for kernel, channels, form in (
-        (9, 16, "direct"),
-        (11, 16, "channels_last"),
-        (23, 48, "direct"),
-        (25, 48, "fft"),
-    ):
-        assert fastest(ConvSettings(kernel, 3, channels), cpu) == form
-        assert fastest(ConvSettings(kernel, 3, channels), cuda) == "direct"
+def test_rows_are_taken_where_they_can_be():
+    settings, ends = ConvSettings(), ConvSettings(padding_mode="replicate")
+    assert fastest(settings, torch.device("cpu")) == "rows"
+    assert fastest(ends, torch.device("cpu")) == "direct"
+    assert fastest(settings, torch.device("cuda")) == "direct"
 
 
 @pytest.mark.parametrize("mode", ["zeros", "replicate", "circular"])
