@@ -1,5 +1,8 @@
 """Devices, threads and arithmetic are what was asked for, or an error says why not."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from small_runs import LINES, X, mlp
@@ -32,6 +35,23 @@ def test_threads_come_from_the_budget(monkeypatch):
     prepare("cpu")
     assert torch.get_num_threads() == 2
     torch.set_num_threads(before)
+
+
+STEPS = """
+import resource, torch
+from spectral_lib.training.devices import prepare
+prepare("cpu")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for step in range(50):
+    torch.ones((1 << 20) + 4096 * step)  # a bit larger: a new one of glibc's mmaps
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
+def test_a_step_does_not_fetch_its_memory_anew():
+    done = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True)
+    assert int(done.stdout) < 16 * 1024  # pages, of more than 50 * 1024 that are filled
 
 
 # --- precision ----------------------------------------------------------------------
