@@ -65,3 +65,16 @@ def test_a_chapter_that_is_not_there_is_told(drafts):
     told = book.build("--path-output", draft, env={"SPECTRAL_DRAFT": "gamma"})
     assert told.returncode != 0
     assert "the book has no chapter 'gamma' to draft" in told.stdout
+
+
+def test_a_draft_needs_no_build_before_it(new_book):
+    """The front page's findings are claims of chapters that have not run."""
+    book = new_book("first")
+    for name in ("alpha", "beta"):
+        book.add(name, claim_cell(claim(f"{name}-one")))
+    book.configure("```{findings}\n```\n", timeout=60)
+    found = "- {claim: beta-one, held: a, failed: b, open: c}\n"
+    (book.folder / "findings.yaml").write_text(found)
+    draft = str(book.folder / "_build" / "draft")
+    told = book.build("--path-output", draft, env={"SPECTRAL_DRAFT": "alpha"})
+    assert told.returncode == 0, told.stdout
