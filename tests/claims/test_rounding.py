@@ -1,11 +1,13 @@
 """How far numbers move between two builds, and what chapters reckon with."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from one_claim import around, row
 
+from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.rounding import read_spreads, spreads, spreads_file
 from spectral_book.claims.rows import rejudged
 
@@ -61,3 +63,10 @@ def test_chapters_reckon_with_twice_of_what_was_measured(tmp_path):
     (tmp_path / "rounding" / "quick.json").write_text(text)
     assert read_spreads(tmp_path, "quick") == {"a-claim": pytest.approx((0.5, 0.5))}
     assert read_spreads(tmp_path, "gpu") == {}
+
+
+def test_what_was_measured_is_of_claims_that_there_are():
+    root = Path(__file__).parents[2]
+    files = sorted((root / "book" / "claims").glob("*.yaml"))
+    known = {claim.id for file in files for claim in load_claims(file).claims}
+    assert set(read_spreads(root / "results", "quick")) <= known
