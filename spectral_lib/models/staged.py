@@ -90,7 +90,18 @@ class Staged(nn.Module):
         """Classify x [batch, channels, side, side]."""
         for name in self.order:
             x = getattr(self, name)(x)
-        return self.head(x.mean((-2, -1)))
+        return self.head(mean_of_pixels(x))
+
+
+def mean_of_pixels(x: Tensor) -> Tensor:
+    """Mean of x [batch, channels, side, side] over its pixels, [batch, channels].
+
+    The gradient lies in memory as x does; torch's own has channels first, and what
+    mixes the two orders is slow: 1 of 36 ms of a step of "wrn 16" with 32 pixels.
+    """
+    if x.stride(-3) == 1:
+        return x.movedim(-3, -1).flatten(-3, -2).mean(-2)
+    return x.mean((-2, -1))
 
 
 def stages(widths: Sequence[int], blocks: Sequence[int]) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ from spectral_lib.models.staged import (
     Start,
     check_choices,
     check_positive,
+    mean_of_pixels,
     scaled,
     start_like_he,
 )
@@ -147,7 +148,7 @@ class VGG(nn.Module):
                 convolution, norm = next(layers)
                 x = self.activation(norm(convolution(x)))
             x = nn.functional.max_pool2d(x, 2)
-        return self.head(x.mean((-2, -1)))
+        return self.head(mean_of_pixels(x))
 
 
 def _head(settings: VGGSettings, inside: int) -> nn.Module:

@@ -127,25 +127,20 @@ class Ensemble:
         """Outputs at weights [R, P] in a precision, in float32 in the end for bf16."""
         return outputs(self.unflatten(weights), x, precision)
 
-    def trainable(self) -> list[tuple[slice, Forward, list[Tensor]]]:
-        """Replicas that pass together, how they do, and their weights as leaves.
+    def passing(self, leaf: Tensor, channels_last: bool) -> list[tuple[slice, Forward]]:
+        """Replicas that pass together in training, and how they do.
 
-        Weights and buffers are views of the ensemble's. A replica that passes alone
-        is a plain module: no call has to put its weights in place.
+        They pass at the weights that ``leaf`` [R, P] holds, and a backward pass adds
+        to ``leaf.grad``. A replica that passes alone is a plain module, whose weights
+        are views of the leaf: no call has to put them in place.
         """
-        if self.in_turn:
-            return [(which, *self._alone(which.start)) for which in self.passes]
-        leaves = {k: v.detach().requires_grad_() for k, v in self.parameters.items()}
-        moved = replace(self, parameters=leaves)
-        return [(which, moved, [*leaves.values()]) for which in self.passes]
-
-    def _alone(self, r: int) -> tuple[Forward, list[Tensor]]:
-        own = {k: nn.Parameter(v[r].detach()) for k, v in self.parameters.items()}
-        state = {**own, **{k: v[r] for k, v in self.buffers.items()}}
-        named = [*self.module.named_parameters(), *self.module.named_buffers()]
-        # The copy takes what stands in the memo as the copies of its weights.
-        module = copy.deepcopy(self.module, {id(t): state[k] for k, t in named})
-        return lambda x: module(x[0])[None], [*own.values()]
+        if not self.in_turn:
+            return [(slice(None), lambda x: self.unflatten(leaf)(x))]
+        leaf.grad = torch.zeros_like(leaf)
+        own, into = (
+            self.unflatten(rows, channels_last) for rows in (leaf.detach(), leaf.grad)
+        )
+        return [(which, _module(own, into, which.start)) for which in self.passes]
 
     @torch.no_grad()
     def predict(self, x: Tensor, chunk: int | None = None) -> Tensor:
@@ -191,19 +186,26 @@ class Ensemble:
             seeds=self.seeds[which],
         )
 
-    def flatten(self) -> Tensor:
-        """All parameters as a new tensor [R, P], one replica a row."""
-        return torch.cat([p.flatten(1) for p in self.parameters.values()], dim=1)
+    def flatten(self, channels_last: bool = False) -> Tensor:
+        """All parameters as a new tensor [R, P], one replica a row.
 
-    def unflatten(self, weights: Tensor) -> "Ensemble":
-        """The ensemble whose parameters are views of weights [R, P]."""
-        shapes = {k: v.shape[1:] for k, v in self.parameters.items()}
-        pieces = weights.split([shape.numel() for shape in shapes.values()], dim=1)
-        views = zip(shapes.items(), pieces, strict=True)
-        return replace(
-            self,
-            parameters={k: piece.view(-1, *shape) for (k, shape), piece in views},
-        )
+        With ``channels_last`` the weights of two-dimensional convolutions are in the
+        order in which those with channels last read them.
+        """
+        parts = [_ordered(p, channels_last) for p in self.parameters.values()]
+        return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+    def unflatten(self, weights: Tensor, channels_last: bool = False) -> "Ensemble":
+        """The ensemble whose parameters are views of weights [R, P] of `flatten`."""
+        shapes = [
+            _ordered(p, channels_last).shape[1:] for p in self.parameters.values()
+        ]
+        pieces = weights.split([shape.numel() for shape in shapes], dim=1)
+        views = {
+            name: _ordered(piece.view(-1, *shape), channels_last, back=True)
+            for name, piece, shape in zip(self.parameters, pieces, shapes, strict=True)
+        }
+        return replace(self, parameters=views)
 
     def _state(self) -> State:
         return {**self.parameters, **self.buffers}
@@ -214,6 +216,25 @@ class Ensemble:
             what = type(outputs).__name__
             raise ValueError(f"outputs are {what}; probes need a tensor.")
         return outputs
+
+
+def _ordered(p: Tensor, channels_last: bool, back: bool = False) -> Tensor:
+    """Weights [R, out, in, side, side] as [R, out, side, side, in], or back; others."""
+    if not channels_last or p.ndim != 5:
+        return p
+    return p.movedim(-1, 2) if back else p.movedim(2, -1)
+
+
+def _module(own: Ensemble, into: Ensemble, r: int) -> Forward:
+    """Replica r as a module over its weights, whose gradients are those of another."""
+    state: State = {name: buffer[r] for name, buffer in own.buffers.items()}
+    for name, p in own.parameters.items():
+        state[name] = nn.Parameter(p[r])
+        state[name].grad = into.parameters[name][r]
+    named = [*own.module.named_parameters(), *own.module.named_buffers()]
+    # The copy takes what stands in the memo as the copies of its weights.
+    module = copy.deepcopy(own.module, {id(t): state[name] for name, t in named})
+    return lambda x: module(x[0])[None]
 
 
 def outputs(forward: Forward, x: Tensor, precision: Precision) -> Tensor:

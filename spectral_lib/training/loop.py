@@ -130,7 +130,6 @@ def _check(
     """Raise a ValueError for what cannot be trained, before anything is."""
     if not sets:
         raise ValueError("there are no data sets; give at least one.")
-    stacked = ensemble.stacked and len(ensemble) > 1
     for s in sets:
         if len(s) < settings.batch_size:
             raise ValueError(
@@ -143,11 +142,12 @@ def _check(
                     f"data are on {values.device} and the ensemble on "
                     f"{ensemble.device}; move one to the other."
                 )
-        if settings.channels_last and (len(s.shape) != 3 or stacked):
+        if settings.channels_last and (len(s.shape) != 3 or not ensemble.in_turn):
+            how = "by itself" if ensemble.in_turn else "stacked with others"
             raise ValueError(
-                f"channels_last is for images and replicas that are not stacked; "
-                f"inputs are {list(s.shape)} and {len(ensemble)} replicas "
-                f"{'are' if stacked else 'are not'} stacked; leave it out."
+                "channels_last is for images and replicas that pass by themselves; "
+                f"inputs are {list(s.shape)} and each replica passes {how}; leave it "
+                "out."
             )
     for name, given in settings.optimizer.per_replica().items():
         if len(given) != len(ensemble):
@@ -181,10 +181,12 @@ def _train_group(
 ) -> Run:
     """Train replicas at once, from the start or from the state of a checkpoint."""
     device = ensemble.device
-    weights = ensemble.flatten().detach()
+    weights = ensemble.flatten(settings.channels_last).detach()
     buffers = {name: value.clone() for name, value in ensemble.buffers.items()}
-    ensemble = replace(ensemble.unflatten(weights), buffers=buffers)
-    passes = ensemble.trainable()
+    ensemble = ensemble.unflatten(weights, settings.channels_last)
+    ensemble = replace(ensemble, buffers=buffers)
+    leaf = weights.detach().requires_grad_()
+    passes = ensemble.passing(leaf, settings.channels_last)
     steps = sum(len(s) // settings.batch_size for s in sets)  # of an epoch
     optimizer = Optimizer(weights, settings.optimizer, steps * settings.epochs)
     orders = [torch.Generator().manual_seed(seed) for seed in ensemble.seeds]
@@ -216,22 +218,21 @@ def _train_group(
         if epoch > 0:
             total = losses[epoch - 1]
             for inputs, targets in _batches(sets, settings, orders):
-                found, gradients = list[Tensor](), list[Tensor]()
+                found = list[Tensor]()
                 # What one pass keeps for its gradient is given back before the next.
-                for which, forward, leaves in passes:
+                for which, forward in passes:
                     x = inputs[which]
                     if settings.channels_last:
                         x = x[0].contiguous(memory_format=torch.channels_last)[None]
                     prediction = outputs(forward, x, settings.precision)
                     loss = settings.loss(prediction, targets[which])
-                    found.append(loss.detach())
                     # Replicas share no weights: the sum's gradient is each one's own.
-                    parts = torch.autograd.grad(
-                        loss, leaves, torch.ones_like(loss), materialize_grads=True
-                    )
-                    rows = [part.reshape(len(loss), -1) for part in parts]
-                    gradients.append(gradient := torch.cat(rows, 1))
-                optimizer.step(torch.cat(gradients) if passes[1:] else gradient, epoch)
+                    loss.backward(torch.ones_like(loss))
+                    found.append(loss.detach())
+                gradient = leaf.grad
+                assert gradient is not None
+                optimizer.step(gradient, epoch)
+                leaf.grad = gradient.zero_() if ensemble.in_turn else None
                 total += torch.cat(found)
             total /= steps
             bar.update(steps)

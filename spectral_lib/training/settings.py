@@ -50,8 +50,9 @@ class TrainSettings:
         Of the network's arithmetic (`devices.Precision`); probes always measure in
         float32.
     channels_last
-        Lay out batches of images [batch, channels, side, side] with channels last,
-        which convolutions on CUDA are made for. Not for stacked replicas.
+        Lay out images [batch, channels, side, side], and the weights that convolve
+        them, with channels last in memory, which convolutions are made for. Changes
+        how sums are rounded. For replicas that pass by themselves.
     replicas_at_once
         Replicas of a stacked ensemble that train at once, one group after another;
         None for all. Each replica sees the same data in the same order and ends as in

@@ -288,8 +288,12 @@ def test_channels_last_changes_the_layout_and_rounding_alone():
     assert layouts == [False] * 12 + [True] * 12
     first, second = runs
     assert (first.ensemble.flatten() - second.ensemble.flatten()).abs().max() < 1e-6
-    with pytest.raises(ValueError, match=r"inputs are \[3, 6, 6\] and 2 replicas are"):
-        train(initialise(build, (1, 2)), Dataset(images.float(), labels), how)
+    data, flat = Dataset(images.float(), labels), Dataset(images.flatten(1), labels)
+    train(initialise(build, (1, 2)), data, how)
+    with pytest.raises(ValueError, match=r"inputs are \[108\] and each .* by itself"):
+        train(initialise(build, (1, 2)), flat, how)
+    with pytest.raises(ValueError, match=r"\[3, 6, 6\] .* passes stacked with"):
+        train(initialise(mlp, (1, 2)), data, how)
 
 
 def test_bars_are_quiet_in_ci_and_builds(data, monkeypatch, capsys):
