@@ -239,6 +239,20 @@ def test_chips_and_labels_are_readable(good_book, open_page, scheme):
         assert contrast(seen.page, ".player label") >= 4.5
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_an_output_with_nothing_in_it_is_no_box(good_book, open_page, scheme):
+    """As the mark that a claim leaves where it is judged."""
+    with open_page(good_book.html / "beta.html", WIDTHS[0], scheme) as seen:
+        height = seen.page.evaluate(
+            """() => {
+                const output = document.querySelector(".cell_output .text_html");
+                output.replaceChildren();
+                return output.offsetHeight;
+            }"""
+        )
+    assert height == 0
+
+
 def test_ledger_shows_every_claim_and_links_to_its_chapter(good_book, open_page):
     with open_page(good_book.html / "intro.html") as seen:
         page = seen.page
