@@ -23,6 +23,7 @@ from typing import Any
 
 import nbformat
 
+from spectral_book import crate
 from spectral_book.chapter.parameters import MACHINE, defaults
 from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.ledger import claims_of, runs_of
@@ -150,6 +151,7 @@ def record(
     write_atomic(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     drawn = drawn_within(MOST_DRAWN, data_of_figures(run.notebook))
     write_atomic(path.parent / "figures" / path.name, drawn)
+    write_atomic(root / "results" / crate.FILE, crate.crate(root / "results"))
     return path
 
 

@@ -11,7 +11,7 @@ import yaml
 from minibook import REPOSITORY, MiniBook, claim, claim_cell
 from rows import published, row, run_of
 
-from spectral_book import records
+from spectral_book import crate, records
 from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.claims.recorded import (
@@ -143,6 +143,12 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
     assert differences(one, repository) == []
     drawn = json.loads((path.parent / "figures" / "tiny.json").read_text())
     assert drawn["1"]["drawn"][0]["curves"][0]["y"] == [4.01, 4.02, 4.03]
+    told = json.loads((repository / "results" / crate.FILE).read_text())
+    parts = {part["@id"]: part for part in told["@graph"]}
+    action = parts["#run-gpu-tiny"]
+    assert action["result"]["@id"] == "gpu/tiny.json"
+    assert parts[action["instrument"]["@id"]]["version"] == head(repository)
+    assert {"@id": "gpu/tiny.json"} in parts["./"]["hasPart"]
 
     edit(repository / "params" / "gpu" / "tiny.yaml", "size: 4", "size: 5")
     (told,) = differences(one, repository)
@@ -418,6 +424,11 @@ def test_the_front_page_shows_recorded_runs_and_refuses_those_that_do_not_fit(tm
     assert "its verdict is 'replicated', and 'inconclusive' follows" in built.stdout
     assert "the repository knows no commit abc" in built.stdout
     assert not list(book.html.glob("ledger*"))
+
+
+def test_the_crate_of_this_repository_is_of_its_records():
+    results = REPOSITORY / "results"
+    assert (results / crate.FILE).read_text("utf-8") == crate.crate(results)
 
 
 def test_the_records_of_this_repository_fit_it():
