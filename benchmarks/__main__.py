@@ -33,7 +33,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    options.add_argument("--rounds", type=int, default=5, help="5 if not given")
+    options.add_argument("--rounds", type=int, default=7, help="7 if not given")
     options.add_argument("--json", type=Path, metavar="FILE", help="add the rows to it")
     options.add_argument("--tiny", action="store_true", help="numbers mean nothing")
     options.add_argument(

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.measure import Setting
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.data.images import load_digits
+from spectral_lib.models.classifiers import builder
 from spectral_lib.models.conv1d import ConvNet1d, ConvSettings, fastest
 from spectral_lib.models.mlp import MLP
 from spectral_lib.models.resnet import ResNet, ResNetSettings, resnet18
@@ -42,6 +43,9 @@ class Work:
         On the CPU, as one has it at first.
     stacked
         Whether the book's chapters would stack replicas of this network on a CPU.
+    channels_last
+        Whether the library trains it with channels last in memory, as `fast` does in
+        chapters; the plain loop does not.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Work:
     batch: int
     epochs: int
     stacked: bool = True
+    channels_last: bool = False
 
     @property
     def steps(self) -> int:
@@ -86,7 +91,9 @@ def ours(
     start = initialise(work.build, seeds, device=device, stacked=stacked)
     usual = {} if data.targets.is_floating_point() else {"loss": cross_entropy}
     optimizer = OptimizerSettings("adam", RATE)
-    settings = TrainSettings(work.epochs, work.batch, optimizer, **usual)
+    settings = TrainSettings(
+        work.epochs, work.batch, optimizer, channels_last=work.channels_last, **usual
+    )
     return train(start, data, settings).loss[-1]
 
 
@@ -202,12 +209,13 @@ def convolution(
     kernel: int = 3,
     channels: int = 16,
     *,
+    points: int = 250,
     epochs: int = 2,
 ) -> Work:
     """Three convolutions that learn to differentiate, in the fastest form."""
     settings = ConvSettings(kernel, 3, channels)
     form = fastest(settings, setting.device)
-    rows, points, half = setting.size(320, 32), 250, kernel // 2
+    rows, half = setting.size(320, 32), kernel // 2
     g = torch.Generator().manual_seed(0)
     k = torch.randint(1, 8, (rows, 1), generator=g)
     phase = torch.rand(rows, 1, generator=g)
@@ -224,6 +232,7 @@ def convolution(
         )
 
     name = f"1-D CNN, kernel {kernel}, {channels} channels"
+    name += f", {points} points" * (points != 250)
     return Work(
         name,
         lambda: ConvNet1d(settings, form),
@@ -236,7 +245,7 @@ def convolution(
 
 def images(setting: Setting, epochs: int = 1) -> Work:
     """A residual network on images: digits, enlarged and with ResNet18 on a GPU."""
-    data, batch = load_digits().train, setting.size(64, 16)
+    data, batch = load_digits().train, setting.size(100, 16)
     x, y = data.inputs, data.targets
     network, name = ResNetSettings(1, (8, 16, 32), 1), "ResNet8, 8 to 32 channels"
     if setting.on_gpu and not setting.tiny:
@@ -245,8 +254,28 @@ def images(setting: Setting, epochs: int = 1) -> Work:
     count = setting.size(6400 if setting.on_gpu else len(x), 64)
     repeated = torch.arange(count) % len(x)
     part = Dataset(x[repeated].contiguous(), y[repeated])
+    return _on_images(name, lambda: ResNet(network), part, batch, epochs)
 
-    def build() -> nn.Module:
-        return ResNet(network)
 
-    return Work(name, build, build, part, batch, epochs, stacked=False)
+def larger_images(setting: Setting) -> list[Work]:
+    """Convolutional networks on images of 32 pixels: what the noise is matters not."""
+    side, batch = setting.size(32, 8), setting.size(64, 8)
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(3 * batch, 3, side, side, generator=g)
+    data = Dataset(x, torch.randint(10, (len(x),), generator=g))
+    builds = {
+        "ResNet8, 16 to 64 channels": lambda: ResNet(ResNetSettings(1)),
+        "cnn 16": builder("cnn 16", 3, side, 10),
+        "wrn 16": builder("wrn 16", 3, side, 10),
+    }
+    return [
+        _on_images(f"{name}, {side} pixels", build, data, batch, 1)
+        for name, build in builds.items()
+    ]
+
+
+def _on_images(
+    name: str, build: Callable[[], nn.Module], data: Dataset, batch: int, epochs: int
+) -> Work:
+    name = f"{name}, channels last"
+    return Work(name, build, build, data, batch, epochs, False, channels_last=True)

@@ -4,7 +4,7 @@
 directive `costs` makes the tables from that file, so that nothing is typed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +15,16 @@ from spectral_book.files import write_atomic
 
 COLUMNS = ("What", "Ours", "Compared with", "Ratio", "Same result", "Once")
 """Titles of the cells that `Cost.cells` returns."""
+
+QUESTIONS = (
+    ("A plain PyTorch loop over ours", "peers", "", "plain loop"),
+    ("Lightning over ours", "peers", "", "Lightning"),
+    ("Our share of the rate of matrix products", "rate", "", "product"),
+    ("A build over its training and computing", "book", "Whole build, one", "training"),
+    ("A reading of R_k over an epoch", "local_spectrum", "", "an epoch"),
+    ("papermill in a loop over a sweep", "batch", "", "papermill"),
+)
+"""What the short table asks: words, group, and how quantity and peer begin."""
 
 _COUNTED = {"cores": "core", "threads": "thread", "rounds": "round"}
 _PEERS = ("Lightning",)
@@ -67,10 +77,17 @@ class Cost(_Strict):
             raise ValueError("ratio must be lowest, median, highest, none below 0")
         return self
 
+    def middle(self) -> str:
+        """The median ratio, as text."""
+        return self._ratios()[1]
+
+    def _ratios(self) -> list[str]:
+        scale, sign = (100, "%") if self.share else (1, "")
+        return [_together(scale * r, sign) for r in self.ratio]
+
     def cells(self) -> tuple[str, ...]:
         """The row of a table, as texts."""
-        scale, sign = (100, "%") if self.share else (1, "")
-        low, middle, high = (_together(scale * r, sign) for r in self.ratio)
+        low, middle, high = self._ratios()
         return (
             f"{self.quantity} ({self.note})" if self.note else self.quantity,
             _together(self.ours, self.unit),
@@ -161,6 +178,28 @@ def filled(group: CostGroup) -> list[int]:
     return [
         i for i in range(len(COLUMNS)) if any(cells[i] != NOTHING for cells in rows)
     ]
+
+
+def in_short(groups: Mapping[str, CostGroup]) -> list[tuple[str, ...]]:
+    """The questions that groups answer: words, lowest and highest ratio, and of what.
+
+    A question with one row has no highest.
+    """
+    lines: list[tuple[str, ...]] = []
+    for words, group, quantity, against in QUESTIONS:
+        rows = groups[group].rows if group in groups else []
+        found = [
+            row
+            for row in rows
+            if row.quantity.startswith(quantity) and row.against.startswith(against)
+        ]
+        if found:
+            ends = sorted(found, key=lambda row: row.ratio[1])[
+                :: max(1, len(found) - 1)
+            ]
+            told = [f"{row.middle()}, {row.quantity}" for row in ends]
+            lines.append((words, told[0], told[1] if told[1:] else NOTHING))
+    return lines
 
 
 def _together(value: float, unit: str) -> str:

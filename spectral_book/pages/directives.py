@@ -25,7 +25,7 @@ from spectral_book.claims.numbers import Row, interval, needed_from, p_value
 from spectral_book.claims.printed import agreement
 from spectral_book.claims.tables import chip
 from spectral_book.claims.words import CLAIM_WORDS, FINDING_WORDS, SIGNS, count_line
-from spectral_book.pages.costs import COLUMNS, command, filled, read_costs
+from spectral_book.pages.costs import COLUMNS, command, filled, in_short, read_costs
 from spectral_book.pages.curves import Drawn, drawn
 from spectral_book.pages.templates import TemplateDirective
 
@@ -143,11 +143,17 @@ class LedgerDirective(ClaimsDirective):
 
 
 class CostsDirective(TemplateDirective):
-    """Show the measurements of a device, all groups or those named in `:groups:`."""
+    """Show the measurements of a device, all groups or those named in `:groups:`.
+
+    With `:short:` only what they answer, a line a question.
+    """
 
     template = "costs"
     required_arguments = 1
-    option_spec: ClassVar = {"groups": directives.unchanged_required}
+    option_spec: ClassVar = {
+        "groups": directives.unchanged_required,
+        "short": directives.flag,
+    }
 
     def context(self) -> dict[str, Any]:
         """Return the groups that were measured, and how to measure the others.
@@ -169,6 +175,7 @@ class CostsDirective(TemplateDirective):
         what = f"{', '.join(missing)}: not" if missing else "Nothing has been"
         return {
             "groups": [groups[name] for name in wanted if name in groups],
+            "short": in_short(groups) if "short" in self.options else None,
             "missing": what if missing or not wanted else "",
             "device": device,
             "command": command(device, missing),

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from spectral_lib.models.resnet import Block, ResNet, ResNetSettings, resnet18, resnet34
+from spectral_lib.models.staged import mean_of_pixels
 from spectral_lib.models.vgg import VGG, VGGSettings, vgg11, vgg13, vgg16
 
 
@@ -158,6 +159,19 @@ def test_activation_is_used(build):
         torch.manual_seed(0)
         outputs.append(build(activation)(x))
     assert not torch.allclose(*outputs)
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("side", [1, 3])
+def test_the_gradient_of_the_mean_lies_as_the_pixels_do(order, side):
+    x = torch.randn(2, 5, side, side).contiguous(memory_format=order).requires_grad_()
+    mean = mean_of_pixels(x)
+    torch.testing.assert_close(mean, x.mean((-2, -1)))
+    (gradient,) = torch.autograd.grad(mean.square().sum(), x)
+    assert gradient.is_contiguous(memory_format=order)
+    torch.testing.assert_close(
+        gradient, (2 / side**2 * mean)[..., None, None].expand_as(x)
+    )
 
 
 @pytest.mark.parametrize(

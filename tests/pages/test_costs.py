@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from minibook import MiniBook
 
-from spectral_book.pages.costs import Cost, CostGroup, command, read_costs, write_group
+from spectral_book.pages.costs import (
+    QUESTIONS,
+    Cost,
+    CostGroup,
+    command,
+    in_short,
+    read_costs,
+    write_group,
+)
 
 ROWS = [
     Cost(
@@ -62,6 +71,25 @@ def test_origin_counts_and_leaves_out_a_peer_that_was_not_there():
         update={"rows": [*ROWS, ROWS[0].model_copy(update={"against": "Lightning"})]}
     )
     assert peer.origin() == f"{told}Lightning 2.5, 5 rounds, commit abc1234."
+
+
+def test_a_line_a_question_says_lowest_and_highest():
+    def row(quantity, ratio, against="plain loop, DataLoader"):
+        changes = {"quantity": quantity, "ratio": (ratio,) * 3, "against": against}
+        return ROWS[0].model_copy(update=changes)
+
+    rows = [row("a", 2.0), row("b", 1.5), row("c", 4.0), row("d", 9.0, "Lightning")]
+    groups = {"peers": GROUP.model_copy(update={"rows": rows})}
+    assert in_short(groups) == [
+        ("A plain PyTorch loop over ours", "1.5, b", "4, c"),
+        ("Lightning over ours", "9, d", "–"),
+    ]
+    assert in_short({}) == []
+
+
+def test_every_question_is_one_that_the_benchmarks_answer():
+    costs = read_costs(Path(__file__).parents[2] / "results" / "costs" / "cpu.json")
+    assert len(in_short(costs.groups)) == len(QUESTIONS)
 
 
 def test_groups_are_written_beside_each_other(tmp_path):
@@ -121,7 +149,12 @@ def words(html):
 @pytest.mark.book
 def test_page_shows_the_file_and_names_what_is_missing(tmp_path):
     write_group(tmp_path / "results" / "costs" / "cpu.json", "stacking", GROUP)
+    peers = GROUP.model_copy(
+        update={"rows": [ROWS[0].model_copy(update={"against": "plain loop"})]}
+    )
+    write_group(tmp_path / "results" / "costs" / "cpu.json", "peers", peers)
     text = "```{costs} cpu\n:groups: stacking later\n```\n\n```{costs} cuda\n```\n"
+    text += "\n```{costs} cpu\n:short:\n```\n"
     book = page(tmp_path, text)
     built = book.build("-W", "--keep-going")
     assert built.returncode == 0, built.stdout
@@ -134,9 +167,10 @@ def test_page_shows_the_file_and_names_what_is_missing(tmp_path):
     assert command("cpu", ["later"]) in shown
     assert "Nothing has been measured on cuda yet." in shown
     assert command("cuda") in shown
+    assert "Question Lowest Highest A plain PyTorch loop over ours 2, 16" in shown
     assert "Once" not in shown  # a column that no row fills
     assert html.count('<details class="folded"') == 1
-    assert '<details class="folded" open>' in html  # the first one
+    assert '<details class="folded" open>' not in html
 
 
 @pytest.mark.book

@@ -8,6 +8,8 @@ from small_runs import conv, mlp
 from torch import nn
 
 from spectral_lib.data.dataset import Dataset
+from spectral_lib.models.classifiers import classifier
+from spectral_lib.models.resnet import ResNet, ResNetSettings
 from spectral_lib.training.checkpoints import Checkpoint
 from spectral_lib.training.ensemble import Ensemble, initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
@@ -294,6 +296,43 @@ def test_channels_last_changes_the_layout_and_rounding_alone():
         train(initialise(build, (1, 2)), flat, how)
     with pytest.raises(ValueError, match=r"\[3, 6, 6\] .* passes stacked with"):
         train(initialise(mlp, (1, 2)), data, how)
+
+
+@pytest.mark.parametrize(
+    "network", ["cnn 4", "wrn 4", "pyramid 8", "shake 4", "resnet"]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_last_in_all_layers_and_gradients(network, channels):
+    """Also behind a single channel of pixels, which can lie in either order."""
+    mixed = []
+
+    def watch(module, _, output):
+        if output.ndim == 4:
+            assert output.is_contiguous(memory_format=torch.channels_last)
+            output.register_hook(lambda g: mixed.append(g.stride(1) != 1))
+
+    def build():
+        if network == "resnet":
+            return ResNet(ResNetSettings(1, (3, 4), channels))
+        return classifier(network, channels, 8, 10)
+
+    g = torch.Generator().manual_seed(0)
+    images = torch.randn(40, channels, 8, 8, generator=g, dtype=torch.float64)
+    data = Dataset(images, torch.randint(10, (40,), generator=g))
+    start, runs = made(build, (1, 2)), []
+    sgd = OptimizerSettings("sgd", 0.1, momentum=0.9, weight_decay=5e-4, clip=5.0)
+    for last in (False, True):
+        how = TrainSettings(2, 20, sgd, cross_entropy, channels_last=last)
+        runs.append(train(start, data, how).ensemble)
+        for part in start.module.modules():
+            if isinstance(part, nn.Conv2d | nn.BatchNorm2d):
+                part.register_forward_hook(watch)
+    assert mixed
+    assert not any(mixed)
+    first, second = runs
+    assert (first.flatten() - second.flatten()).abs().max() < 1e-10
+    for name, buffer in first.buffers.items():
+        assert (buffer - second.buffers[name]).abs().max() < 1e-10, name
 
 
 def test_bars_are_quiet_in_ci_and_builds(data, monkeypatch, capsys):
