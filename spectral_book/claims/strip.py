@@ -84,8 +84,8 @@ def strip(row: Row, axis: Axis | None = None, recorded: Row | None = None) -> st
 
 LEGEND = (
     '<p class="strip-legend">Shaded: needed. Dot and bar: measured, with its interval. '
-    "Hollow dot: the control. Dashed: no effect. ◆ the paper's number. Each "
-    "opens to tell more.</p>"
+    "Hollow dot: the control. Dashed: no effect. ◆ the paper's number. ■ a recorded "
+    "run. ◂ ▸ beyond the axis. Each opens to tell more.</p>"
 )
 """What the first strips of a page begin with."""
 

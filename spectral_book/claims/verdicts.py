@@ -181,7 +181,7 @@ def judge(
     if bar.band is None and measured.middle is not None:
         share = _share(judged, measured.middle)
     if shaky and verdict != "inconclusive":
-        why = f"Rounding decides: on this machine {verdict}, on another perhaps not."
+        why = f"Rounding decides: on this machine {verdict}, elsewhere perhaps not so."
         verdict = "inconclusive"
     if precondition is not None and not precondition.met():
         verdict, why = "not comparable", _unmet(precondition)

@@ -209,7 +209,7 @@ def test_a_kernel_of_any_size_shows_the_same_and_a_small_run_says_nothing_false(
         assert run.failure is None, run.failure
     found = {row["id"]: row for row in claims_of("instabilities", three.notebook)}
     assert {name: found[name]["verdict"] for name in EQUATIONS} == EQUATIONS
-    # With the usual five seeds it is replicated; the interval of three may hold the bar.
+    # Replicated with the usual five seeds; three seeds' interval may hold the bar.
     assert found["regimes-alternate"]["verdict"] != "not replicated"
     assert found["growth-is-chaos"]["estimate"] > 0.9  # three shares near 1: no verdict
     # A run of 20 updates is too short to tell networks apart.
