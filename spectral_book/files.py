@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old content or the new, never half.
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never half.
 
-    The text goes to a temporary file in the same folder, which then takes the
-    place of `path`. Missing parent folders are made.
+    The content, a text as UTF-8, goes to a temporary file in the same folder, which
+    then takes the place of `path`. Missing parent folders are made.
 
     Raises
     ------
@@ -21,10 +21,11 @@ def write_atomic(path: Path, text: str) -> None:
         If the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    raw = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(raw)
         # mkstemp makes files private; a page must be readable by a web server.
         os.chmod(name, 0o644)
         os.replace(name, path)

@@ -2,15 +2,16 @@
 
 ``python -m spectral_book.records CHAPTER PROFILE`` executes a chapter with the
 parameters of a profile and writes ``results/<profile>/<chapter>.json``: its claims with
-all values, in the form of `ledger.json`, its run, and what it ran on; what its figures
-draw is left in ``results/<profile>/figures``, as far as it is small. The front page
-shows it beside each build's own run. A record counts only as long as the repository
-still holds the parameters and thresholds it was made with, knows its commit, and its
-verdicts follow from its values.
+all values, in the form of `ledger.json`, its run, and what it ran on. The figures that
+claims belong to are left in ``results/<profile>/figures``, and what they draw, as far
+as it is small. Pages show both beside each build's own run. A record counts only as
+long as the repository still holds the parameters and thresholds it was made with, knows
+its commit, and its verdicts follow from its values.
 """
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import platform
@@ -22,15 +23,22 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from PIL import Image
 
 from spectral_book import crate
 from spectral_book.chapter.parameters import MACHINE, defaults
 from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.ledger import claims_of, runs_of
-from spectral_book.claims.places import data_of_figures
-from spectral_book.claims.recorded import LARGE, Record, asked_differences, name_of
+from spectral_book.claims.places import data_of_figures, pictures_of_claims
+from spectral_book.claims.recorded import (
+    FIGURES,
+    LARGE,
+    Record,
+    asked_differences,
+    name_of,
+)
 from spectral_book.claims.rows import contradictions, with_holm
-from spectral_book.files import write_atomic
+from spectral_book.files import remove_all, write_atomic
 from spectral_book.machine import PeakMemory, processor
 from spectral_book.progress import Progress
 from spectral_book.repository import checkout, knows_commit
@@ -149,10 +157,25 @@ def record(
     if unlike:
         raise RuntimeError(f"{unlike[0]} Nothing was recorded.")
     write_atomic(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
-    drawn = drawn_within(MOST_DRAWN, data_of_figures(run.notebook))
-    write_atomic(path.parent / "figures" / path.name, drawn)
+    keep_figures(path, run.notebook)
     write_atomic(root / "results" / crate.FILE, crate.crate(root / "results"))
     return path
+
+
+def keep_figures(path: Path, notebook: nbformat.NotebookNode) -> None:
+    """Write the figures of a recorded run beside its record, in place of former ones.
+
+    A picture is named by the first claim of its figure: numbers move as chapters are
+    edited, a claim keeps its name.
+    """
+    drawn = drawn_within(MOST_DRAWN, data_of_figures(notebook))
+    write_atomic(path.parent / FIGURES / path.name, drawn)
+    folder = path.parent / FIGURES / path.stem
+    remove_all([folder])
+    for claim, picture in pictures_of_claims(notebook).items():
+        small = io.BytesIO()
+        Image.open(io.BytesIO(picture)).save(small, "webp", lossless=True, method=6)
+        write_atomic(folder / f"{claim}.webp", small.getvalue())
 
 
 def drawn_within(most: int, figures: Mapping[int, Mapping[str, Any]]) -> str:

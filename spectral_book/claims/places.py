@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -32,6 +33,22 @@ def data_of_figures(notebook: NotebookNode) -> dict[int, Mapping[str, Any]]:
     """Return what the figures of a notebook draw, by their numbers."""
     marked = (one for cell in notebook.cells for one in _marks(cell))
     return {one[FIGURE]: one["data"] for one in marked if one.get("data")}
+
+
+def pictures_of_claims(notebook: NotebookNode) -> dict[str, bytes]:
+    """Return the PNG of each figure that claims belong to, by the first one's id."""
+    pictures: dict[int, bytes] = {}
+    for cell in notebook.cells:
+        png = None
+        for output in cell.get("outputs", []):
+            number = mark_of(output).get(FIGURE)
+            if number is not None and png is not None:
+                pictures[number] = b64decode(png)
+            png = output.get("data", {}).get("image/png")
+    firsts: dict[int, str] = {}
+    for claim, number in figures_of_claims(notebook).items():
+        firsts.setdefault(number, claim)
+    return {firsts[n]: png for n, png in pictures.items() if n in firsts}
 
 
 def code_anchors(notebook: NotebookNode) -> dict[str, str]:

@@ -14,6 +14,9 @@ Record = dict[str, Any]
 LARGE = PROFILES[1:]
 """Profiles that are recorded, the largest one last."""
 
+FIGURES = "figures"
+"""Folder beside records: what their figures draw, and those that claims belong to."""
+
 JUDGED_BY = (
     *("origin", "statistic", "quantity", "direction", "threshold", "no_effect"),
     *("band", "interval", "precondition", "control"),

@@ -68,6 +68,10 @@ from spectral_book.pages.home import AnswerDirective, FindingsDirective
 from spectral_book.pages.ledger_files import LEDGER_FILES, write_ledger
 from spectral_book.pages.leftovers import remove_leftovers
 from spectral_book.pages.reading import for_reading
+from spectral_book.pages.recorded_figures import (
+    copy_recorded_figures,
+    with_recorded_figures,
+)
 from spectral_book.pages.rule_directives import RULE_DIRECTIVES
 from spectral_book.pages.settings import checked_budget
 from spectral_book.records import differences
@@ -189,16 +193,17 @@ class BookBuild:
             env.mystnb_config = env.mystnb_config.copy(  # type: ignore[attr-defined]
                 execution_mode="off"
             )
-        self._keep(notebooks, failed)
+        root = Path(app.srcdir).parent
+        recorded = self._records(root)
+        self._keep(notebooks, failed, recorded, root / "results")
         if app.builder.format == "html":
             write_figure_data(html, notebooks)
+            copy_recorded_figures(html, root / "results")
         self._compare(Path(app.srcdir), chapters)
         # The directives of the front page have the environment to find these.
         env.spectral_chapters = [c.name for c in chapters]  # type: ignore[attr-defined]
         env.spectral_ledger = self.ledger  # type: ignore[attr-defined]
-        env.spectral_records = self._records(  # type: ignore[attr-defined]
-            Path(app.srcdir).parent
-        )
+        env.spectral_records = recorded  # type: ignore[attr-defined]
 
     def give_source(self, app: Sphinx, docname: str, source: list[str]) -> None:
         """Hand the executed notebook to the parser in place of the file's text.
@@ -281,14 +286,21 @@ class BookBuild:
                 )
         return recorded_claims(records)
 
-    def _keep(self, notebooks: dict[str, NotebookNode], failed: dict[str, str]) -> None:
+    def _keep(
+        self,
+        notebooks: dict[str, NotebookNode],
+        failed: dict[str, str],
+        recorded: Mapping[str, Row],
+        results: Path,
+    ) -> None:
         """Keep the notebooks to render, the problems, and the ledger."""
         self.problems += failed.values()
         claims: list[Row] = []
         runs: list[ChapterRun] = []
         unread: list[str] = []
         for docname, notebook in notebooks.items():
-            shown = for_reading(without_claims(with_code_anchors(notebook)))
+            shown = with_recorded_figures(docname, notebook, recorded, results)
+            shown = for_reading(without_claims(with_code_anchors(shown)))
             self.notebooks[docname] = with_data_links(docname, shown)
             if docname in failed:
                 continue

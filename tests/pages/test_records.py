@@ -1,17 +1,21 @@
 """Recorded runs: made by running a chapter, and refused once they no longer fit."""
 
+import io
 import json
 import re
 import subprocess
+from base64 import b64encode
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 from minibook import REPOSITORY, MiniBook, claim, claim_cell
+from PIL import Image
 from rows import published, row, run_of
 
 from spectral_book import crate, records
+from spectral_book.claims import places
 from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.claims.recorded import (
@@ -22,6 +26,11 @@ from spectral_book.claims.recorded import (
     told_of,
 )
 from spectral_book.claims.strip import strips
+from spectral_book.files import write_atomic
+from spectral_book.pages.recorded_figures import (
+    copy_recorded_figures,
+    with_recorded_figures,
+)
 from spectral_book.records import differences
 from spectral_book.runner import Execution
 
@@ -101,6 +110,32 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+def shown_figure(number: int, size: tuple[int, int]) -> nbformat.NotebookNode:
+    """A cell that has shown a figure of this number."""
+    png = io.BytesIO()
+    Image.new("RGB", size).save(png, "png")
+    data = {"image/png": b64encode(png.getvalue()).decode()}
+    outputs = [
+        nbformat.v4.new_output("display_data", data),
+        nbformat.v4.new_output(
+            "display_data",
+            {"text/html": f"<p>{number}</p>"},
+            metadata=places.mark(places.FIGURE, number),
+        ),
+    ]
+    return nbformat.v4.new_code_cell("", outputs=outputs)
+
+
+def shown_claims(*ids: str) -> nbformat.NotebookNode:
+    """A cell that has shown claims."""
+    output = nbformat.v4.new_output(
+        "display_data",
+        {"text/html": ""},
+        metadata=places.mark(places.CLAIMS, list(ids)),
+    )
+    return nbformat.v4.new_code_cell("", outputs=[output])
+
+
 @pytest.fixture
 def repository(tmp_path):
     """A repository with one chapter and its profiles."""
@@ -143,6 +178,8 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
     assert differences(one, repository) == []
     drawn = json.loads((path.parent / "figures" / "tiny.json").read_text())
     assert drawn["1"]["drawn"][0]["curves"][0]["y"] == [4.01, 4.02, 4.03]
+    with Image.open(path.parent / "figures" / "tiny" / "size-counts.webp") as picture:
+        assert picture.width > 300
     told = json.loads((repository / "results" / crate.FILE).read_text())
     parts = {part["@id"]: part for part in told["@graph"]}
     action = parts["#run-gpu-tiny"]
@@ -170,6 +207,56 @@ def test_what_figures_draw_is_recorded_as_far_as_it_is_small():
     assert list(json.loads(records.drawn_within(150, figures))) == ["2", "3"]
     assert list(json.loads(records.drawn_within(200, figures))) == ["2", "3", "1"]
     assert json.loads(records.drawn_within(10, figures)) == {}
+
+
+def test_a_recorded_figure_replaces_the_former_ones_of_its_chapter(tmp_path):
+    def show(number, *claims):
+        return shown_figure(number, (40 * number, 30)), shown_claims(*claims)
+
+    path = tmp_path / "gpu" / "tiny.json"
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [*show(1, "alpha", "beta"), *show(2, "gamma"), *show(3)]
+    records.keep_figures(path, notebook)
+    folder = tmp_path / "gpu" / "figures" / "tiny"
+    assert sorted(f.name for f in folder.iterdir()) == ["alpha.webp", "gamma.webp"]
+    with Image.open(folder / "gamma.webp") as picture:
+        assert picture.width == 80
+    notebook.cells = [*show(1, "beta")]
+    records.keep_figures(path, notebook)
+    assert [file.name for file in folder.iterdir()] == ["beta.webp"]
+
+
+def test_a_recorded_figure_is_shown_below_the_one_that_its_claim_belongs_to(tmp_path):
+    figures = [shown_figure(n, (8, 8)) for n in (1, 2, 3)]
+    claims = [shown_claims(name) for name in ("alpha", "beta", "gamma")]
+    cells = [cell for pair in zip(figures, claims, strict=True) for cell in pair]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    for name in (
+        "gpu/figures/tiny/beta",
+        "gpu/figures/tiny/gamma",
+        "gpu/figures/old/x",
+    ):
+        write_atomic(tmp_path / f"{name}.webp", b"picture")
+    told = {"recorded": "gpu, <images>, commit abc"}
+    # The largest run that could test gamma is another one: its figure was not kept.
+    rows = {
+        "beta": row("beta", profile="gpu") | told,
+        "gamma": row("gamma", profile="paper") | told,
+    }
+    shown = with_recorded_figures("part/tiny", notebook, rows, tmp_path)
+    texts = [cell.outputs[-1].data["text/html"] for cell in shown.cells[::2]]
+    assert ["recorded-figure" in text for text in texts] == [False, True, False]
+    assert 'src="../_recorded/gpu/tiny/beta.webp"' in texts[1]
+    assert "recorded: gpu, &lt;images&gt;, commit abc" in texts[1]
+    assert "recorded-figure" not in nbformat.writes(notebook)
+    refused = with_recorded_figures("part/tiny", notebook, {}, tmp_path)
+    assert "recorded-figure" not in nbformat.writes(refused)
+    html = tmp_path / "html"
+    write_atomic(html / "_recorded" / "stale.webp", b"")
+    copy_recorded_figures(html, tmp_path)
+    found = {str(f.relative_to(html)) for f in html.rglob("*.webp")}
+    assert "_recorded/gpu/tiny/beta.webp" in found
+    assert "_recorded/stale.webp" not in found
 
 
 def test_claims_unlike_the_claims_file_are_not_recorded(repository, monkeypatch):
