@@ -9,7 +9,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-_LINE = "{desc}: cell {n_fmt} of {total_fmt}, {percentage:.0f} %"
+_LINE = "{desc}: cell {n_fmt} of {total_fmt}{postfix}"
 
 
 class Progress:
@@ -19,8 +19,8 @@ class Progress:
         self.stream = stream or sys.stdout
         self.bars: dict[str, tqdm] = {}
 
-    def begin_cell(self, chapter: str, cell: int, cells: int) -> None:
-        """Show that a cell of a chapter begins."""
+    def show(self, chapter: str, cell: int, cells: int, training: str) -> None:
+        """Show which cell of a chapter runs, and how far its training is."""
         if chapter not in self.bars:
             self.bars[chapter] = tqdm(
                 total=cells,
@@ -33,7 +33,7 @@ class Progress:
             )
         bar = self.bars[chapter]
         bar.n = cell
-        bar.refresh()
+        bar.set_postfix_str(training)
 
     @contextmanager
     def end(self, chapter: str) -> Iterator[None]:

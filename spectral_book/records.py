@@ -102,12 +102,13 @@ def record(
     usual = defaults(root / "book" / f"{chapter}.ipynb")
     checksums = _data_checksums({**usual, **given})
     commit = _clean_commit(root)
+    path = root / "results" / profile / f"{chapter}.json"
     work = root / "book" / "_build" / "records" / profile
     work.mkdir(parents=True, exist_ok=True)
     checkpoints = {"SPECTRAL_CHECKPOINTS": str(work / f"{chapter}.checkpoints")}
     print(
         f"Running {chapter} with params/{profile}/{chapter}.yaml; its notebook and "
-        f"checkpoints are kept in {work}.",
+        f"checkpoints are kept in {work}.{_took(path)}",
         flush=True,
     )
     job = NotebookJob(chapter, root / "book" / f"{chapter}.ipynb", parameters=given)
@@ -117,7 +118,7 @@ def record(
             [job],
             at_once=1,
             environment=checkpoints | environment,
-            on_cell=progress.begin_cell,
+            on_cell=progress.show,
         )
     with progress.end(chapter):
         nbformat.write(run.notebook, work / f"{chapter}.ipynb")
@@ -146,7 +147,6 @@ def record(
         "note": note,
     }
     parameters = {k: v for k, v in {**usual, **given}.items() if k not in MACHINE}
-    path = root / "results" / profile / f"{chapter}.json"
     (of_run,) = runs_of(chapter, run.notebook)
     content = {
         "made": made,
@@ -160,6 +160,15 @@ def record(
     keep_figures(path, run.notebook)
     write_atomic(root / "results" / crate.FILE, crate.crate(root / "results"))
     return path
+
+
+def _took(path: Path) -> str:
+    """How long the run of a record took, where there is one."""
+    if not path.is_file():
+        return ""
+    made = json.loads(path.read_text("utf-8"))["made"]
+    minutes = round(made["seconds"] / 60)
+    return f" The recorded run took {minutes} min on {made['machine']}."
 
 
 def keep_figures(path: Path, notebook: nbformat.NotebookNode) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import re
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +37,10 @@ from spectral_book.working_time import WorkingTime
 
 _STARTUP_SECONDS = 180
 _POLL_SECONDS = 1.0  # between two looks at the limits of a running cell
+_LEFT = re.compile(r"\[[\d:]+(?:<|&lt;)([\d:]+),")  # in the text of tqdm's bars
 
-OnCell = Callable[[str, int, int], None]
-"""Is told a notebook's name, the number of the cell that begins, and of all cells."""
+OnCell = Callable[[str, int, int, str], None]
+"""Is told a notebook's name, the running cell's number, that of all, and its bar."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,15 @@ def execute_notebooks(
     at_once: int,
     environment: Mapping[str, str],
     cell_seconds: float = 0,
-    on_cell: OnCell = lambda name, cell, cells: None,
+    on_cell: OnCell = lambda name, cell, cells, bar: None,
     on_finish: Callable[[Execution], None] = lambda execution: None,
 ) -> list[Execution]:
     """Execute notebooks in new kernels, `at_once` at a time, in the given order.
 
     One that fails does not stop the others. `environment` is that of the kernels; a
     cell may work `cell_seconds`, 0 being no limit; `on_cell` is told of each cell that
-    begins, `on_finish` of each execution as it ends.
+    begins and, every second, what its progress bar shows; `on_finish` of each execution
+    as it ends.
 
     Raises
     ------
@@ -108,7 +112,7 @@ async def execute(
     environment: Mapping[str, str],
     cell_seconds: float = 0,
     total_seconds: float = 0,
-    on_cell: OnCell = lambda name, cell, cells: None,
+    on_cell: OnCell = lambda name, cell, cells, bar: None,
 ) -> Execution:
     """Execute one notebook; whatever goes wrong is its failure.
 
@@ -126,7 +130,9 @@ async def execute(
                 kernel_manager(folder),
                 cell_seconds or float("inf"),
                 total_seconds or float("inf"),
-                lambda index: on_cell(job.name, index + 1, len(notebook.cells)),
+                lambda index, bar: on_cell(
+                    job.name, index + 1, len(notebook.cells), bar
+                ),
                 resources={"metadata": {"path": str(job.folder or job.path.parent)}},
                 startup_timeout=_STARTUP_SECONDS,
                 # On a busy machine a figure comes late, and would be lost unseen.
@@ -168,6 +174,17 @@ def without_outputs(notebook: NotebookNode) -> NotebookNode:
     return clean
 
 
+def bar_of(widgets: Iterable[Mapping[str, Any]]) -> str:
+    """Return what the last progress bar among widgets shows; empty if there is none.
+
+    Such a bar has a text at its left, with the share done, and one at its right, with
+    the time taken and left.
+    """
+    texts = [w.get("value", "") for w in widgets if w.get("_model_name") == "HTMLModel"]
+    found = _LEFT.search(texts[-1]) if len(texts) > 1 else None
+    return "" if found is None else f"{' '.join(texts[-2].split())}, {found[1]} left"
+
+
 class _Client(NotebookClient):
     """A notebook client that watches the running cell and always ends its kernel."""
 
@@ -179,7 +196,7 @@ class _Client(NotebookClient):
         kernel: AsyncKernelManager,
         cell_seconds: float,
         total_seconds: float,
-        on_cell: Callable[[int], None],
+        on_cell: Callable[[int, str], None],
         **kw: Any,
     ) -> None:
         super().__init__(notebook, km=kernel, **kw)
@@ -219,19 +236,22 @@ class _Client(NotebookClient):
         CellTimeoutError
             If a limit is passed.
         """
-        self.on_cell(cell_index)
+        self.on_cell(cell_index, "")
         execution = super().async_execute_cell(cell, cell_index, *args, **kwargs)
         if cell.cell_type != "code":
             return await execution
         self.current_cell = cell_index
         pid: int = self.kernel.provisioner.pid  # type: ignore[union-attr]
         time_worked = WorkingTime(pid)
+        before = len(self.widget_state)  # those of earlier cells
         work = asyncio.create_task(execution)
         try:
             while not work.done():
                 self._check_limits(time_worked.seconds())
                 left = max(0, self.deadline - time.monotonic())
                 await asyncio.wait([work], timeout=min(_POLL_SECONDS, left))
+                shown = islice(self.widget_state.values(), before, None)
+                self.on_cell(cell_index, bar_of(shown))
         except BaseException:
             work.cancel()
             # nbclient calls a cancelled cell a dead kernel; it is none.

@@ -15,12 +15,13 @@ class Terminal(io.StringIO):
 def shown(stream):
     """Run two chapters; return what the stream was written."""
     progress = Progress(stream)
-    progress.begin_cell("alpha", 1, 4)
-    progress.begin_cell("beta", 1, 2)
-    progress.begin_cell("alpha", 3, 4)
+    progress.show("alpha", 1, 4, "")
+    progress.show("beta", 1, 2, "")
+    progress.show("alpha", 3, 4, "net: 40%, 05:10 left")
+    progress.show("alpha", 4, 4, "")
     with progress.end("alpha"):
         stream.write("alpha: done\n")
-    progress.begin_cell("beta", 2, 2)
+    progress.show("beta", 2, 2, "")
     with progress.end("beta"):
         stream.write("beta: done\n")
     assert not progress.bars
@@ -30,14 +31,15 @@ def shown(stream):
 def test_a_terminal_shows_cell_and_share_of_each_chapter():
     told = shown(Terminal())
     for line in (
-        "  alpha: cell 1 of 4, 25 %",
-        "  beta: cell 1 of 2, 50 %",
-        "  alpha: cell 3 of 4, 75 %",
-        "  beta: cell 2 of 2, 100 %",
+        "  alpha: cell 1 of 4",
+        "  beta: cell 1 of 2",
+        "  alpha: cell 3 of 4, net: 40%, 05:10 left",
+        "  beta: cell 2 of 2",
     ):
         assert line in told
     # What is printed for good comes between, and the other line is drawn again.
-    assert "  beta: cell 1 of 2, 50 %" in told.partition("alpha: done\n")[2]
+    assert "left" not in told.partition("cell 4 of 4")[2]
+    assert "  beta: cell 1 of 2" in told.partition("alpha: done\n")[2]
 
 
 def test_a_file_gets_only_what_is_printed_for_good():

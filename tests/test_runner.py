@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import time
 from contextlib import suppress
+from itertools import groupby
 
 import nbformat
 import pytest
@@ -331,4 +333,24 @@ def test_a_cell_that_others_keep_from_working_is_waited_for(tmp_path, monkeypatc
         on_cell=lambda *told: begun.append(told),
     )
     assert execution.failure is None
-    assert begun == [("slow", 1, 3), ("slow", 2, 3), ("slow", 3, 3)]
+    cells = [told for told, _ in groupby(begun)]
+    assert cells == [("slow", 1, 3, ""), ("slow", 2, 3, ""), ("slow", 3, 3, "")]
+
+
+@pytest.mark.processes
+def test_the_bar_of_a_running_cell_is_told_with_its_time_left(tmp_path):
+    begun = []
+    execution = run_one(
+        write(
+            tmp_path,
+            "slow",
+            "import time; from tqdm.auto import tqdm",
+            "for _ in tqdm(range(8), desc='net', leave=False): time.sleep(0.5)",
+            "time.sleep(1.5)",  # no bar of its own
+        ),
+        on_cell=lambda *told: begun.append(told),
+    )
+    assert execution.failure is None
+    bars = {cell: [bar for _, at, _, bar in begun if at == cell] for cell in (3, 4)}
+    assert any(re.fullmatch(r"net: +\d+%, 00:0\d left", bar) for bar in bars[3])
+    assert set(bars[4]) == {""}

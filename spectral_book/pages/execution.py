@@ -120,7 +120,7 @@ def execute_chapters(
         at_once=budget.jobs,
         environment=budget.kernel_environment(os.environ),
         cell_seconds=cell_seconds,
-        on_cell=progress.begin_cell,
+        on_cell=progress.show,
         on_finish=on_finish,
     )
     ended = {run.name: run for run in runs}

@@ -156,11 +156,12 @@ def repository(tmp_path):
 
 
 def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
-    repository, monkeypatch
+    repository, monkeypatch, capsys
 ):
     monkeypatch.delenv("SPECTRAL_CHECKPOINTS", raising=False)
     monkeypatch.chdir(repository)
     path = records.record(repository, "tiny", "gpu", {"data_root": "elsewhere"})
+    assert "The recorded run took" not in capsys.readouterr().out
     run = repository / "book" / "_build" / "records" / "gpu" / "tiny.ipynb"
     assert str(repository / "elsewhere") in run.read_text()  # it ran in book/
     assert path == repository / "results" / "gpu" / "tiny.json"
@@ -186,6 +187,11 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
     assert action["result"]["@id"] == "gpu/tiny.json"
     assert parts[action["instrument"]["@id"]]["version"] == head(repository)
     assert {"@id": "gpu/tiny.json"} in parts["./"]["hasPart"]
+
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "-m", "record")
+    assert records.record(repository, "tiny", "gpu") == path
+    assert "The recorded run took 0 min on" in capsys.readouterr().out
 
     edit(repository / "params" / "gpu" / "tiny.yaml", "size: 4", "size: 5")
     (told,) = differences(one, repository)
