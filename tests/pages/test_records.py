@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import re
 import subprocess
+import sys
+import time
 from base64 import b64encode
 from pathlib import Path
 
@@ -66,6 +69,27 @@ chapter.judge("size-counts", x=found, control={"x": 0 * found})
 chapter.folded()
 chapter.table()
 chapter.publish()
+"""
+
+TRAIN = """
+import os, time
+from spectral_lib.data.dataset import Dataset
+from spectral_lib.models.mlp import MLP
+from spectral_lib.training.checkpoints import Checkpoint
+from spectral_lib.training.ensemble import initialise
+from spectral_lib.training.loop import Probe, TrainSettings, every, train
+
+def slowly(ensemble):
+    time.sleep(0.02)
+    return {"weight": next(iter(ensemble.parameters.values())).flatten(1)[:, 0]}
+
+x = torch.linspace(-1, 1, 20)[:, None]
+probe = {"slowly": Probe(slowly, every(150))}
+place = Checkpoint(os.environ["SPECTRAL_CHECKPOINTS"] + "/net.pt", seconds=0.2)
+nets = initialise(lambda: MLP([1, 8, 1]), P.seeds)
+data, settings = Dataset(x, x.sin()), TrainSettings(epochs=150, batch_size=10)
+run = train(nets, data, settings, probe, checkpoint=place)
+found = run.loss[-1] + 2
 """
 
 CLAIMS = """
@@ -263,6 +287,40 @@ def test_a_recorded_figure_is_shown_below_the_one_that_its_claim_belongs_to(tmp_
     found = {str(f.relative_to(html)) for f in html.rglob("*.webp")}
     assert "_recorded/gpu/tiny/beta.webp" in found
     assert "_recorded/stale.webp" not in found
+
+
+@pytest.mark.processes
+def test_a_run_that_was_killed_goes_on_and_leaves_the_same_record(repository):
+    judge = JUDGE.replace("found = P.size + torch.tensor([0.01, 0.02, 0.03])\n", "")
+    cells = PARAMETERS, CHECK, "import torch" + TRAIN + judge
+    MiniBook(repository / "book").add("tiny", *cells, tags={0: ["parameters"]})
+    git(repository, "commit", "--quiet", "-am", "a training")
+    whole, cut = repository / "_build" / "whole", repository / "_build" / "cut"
+    for clone in (whole, cut):
+        git(repository, "clone", "--quiet", ".", str(clone))
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment.pop("SPECTRAL_CHECKPOINTS", None)
+    command = [sys.executable, "-m", "spectral_book.records", "tiny", "gpu"]
+    subprocess.run(command, cwd=whole, env=environment, check=True)
+
+    kept = cut / "book" / "_build" / "records" / "gpu"
+    begun = subprocess.Popen(command, cwd=cut, env=environment)
+    while not (kept / "tiny.checkpoints" / "net.pt.previous").is_file():
+        assert begun.poll() is None
+        time.sleep(0.05)
+    begun.kill()
+    begun.wait()
+    assert not (cut / "results").exists()
+    subprocess.run(command, cwd=cut, env=environment, check=True)
+    told = re.search(
+        r"read from .*, epoch (\d+) of 150", (kept / "tiny.ipynb").read_text()
+    )
+    assert 0 < int(told[1]) < 150
+    made = [json.loads((c / "results/gpu/tiny.json").read_text()) for c in (whole, cut)]
+    for one in made:
+        for own in ("seconds", "memory_gb", "date"):
+            del one["made"][own]
+    assert made[0] == made[1]
 
 
 def test_claims_unlike_the_claims_file_are_not_recorded(repository, monkeypatch):
