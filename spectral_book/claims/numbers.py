@@ -10,9 +10,6 @@ Row = Mapping[str, Any]
 NOTHING = "–"
 """Stands for a number that is not there or not finite."""
 
-ROUNDING = 1e-15
-"""What is closer to 0 is written as 0: a few last bits of numbers around 1."""
-
 LEAST_P = 1e-12
 """A smaller p-value is written as a bound."""
 
@@ -41,7 +38,7 @@ def number(x: float | str | None, form: str = "") -> str:
         return minus(format(x, form))
     if isinstance(x, int):
         return minus(str(x))
-    if abs(x) < ROUNDING:
+    if x == 0:
         return "0"
     if not 1e-3 <= abs(x) < 1e4:
         return scientific(x)
