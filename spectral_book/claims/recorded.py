@@ -8,6 +8,7 @@ from typing import Any
 from spectral_book.claims.claims_file import PROFILES, Claim
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.published import ChapterRun, check_row
+from spectral_book.claims.rows import rejudged
 
 Record = dict[str, Any]
 
@@ -60,19 +61,27 @@ def name_of(record: Record) -> str:
 
 
 def recorded_claims(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
-    """The recorded row of each claim, of the largest profile that could test it."""
+    """The recorded row of each claim, of the largest profile that could test it.
+
+    Reasons are worded as a build words its own.
+    """
     rows: dict[str, dict[str, Any]] = {}
     for one in records:
         for row in one["claims"]:
             if row["verdict"] != "not comparable" or row["id"] not in rows:
-                rows[row["id"]] = {**row, "recorded": told_of(one)}
+                why = rejudged(row)["why"]
+                rows[row["id"]] = {**row, "why": why, "recorded": told_of(one)}
     return rows
 
 
 def told_of(record: Record) -> str:
-    """What readers are told of a recorded run: profile, data, day and commit."""
+    """What readers are told of a recorded run: profile, data, day and commit.
+
+    Not every claim of a chapter uses its images, and a row does not tell which do.
+    """
     made, run = record["made"], record["run"]
     data = run["parameters"].get("data", "")
+    data = f"{data} where images are used" if data else ""
     note = made.get("note", "")
     named = f"{data} ({note})" if data and note else data or note
     parts = (run["profile"], named, made.get("date", ""))

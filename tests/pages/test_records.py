@@ -404,8 +404,11 @@ def test_the_larger_profile_is_shown_unless_it_could_not_test_the_claim():
         run = {"profile": "gpu", "parameters": {}}
         return {"made": {"commit": "c0ffee00"}, "run": run, "claims": rows}
 
-    small = one({"id": "a", "verdict": "replicated"}, {"id": "b", "verdict": "x"})
-    large = one({"id": "a", "verdict": "not comparable"}, {"id": "b", "verdict": "y"})
+    def said(name, verdict):
+        return {"id": name, "verdict": verdict, "values": [], "why": "It is so."}
+
+    small = one(said("a", "replicated"), said("b", "x"))
+    large = one(said("a", "not comparable"), said("b", "y"))
     shown = recorded_claims([small, large])
     assert {name: row["verdict"] for name, row in shown.items()} == {
         "a": "replicated",
@@ -434,7 +437,7 @@ def test_a_record_says_what_its_images_are(repository, monkeypatch, tmp_path):
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     )  # of the word "test", as sha256sum prints it
     day, commit = one["made"]["date"], one["made"]["commit"][:7]
-    said = f"gpu, cifar10 (cut to size), {day}, commit {commit}"
+    said = f"gpu, cifar10 where images are used (cut to size), {day}, commit {commit}"
     assert told_of(json.loads(path.read_text())) == said
 
 
@@ -444,9 +447,12 @@ def test_marks_beside_a_run_are_those_of_claims_that_ask_for_the_same(repository
     assert recorded_marks(results, "tiny", claims) == {}
     (results / "gpu").mkdir(parents=True)
     content = recorded(head(repository), {"size": 4})
+    why = content["claims"][0]["why"]
+    content["claims"][0]["why"] = "Words of an older edition."
     (results / "gpu" / "tiny.json").write_text(json.dumps(content))
     (found,) = recorded_marks(results, "tiny", claims).values()
     assert found["recorded"] == f"gpu, commit {head(repository)[:7]}"
+    assert found["why"] == why
     assert recorded_marks(results, "other", claims) == {}
     moved = [claims[0].model_copy(update={"threshold": 0.5})]
     assert recorded_marks(results, "tiny", moved) == {}
