@@ -43,7 +43,7 @@ def facts(row: Row, recorded: Row | None = None) -> list[str]:
         found.append(f"The paper: {escape(agreement(row))}")
     if recorded is not None:
         said = f"Recorded run ({recorded['recorded']}): {recorded['verdict']}"
-        found.append(f"{escape(said)}, {interval(recorded)}")
+        found.append(f"{escape(said)}, {interval(recorded)}. {escape(recorded['why'])}")
     if row["late"]:
         found.append(f"The {escape(row['late'])} was set after a run had been seen.")
     if row["differs"]:
@@ -92,8 +92,13 @@ def apart(row: Row) -> str:
 
 
 def share_reached(row: Row) -> str:
-    """How much of the effect that was asked for was there, where it was too weak."""
+    """How much of the effect that was asked for was there, where it was too weak.
+
+    Nothing for a table's entries: how far each is off is no part of an effect.
+    """
     if row["rule"] != "weaker than claimed" or row["share"] is None:
+        return ""
+    if row["interval"] == "range":
         return ""
     return f" It reaches {number(row['share'], '.0%')} of the effect asked for."
 

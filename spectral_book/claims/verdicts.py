@@ -25,6 +25,7 @@ from spectral_book.claims.intervals import (
     difference,
     interval,
 )
+from spectral_book.claims.numbers import number
 from spectral_book.claims.scales import Scale
 from spectral_book.claims.statistics import Values
 
@@ -40,6 +41,10 @@ LIKE_CONTROL = "It cannot be told from its control."
 CONTROL_BETTER = "The control does better."
 CONTROL_TOO = "The control shows the effect, too."
 """What a control says against an interval that clears the bar."""
+
+SOME_EFFECT = "The interval lies between “no effect” and the bar."
+PERHAPS_ENOUGH = "The interval excludes “no effect”, but holds the bar."
+"""What an interval says that excludes "no effect" on the claim's side, and no more."""
 
 Shown = Literal["shows it", "shows some of it", "does not show it", "undecided"]
 """What a control says of the claim."""
@@ -281,11 +286,11 @@ def _compare(bar: Bar, found: Estimate) -> tuple[Verdict, str]:
         return "replicated", "The interval clears the bar."
     if not _reaches(high, threshold):
         if effect:
-            return "weaker than claimed", "Right sign; the interval excludes the bar."
+            return "weaker than claimed", SOME_EFFECT
         return "not replicated", "The interval excludes the bar."
     if effect:
-        return "inconclusive", "Right sign, but the interval holds the bar."
-    return "inconclusive", "The interval holds both no effect and the bar."
+        return "inconclusive", PERHAPS_ENOUGH
+    return "inconclusive", "The interval holds both “no effect” and the bar."
 
 
 def _reaches(x: float, mark: float) -> bool:
@@ -300,7 +305,7 @@ def _shows(bar: Bar, control: Estimate) -> Shown:
     verdict, why = _compare(bar, control)
     if verdict == "replicated":
         return "shows it"
-    if verdict == "weaker than claimed" or why.startswith("Right sign"):
+    if why in (SOME_EFFECT, PERHAPS_ENOUGH):
         return "shows some of it"
     return "does not show it" if verdict == "not replicated" else "undecided"
 
@@ -367,8 +372,9 @@ def _lost(found: Estimate, whose: str) -> str:
 def _unmet(precondition: Precondition) -> str:
     side = "above" if precondition.above is not None else "below"
     bound = precondition.above if side == "above" else precondition.below
-    was = f"{precondition.measured:.3g}"
-    return f"{precondition.quantity} is {was}; it has to be {side} {bound:g}."
+    measured = precondition.measured
+    was = "no number" if math.isnan(measured) else number(measured)
+    return f"{precondition.quantity} is {was}; it has to be {side} {number(bound)}."
 
 
 def _ratio(apart: Estimate) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def test_a_precondition_is_neither_forgotten_nor_made_up():
     with pytest.raises(ValueError, match="'a-claim' has no precondition"):
         row(GOOD, FAR, measured=[0.1])
     assert ROWS["condition"]["verdict"] == "replicated"
-    assert ROWS["unmet"]["why"] == "NMSE is nan; it has to be below 0.1."
+    assert ROWS["unmet"]["why"] == "NMSE is no number; it has to be below 0.1."
 
 
 def test_holm_marks_what_held_and_has_a_p_value():

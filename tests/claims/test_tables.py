@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from one_claim import BAND, RUN, around, claim, file_of, row
 
-from spectral_book.claims.facts import apart, control_found, facts, place, sample
+from spectral_book.claims.facts import (
+    apart,
+    control_found,
+    facts,
+    place,
+    sample,
+    share_reached,
+)
 from spectral_book.claims.rows import row_without_numbers, with_holm
 from spectral_book.claims.strip import common_axis, strip, strips
 from spectral_book.claims.tables import folded, html, plain_html, text
@@ -29,7 +36,7 @@ NOT_RUN = row_without_numbers(claim(), file_of(claim()), "not comparable", "<b>"
 @pytest.mark.parametrize(
     "part",
     [
-        "Right sign; the interval excludes the bar. It reaches 50 % of the effect",
+        "between “no effect” and the bar. It reaches 50 % of the effect asked for.",
         "x &lt; y: 0.5 [0.1, 0.9] (95 % t interval; n = 5; needed ≥ 1 ",
         "(no effect 0); p &gt; 0.95 against the bar)",
         "Control, nothing: −0.68 [−1.2",
@@ -67,7 +74,30 @@ def test_a_row_tells_place_sample_and_distance():
     assert apart(share).startswith("less the control, as log odds: ")
     (failed, *_) = with_holm([GOOD, GOOD, GOOD])
     assert "Fails Holm's correction for the chapter's claims." in facts(failed)
-    assert "Recorded run (desk): holds, 1.5 [1.1, 1.9]" in facts(GOOD, RECORDED)
+    said = "Recorded run (desk): holds, 1.5 [1.1, 1.9]. The interval clears the bar."
+    assert said in facts(GOOD, RECORDED)
+
+
+def test_a_tables_entries_reach_no_share_of_an_effect():
+    """A printed number that is wrong by 40 % reaches nothing, whatever the bar."""
+    off = {"direction": "less", "no_effect": 1.0, "threshold": 0.03}
+    found = row([0.4, 0.16, 0.06], [3.0] * 3, interval="range", **off)
+    assert found["verdict"] == "weaker than claimed"
+    assert found["share"] > 0.5
+    assert share_reached(found) == ""
+    told = "\n".join(facts(found))
+    assert "sign" not in told
+    assert "The interval lies between “no effect” and the bar." in told
+
+
+def test_a_recorded_run_says_why_it_is_open():
+    found = row(around(1.5, 0.1), [0.5, 5.0, 0.2, 3.0, 0.9])
+    said = facts(GOOD, {**found, "recorded": "desk"})[-2]
+    assert said.endswith(
+        "The interval clears the bar. It cannot be told from its control."
+    )
+    untested = {**NOT_RUN, "recorded": "desk"}
+    assert "Recorded run (desk): not comparable, –. &lt;b&gt;" in facts(GOOD, untested)
 
 
 def test_a_table_has_what_was_needed_and_marks_what_is_unsure():

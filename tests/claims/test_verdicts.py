@@ -50,9 +50,9 @@ def check(values, control, bar, verdict, why):
 
 
 CLEARS, EXCLUDES = "The interval clears the bar.", "The interval excludes the bar."
-WEAK = "Right sign; the interval excludes the bar."
-HOLDS = "Right sign, but the interval holds the bar."
-BOTH = "The interval holds both no effect and the bar."
+WEAK = "The interval lies between “no effect” and the bar."
+HOLDS = "The interval excludes “no effect”, but holds the bar."
+BOTH = "The interval holds both “no effect” and the bar."
 SAME = " All 5 seeds gave the same number."
 
 
@@ -279,8 +279,13 @@ def test_rounding_that_decides_says_what_it_was_here():
         (0.1, {"below": 0.1}, "NMSE is 0.1; it has to be below 0.1."),
         (0.3, {"above": 0.2}, CLEARS),
         (0.2, {"above": 0.2}, "NMSE is 0.2; it has to be above 0.2."),
-        (NAN, {"below": 0.1}, "NMSE is nan; it has to be below 0.1."),
-        (NAN, {"above": 0.2}, "NMSE is nan; it has to be above 0.2."),
+        (NAN, {"below": 0.1}, "NMSE is no number; it has to be below 0.1."),
+        (NAN, {"above": 0.2}, "NMSE is no number; it has to be above 0.2."),
+        (
+            -9.32e-5,
+            {"above": -1e-5},
+            "NMSE is −9.3·10⁻⁵; it has to be above −1.0·10⁻⁵.",
+        ),
         (INF, {"above": 0.2}, CLEARS),
     ],
 )
