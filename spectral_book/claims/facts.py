@@ -11,7 +11,16 @@ from spectral_book.claims.numbers import (
     p_value,
 )
 from spectral_book.claims.printed import agreement
-from spectral_book.claims.verdicts import CONTROL_BETTER, CONTROL_TOO, LIKE_CONTROL
+from spectral_book.claims.verdicts import (
+    ACROSS_EDGE,
+    CONTROL_BETTER,
+    CONTROL_TOO,
+    EITHER_WAY,
+    FEW_CONTROLS,
+    LIKE_CONTROL,
+    PERHAPS_ENOUGH,
+    SOME_ENTRIES,
+)
 
 _NUMBERED = re.compile(r"(Abstract|Appendix|Equation|Figure|Section|Table)s?\b")
 """How a place in a paper begins; the pages number their own figures and equations."""
@@ -21,12 +30,21 @@ _APART = {"numbers": "less the control", "logarithms": "divided by the control's
 
 FAILS_HOLM = "may be luck: fails Holm's correction"
 
-_AGAINST = {
+ROUNDING_DECIDES = "rounding on another processor could turn it"
+
+_OPEN = {
     CONTROL_BETTER: "its control does better",
     CONTROL_TOO: "its control shows it, too",
     LIKE_CONTROL: "like its control",
+    PERHAPS_ENOUGH: "perhaps weaker than asked for",
+    SOME_ENTRIES: "some entries miss the bar",
+    EITHER_WAY: "too uncertain to tell",
+    ACROSS_EDGE: "perhaps outside the band",
+    FEW_CONTROLS: "too few numbers",
+    "are needed": "too few numbers",
+    "gave no number": "seeds without a number",
 }
-"""What keeps a claim open whatever its interval says; the first that does."""
+"""What keeps a claim open, by a part of its reason; the first that does."""
 
 
 def facts(row: Row, recorded: Row | None = None) -> list[str]:
@@ -56,8 +74,9 @@ def facts(row: Row, recorded: Row | None = None) -> list[str]:
 
 def marks(row: Row) -> list[str]:
     """What a verdict's word does not tell and has to stand beside it, in few words."""
-    found = ["the processor's rounding decides"] if row["rounding_decides"] else []
-    found += [words for why, words in _AGAINST.items() if why in row["why"]][:1]
+    found = [ROUNDING_DECIDES] if row["rounding_decides"] else []
+    if row["rule"] == "inconclusive":
+        found += [words for why, words in _OPEN.items() if why in row["why"]][:1]
     return found + ([FAILS_HOLM] if row["holm"] is False else [])
 
 

@@ -44,7 +44,13 @@ CONTROL_TOO = "The control shows the effect, too."
 
 SOME_EFFECT = "The interval lies between “no effect” and the bar."
 PERHAPS_ENOUGH = "The interval excludes “no effect”, but holds the bar."
+SOME_ENTRIES = "Some entries clear the bar, others do not."
 """What an interval says that excludes "no effect" on the claim's side, and no more."""
+
+EITHER_WAY = "The interval holds both “no effect” and the bar."
+ACROSS_EDGE = "The interval crosses the edge of the band."
+FEW_CONTROLS = "The control gave too few numbers."
+"""What else keeps a claim open."""
 
 Shown = Literal["shows it", "shows some of it", "does not show it", "undecided"]
 """What a control says of the claim."""
@@ -244,7 +250,7 @@ def _verdict(
         few = f"{few[:-1]} where one is infinite." if infinite else few
         return "inconclusive", f"{lost} {few}" if lost else few
     if control.low is None:
-        return "inconclusive", "The control gave too few numbers."
+        return "inconclusive", FEW_CONTROLS
     verdict, why = _compare(bar, measured)
     if verdict in ("replicated", "weaker than claimed"):
         reasons = (
@@ -275,7 +281,7 @@ def _compare(bar: Bar, found: Estimate) -> tuple[Verdict, str]:
             return "replicated", "The interval lies inside the band."
         if not _reaches(high, start) or not _reaches(end, low):
             return "not replicated", "The interval lies outside the band."
-        return "inconclusive", "The interval crosses the edge of the band."
+        return "inconclusive", ACROSS_EDGE
     threshold, nothing = bar.threshold, bar.no_effect
     assert threshold is not None
     assert nothing is not None
@@ -289,8 +295,8 @@ def _compare(bar: Bar, found: Estimate) -> tuple[Verdict, str]:
             return "weaker than claimed", SOME_EFFECT
         return "not replicated", "The interval excludes the bar."
     if effect:
-        return "inconclusive", PERHAPS_ENOUGH
-    return "inconclusive", "The interval holds both “no effect” and the bar."
+        return "inconclusive", SOME_ENTRIES if bar.exact else PERHAPS_ENOUGH
+    return "inconclusive", EITHER_WAY
 
 
 def _reaches(x: float, mark: float) -> bool:
@@ -305,7 +311,7 @@ def _shows(bar: Bar, control: Estimate) -> Shown:
     verdict, why = _compare(bar, control)
     if verdict == "replicated":
         return "shows it"
-    if why in (SOME_EFFECT, PERHAPS_ENOUGH):
+    if why in (SOME_EFFECT, PERHAPS_ENOUGH, SOME_ENTRIES):
         return "shows some of it"
     return "does not show it" if verdict == "not replicated" else "undecided"
 

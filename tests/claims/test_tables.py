@@ -10,6 +10,7 @@ from spectral_book.claims.facts import (
     apart,
     control_found,
     facts,
+    marks,
     place,
     sample,
     share_reached,
@@ -104,7 +105,7 @@ def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
     (failed, *_) = with_holm([GOOD, GOOD, GOOD])
     drawn = html([ROW, SHAKY, failed, NOT_RUN])
     assert "<td>0.5 [0.1, 0.9]</td><td>≥\u00a01</td>" in drawn
-    assert drawn.count(">the processor&#x27;s rounding decides<") == 1
+    assert drawn.count(">rounding on another processor could turn it<") == 1
     assert drawn.count("may be luck: fails Holm&#x27;s correction<") == 1
     assert "ledger-weaker-than-claimed" in drawn
     assert "<td>–</td>" in drawn
@@ -126,20 +127,37 @@ def test_the_text_to_compare_is_coarse_and_leaves_open_what_another_machine_prin
 
 
 @pytest.mark.parametrize(
-    ("control", "said"),
+    ("values", "control", "said"),
     [
-        ([1.45, 1.5, 1.55, 1.6, 1.5], "its control shows it, too"),
-        ([0.5, 5.0, 0.2, 3.0, 0.9], "like its control"),
-        ([2.5, 2.6, 2.4, 2.5, 2.5], "its control does better"),
-        (FAR, None),
+        (around(1.5, 0.1), [1.45, 1.5, 1.55, 1.6, 1.5], "its control shows it, too"),
+        (around(1.5, 0.1), [0.5, 5.0, 0.2, 3.0, 0.9], "like its control"),
+        (around(1.5, 0.1), [2.5, 2.6, 2.4, 2.5, 2.5], "its control does better"),
+        (around(1.2, 0.5), FAR, "perhaps weaker than asked for"),
+        (around(0.6, 0.9), FAR, "too uncertain to tell"),
+        ([2.0, 2.1, 2.2, 2.1, np.nan], FAR, "seeds without a number"),
+        ([2.0, 2.1], FAR[:2], "too few numbers"),
+        ([2.0, 2.1, 2.2], [0.1, 0.2, np.nan], "too few numbers"),
+        (around(1.5, 0.1), FAR, None),
     ],
 )
-def test_the_face_of_a_claim_says_what_keeps_it_open(control, said):
-    found = row(around(1.5, 0.1), control)
+def test_the_face_of_a_claim_says_what_keeps_it_open(values, control, said):
+    found = row(values, control)
     for drawn in (strip(found).partition("</summary>")[0], folded("More", [found])):
         marks = re.findall(r'<span class="beside">(.*?)</span>', drawn)
         assert marks == ([said] if said else [])
     assert found["verdict"] == ("inconclusive" if said else "replicated")
+
+
+def test_the_face_of_a_claim_says_that_a_band_or_rounding_keeps_it_open():
+    assert marks(row(around(0.5, 0.4), FAR, **BAND)) == ["perhaps outside the band"]
+    assert marks(SHAKY) == ["rounding on another processor could turn it"]
+    entries = row([0.9, 1.5, 3.0], [0.0] * 3, interval="range")
+    assert marks(entries) == ["some entries miss the bar"]
+    # A verdict that holds on every processor, and one open anyway.
+    assert marks(row(around(1.5, 0.4), FAR, rounding=1e-3)) == []
+    open_anyway = row(around(1.2, 0.5), FAR, rounding=0.4)
+    assert open_anyway["rounding_decides"]
+    assert marks(open_anyway)[-1] == "perhaps weaker than asked for"
 
 
 def places(drawn, kind):
