@@ -192,7 +192,7 @@ def judge(
     if bar.band is None and measured.middle is not None:
         share = _share(judged, measured.middle)
     if shaky and verdict != "inconclusive":
-        why = f"Rounding decides: on this machine {verdict}, elsewhere perhaps not so."
+        why = f"{why} Rounding on another processor could turn that."
         verdict = "inconclusive"
     if precondition is not None and not precondition.met():
         verdict, why = "not comparable", _unmet(precondition)
