@@ -74,9 +74,9 @@ def facts(row: Row, recorded: Row | None = None) -> list[str]:
 
 def marks(row: Row) -> list[str]:
     """What a verdict's word does not tell and has to stand beside it, in few words."""
-    found = [ROUNDING_DECIDES] if row["rounding_decides"] else []
-    if row["rule"] == "inconclusive":
-        found += [words for why, words in _OPEN.items() if why in row["why"]][:1]
+    reason = row["why"] if row["rule"] == "inconclusive" else ""
+    found = [words for why, words in _OPEN.items() if why in reason][:1]
+    found += [ROUNDING_DECIDES] if row["rounding_decides"] else []
     return found + ([FAILS_HOLM] if row["holm"] is False else [])
 
 

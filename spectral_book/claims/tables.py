@@ -24,7 +24,8 @@ def chip(verdict: str) -> str:
 
 def beside(row: Row) -> str:
     """What a verdict's word alone does not tell, to stand beside it."""
-    return "".join(f' <span class="beside">{escape(one)}</span>' for one in marks(row))
+    found = escape("; ".join(marks(row)))
+    return f' <span class="beside">{found}</span>' if found else ""
 
 
 def marked_chip(row: Row) -> str:

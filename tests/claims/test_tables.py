@@ -17,7 +17,7 @@ from spectral_book.claims.facts import (
 )
 from spectral_book.claims.rows import row_without_numbers, with_holm
 from spectral_book.claims.strip import common_axis, strip, strips
-from spectral_book.claims.tables import folded, html, plain_html, text
+from spectral_book.claims.tables import beside, folded, html, plain_html, text
 
 FAR = [-1.0, -1.2, 0.0, -0.5, -0.7]
 SAID = {"statement": "x < y & more", "quantity": "x < y", "differs": "half < all"}
@@ -157,7 +157,11 @@ def test_the_face_of_a_claim_says_that_a_band_or_rounding_keeps_it_open():
     assert marks(row(around(1.5, 0.4), FAR, rounding=1e-3)) == []
     open_anyway = row(around(1.2, 0.5), FAR, rounding=0.4)
     assert open_anyway["rounding_decides"]
-    assert marks(open_anyway)[-1] == "perhaps weaker than asked for"
+    assert beside(open_anyway) == (
+        ' <span class="beside">perhaps weaker than asked for; '
+        "rounding on another processor could turn it</span>"
+    )
+    assert beside(GOOD) == ""
 
 
 def places(drawn, kind):
