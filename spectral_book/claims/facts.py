@@ -76,7 +76,10 @@ def marks(row: Row) -> list[str]:
     """What a verdict's word does not tell and has to stand beside it, in few words."""
     reason = row["why"] if row["rule"] == "inconclusive" else ""
     found = [words for why, words in _OPEN.items() if why in reason][:1]
-    found += [ROUNDING_DECIDES] if row["rounding_decides"] else []
+    if row["rule"] == "weaker than claimed" and row["interval"] == "range":
+        found.append("no entry meets the bar")
+    if row["rounding_decides"]:
+        found.append(ROUNDING_DECIDES)
     return found + ([FAILS_HOLM] if row["holm"] is False else [])
 
 
@@ -115,9 +118,8 @@ def share_reached(row: Row) -> str:
 
     Nothing for a table's entries: how far each is off is no part of an effect.
     """
-    if row["rule"] != "weaker than claimed" or row["share"] is None:
-        return ""
-    if row["interval"] == "range":
+    weaker = row["rule"] == "weaker than claimed" and row["share"] is not None
+    if not weaker or row["interval"] == "range":
         return ""
     return f" It reaches {number(row['share'], '.0%')} of the effect asked for."
 

@@ -86,6 +86,7 @@ def test_a_tables_entries_reach_no_share_of_an_effect():
     assert found["verdict"] == "weaker than claimed"
     assert found["share"] > 0.5
     assert share_reached(found) == ""
+    assert marks(found) == ["no entry meets the bar"]
     told = "\n".join(facts(found))
     assert "sign" not in told
     assert "The interval lies between “no effect” and the bar." in told
