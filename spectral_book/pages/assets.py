@@ -29,6 +29,7 @@ def use_local_scripts(app: Sphinx, config: Config) -> None:
     config.nb_ipywidgets_js = {}  # no page holds a widget
     config.mathjax_path = f"{_MATHJAX}/{_MATHJAX_PARTS[0]}"
     config.html_static_path = [*config.html_static_path, str(STATIC)]
+    app.add_js_file("scheme.js")
     app.add_js_file("page.js", defer="defer")
     app.add_css_file("print.css", media="print")
     app.connect("doctree-resolved", name_players)

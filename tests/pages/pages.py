@@ -77,8 +77,6 @@ def opened(
     page.route("**/*", watch)
     page.on("console", lambda message: _note(seen, message))
     page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-    # The theme keeps the reader's choice; "auto" follows the colour scheme.
-    page.add_init_script("localStorage.setItem('mode', 'auto')")
     try:
         page.goto(path.as_uri(), wait_until="load")
         if scripts:

@@ -50,6 +50,24 @@ def test_page_is_whole(good_book, open_page, name, scheme):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("name", ["intro", "alpha", "search", "404"])
+def test_first_visit_has_the_colours_of_the_system(good_book, open_page, name, scheme):
+    with open_page(good_book.html / f"{name}.html", scheme=scheme) as seen:
+        assert seen.page.locator("html").get_attribute("data-theme") == scheme
+        assert contrast(seen.page, "h1") >= 7
+
+
+def test_a_choice_of_colours_stays(good_book, open_page):
+    with open_page(good_book.html / "alpha.html", scheme="dark") as seen:
+        page = seen.page
+        page.locator(".theme-switch-button").locator("visible=true").click()
+        chosen = page.locator("html").get_attribute("data-mode")
+        assert chosen == "light"
+        page.goto((good_book.html / "beta.html").as_uri())
+        assert page.locator("html").get_attribute("data-theme") == "light"
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("path", built_pages())
 def test_page_of_the_built_book_is_whole(open_page, path, scheme):
     with open_page(path, WIDTHS[0], scheme) as seen:
