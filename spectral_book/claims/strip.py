@@ -3,7 +3,8 @@
 The axis is SVG with places in per cent, so that it stretches and its marks do not. It
 lies on the scale that the claim is judged on. Shaded is what was needed; a dashed tick
 is "no effect", the dot and bar the estimate and its interval, a hollow dot the control,
-a diamond the paper's number, a square a recorded run.
+a diamond the paper's number, a square a recorded run. Numbers stand below the dashed
+tick and the edges of what was needed.
 """
 
 import math
@@ -11,14 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from spectral_book.claims.facts import facts, place
-from spectral_book.claims.numbers import Row, interval, needed, number
+from spectral_book.claims.numbers import Row, interval, needed, needed_from, number
 from spectral_book.claims.scales import Scale
 from spectral_book.claims.tables import marked_chip
 
 MARGIN = 0.08
 """Room at both ends of an axis, as a part of what it has to show."""
 
-_MIDDLE, _HEIGHT = 11, 22
+_MIDDLE, _HEIGHT, _LABELS = 11, 35, 33
+
+_CLOSE = 16.0
+"""Two labels nearer than this, in %, stand at the outer sides of their ticks."""
 
 
 class Axis:
@@ -84,8 +88,8 @@ def strip(row: Row, axis: Axis | None = None, recorded: Row | None = None) -> st
 
 LEGEND = (
     '<p class="strip-legend">Shaded: needed. Dot and bar: measured, with its interval. '
-    "Hollow dot: the control. Dashed: no effect. ◆ the paper's number. ■ a recorded "
-    "run. ◂ ▸ beyond the axis. Each opens to tell more.</p>"
+    "Hollow dot: the control. Dashed: no effect, with its number. ◆ the paper's "
+    "number. ■ a recorded run. ◂ ▸ beyond the axis. Each opens to tell more.</p>"
 )
 """What the first strips of a page begin with."""
 
@@ -106,7 +110,7 @@ def _numbers(row: Row) -> str:
     """The estimate and what was needed, in words beside the axis."""
     if row["estimate"] is None:
         return f"<small>{escape(row['why'])}</small>"
-    return f"<b>{interval(row)}</b> <small>needed {escape(needed(row))}</small>"
+    return f"<b>{interval(row)}</b> <small>needed {escape(needed_from(row))}</small>"
 
 
 def _drawn(row: Row, axis: Axis, recorded: Row | None) -> str:
@@ -141,6 +145,7 @@ def _drawn(row: Row, axis: Axis, recorded: Row | None) -> str:
             marks.append(f'<line class="recorded" {ends} {_level(19)}/>')
         marks.append(_glyph("recorded", "■", axis(recorded["estimate"]), 19))
     marks.append(_dot("estimate", axis(row["estimate"]), True))
+    marks += _labels(row, axis)
     label = escape(_spoken(row, recorded))
     return (
         f'<svg width="100%" height="{_HEIGHT}" role="img" aria-label="{label}">'
@@ -154,6 +159,19 @@ def _zone(row: Row, axis: Axis) -> tuple[float, float]:
         return axis(row["band"][0]), axis(row["band"][1])
     edge = axis(row["threshold"])
     return (edge, 100.0) if row["direction"] == "greater" else (0.0, edge)
+
+
+def _labels(row: Row, axis: Axis) -> list[str]:
+    """Two numbers at their places: no effect and the bar, or the ends of a band."""
+    marked = row["band"] or [row["no_effect"], row["threshold"]]
+    places = sorted((axis(x), number(x)) for x in marked if axis.holds(x))
+    close = len(places) == 2 and places[1][0] - places[0][0] < _CLOSE
+    anchors = ("end", "start") if close else ("middle", "middle")
+    return [
+        f'<text class="label" x="{x:.2f}%" y="{_LABELS}" text-anchor="{anchor}">'
+        f"{text}</text>"
+        for (x, text), anchor in zip(places, anchors, strict=False)
+    ]
 
 
 def _level(y: int = _MIDDLE) -> str:

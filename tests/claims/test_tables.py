@@ -189,6 +189,22 @@ def test_a_strip_places_its_marks_on_the_scale():
     assert "■" in strip(GOOD, recorded=RECORDED)
 
 
+@pytest.mark.parametrize(
+    ("found", "labels"),
+    [
+        (RATIO, [("middle", "1"), ("middle", "2")]),
+        (row(around(40.0, 0.4), FAR), [("end", "0"), ("start", "1")]),
+        (row([0.1] * 5, FAR, **BAND), [("middle", "−0.5"), ("middle", "0.5")]),
+    ],
+)
+def test_a_strip_has_numbers_at_no_effect_and_at_what_was_needed(found, labels):
+    drawn = strip(found)
+    pattern = r'class="label" x="[\d.]+%" y="33" text-anchor="(\w+)">(.*?)<'
+    assert re.findall(pattern, drawn) == labels
+    if not found["band"]:
+        assert f"(no effect {found['no_effect']:g})" in drawn.partition("</summary>")[0]
+
+
 def test_neighbours_share_an_axis_where_their_bars_are_alike():
     other = row(around(3.0, 0.4), FAR)
     assert common_axis([GOOD, other]).high > 3.4
