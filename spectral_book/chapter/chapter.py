@@ -148,7 +148,8 @@ class Chapter:
 
     def folded(self, title: str = "More claims") -> None:
         """Show all claims that were judged and not yet shown, as one folded table."""
-        self._show_rows((), partial(tables.folded, title))
+        drawing = partial(tables.folded, title, recorded=self.recorded)
+        self._show_rows((), drawing)
 
     def _show_rows(self, ids: Sequence[str], drawing: Drawing) -> None:
         """Show rows, each once, marked for those who look for a claim's place.
@@ -350,7 +351,7 @@ class Chapter:
         display(
             {
                 MIME_TYPE: {"run": run, "claims": rows},
-                "text/html": tables.html(rows) + self._differs(),
+                "text/html": tables.html(rows, self.recorded) + self._differs(),
                 "text/plain": "",
             },
             raw=True,

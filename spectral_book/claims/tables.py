@@ -1,6 +1,6 @@
 """Claims as tables: HTML for readers, rounded text for automatic comparison."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from spectral_book.claims.facts import facts, marks, place
@@ -33,8 +33,11 @@ def marked_chip(row: Row) -> str:
     return chip(row["verdict"]) + beside(row)
 
 
-def html(rows: Sequence[Row]) -> str:
-    """Claims as one table, with their statements."""
+def html(rows: Sequence[Row], recorded: Mapping[str, Row] = {}) -> str:
+    """Claims as one table, with their statements.
+
+    ``recorded`` holds rows of recorded runs by their claims' ids.
+    """
     head = "".join(
         f"<th>{name}</th>"
         for name in ("Claim", "Estimate [interval]", "Needed", "Control", "Verdict")
@@ -42,7 +45,8 @@ def html(rows: Sequence[Row]) -> str:
     body = "".join(
         f"<tr><td>{escape(row['statement'])} <small>{_link(row)}</small></td>"
         f"<td>{interval(row)}</td><td>{escape(needed(row))}</td>"
-        f"<td>{interval(row['control'])}</td><td>{marked_chip(row)}</td></tr>"
+        f"<td>{interval(row['control'])}</td><td>{marked_chip(row)}"
+        f"{_then(recorded.get(row['id']))}</td></tr>"
         for row in rows
     )
     return (
@@ -51,14 +55,17 @@ def html(rows: Sequence[Row]) -> str:
     )
 
 
-def folded(title: str, rows: Sequence[Row]) -> str:
-    """Claims as a folded list; each unfolds to how it was measured."""
+def folded(title: str, rows: Sequence[Row], recorded: Mapping[str, Row] = {}) -> str:
+    """Claims as a folded list; each unfolds to how it was measured.
+
+    ``recorded`` holds rows of recorded runs by their claims' ids.
+    """
     lines = "".join(
         f'<li id="{escape(row["id"])}">{marked_chip(row)} '
         f"{escape(row['statement'])} <b>{interval(row)}</b> "
         f"<small>needed {escape(needed(row))}; {escape(place(row))}</small>"
         f"<details><summary>how it was measured</summary><ul>"
-        + "".join(f"<li>{fact}</li>" for fact in facts(row))
+        + "".join(f"<li>{fact}</li>" for fact in facts(row, recorded.get(row["id"])))
         + "</ul></details></li>"
         for row in rows
     )
@@ -120,6 +127,15 @@ def _rounded(row: Row) -> str:
         if any(coarse(y, least) != coarse(x, least) for y in moved):
             return "varies"
     return coarse(x, least)
+
+
+def _then(row: Row | None) -> str:
+    """A recorded run's verdict and number, to stand below the build's own."""
+    if row is None:
+        return ""
+    told = f"■ recorded run: {SIGNS[row['verdict']]} {row['verdict']}"
+    numbers = "" if row["estimate"] is None else f", {interval(row)}"
+    return f"<br><small>{told}{numbers}</small>"
 
 
 def _link(row: Row) -> str:

@@ -111,6 +111,11 @@ def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
     assert "ledger-weaker-than-claimed" in drawn
     assert "<td>–</td>" in drawn
     assert "<td>within [−0.5, 0.5]</td>" in html([row(around(0, 0.3), FAR, **BAND)])
+    assert "recorded" not in drawn
+    drawn = html([GOOD, NOT_RUN], {GOOD["id"]: RECORDED})
+    assert "■ recorded run: ● holds, 1.5 [1.1, 1.9]</small>" in drawn
+    drawn = folded("More", [GOOD], {GOOD["id"]: RECORDED})
+    assert "Recorded run (desk): holds, 1.5 [1.1, 1.9]" in drawn
     assert "<td>a &lt; b</td>" in plain_html(["head"], [["a < b"]])
 
 
