@@ -55,6 +55,7 @@ from spectral_book.pages.directives import (
     LedgerDirective,
     VerdictsDirective,
 )
+from spectral_book.pages.docstrings import keep_together
 from spectral_book.pages.draft import announcement, drafted_chapter, last_executed
 from spectral_book.pages.execution import (
     CodeWatch,
@@ -108,6 +109,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", site.describe)
     app.connect("html-collect-pages", site.missing_page)
     app.connect("build-finished", site.write_sitemap)
+
+    # After napoleon, which makes fields of the sections.
+    app.connect("autodoc-process-docstring", keep_together, priority=600)
 
     build = BookBuild()
     app.connect("config-inited", build.begin)
