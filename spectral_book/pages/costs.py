@@ -17,12 +17,27 @@ COLUMNS = ("What", "Ours", "Compared with", "Ratio", "Same result", "Once")
 """Titles of the cells that `Cost.cells` returns."""
 
 QUESTIONS = (
-    ("A plain PyTorch loop over ours", "peers", "", "plain loop"),
-    ("Lightning over ours", "peers", "", "Lightning"),
-    ("Our share of the rate of matrix products", "rate", "", "product"),
-    ("A build over its training and computing", "book", "Whole build, one", "training"),
-    ("A reading of R_k over an epoch", "local_spectrum", "", "an epoch"),
-    ("papermill in a loop over a sweep", "batch", "", "papermill"),
+    ("How many times faster than a plain PyTorch loop?", "peers", "", "plain loop"),
+    ("How many times faster than Lightning?", "peers", "", "Lightning"),
+    ("How much of the speed of bare matrix products?", "rate", "", "product"),
+    (
+        "How long is a build, beside its training and computing?",
+        "book",
+        "Whole build, one",
+        "training",
+    ),
+    (
+        "How long is a reading of R_k, beside an epoch?",
+        "local_spectrum",
+        "",
+        "an epoch",
+    ),
+    (
+        "How many times faster is a sweep than papermill in a loop?",
+        "batch",
+        "",
+        "papermill",
+    ),
 )
 """What the short table asks: words, group, and how quantity and peer begin."""
 

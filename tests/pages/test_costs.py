@@ -81,8 +81,8 @@ def test_a_line_a_question_says_lowest_and_highest():
     rows = [row("a", 2.0), row("b", 1.5), row("c", 4.0), row("d", 9.0, "Lightning")]
     groups = {"peers": GROUP.model_copy(update={"rows": rows})}
     assert in_short(groups) == [
-        ("A plain PyTorch loop over ours", "1.5, b", "4, c"),
-        ("Lightning over ours", "9, d", "–"),
+        ("How many times faster than a plain PyTorch loop?", "1.5, b", "4, c"),
+        ("How many times faster than Lightning?", "9, d", "–"),
     ]
     assert in_short({}) == []
 
@@ -167,7 +167,10 @@ def test_page_shows_the_file_and_names_what_is_missing(tmp_path):
     assert command("cpu", ["later"]) in shown
     assert "Nothing has been measured on cuda yet." in shown
     assert command("cuda") in shown
-    assert "Question Lowest Highest A plain PyTorch loop over ours 2, 16" in shown
+    assert (
+        "Question Lowest Highest How many times faster than a plain PyTorch loop? 2 16"
+        in shown
+    )
     assert "Once" not in shown  # a column that no row fills
     assert html.count('<details class="folded"') == 1
     assert '<details class="folded" open>' not in html

@@ -140,7 +140,8 @@ def test_the_example_is_a_row_of_the_build_with_its_parts_named(ruled, words):
 def test_coverage_is_that_of_the_simulation(words):
     table = words.partition("Replicated at twice the bar")[2].partition("The last")[0]
     for kind in coverage.table():
-        start = f"{kind.statistic} {kind.distribution} {kind.seeds} "
+        others = f", control {kind.controls}" if kind.controls != kind.seeds else ""
+        start = f"{kind.statistic} {kind.distribution} {kind.seeds}{others} "
         held = f"{100 * kind.coverage:.0f} %" + (" (low)" if kind.low else "")
         assert f"{start}{held} {100 * kind.false_positives:.1f} %" in table
 
