@@ -40,13 +40,13 @@ def html(rows: Sequence[Row], recorded: Mapping[str, Row] = {}) -> str:
     """
     head = "".join(
         f"<th>{name}</th>"
-        for name in ("Claim", "Estimate [interval]", "Needed", "Control", "Verdict")
+        for name in ("Verdict", "Claim", "Estimate [interval]", "Needed", "Control")
     )
     body = "".join(
-        f"<tr><td>{escape(row['statement'])} <small>{_link(row)}</small></td>"
+        f"<tr><td>{marked_chip(row)}{_then(recorded.get(row['id']))}</td>"
+        f"<td>{escape(row['statement'])} <small>{_link(row)}</small></td>"
         f"<td>{interval(row)}</td><td>{escape(needed(row))}</td>"
-        f"<td>{interval(row['control'])}</td><td>{marked_chip(row)}"
-        f"{_then(recorded.get(row['id']))}</td></tr>"
+        f"<td>{interval(row['control'])}</td></tr>"
         for row in rows
     )
     return (

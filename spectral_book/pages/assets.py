@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -21,6 +22,7 @@ _MATHJAX_PARTS = (
     "output/chtml/fonts/woff-v2",
     "input/tex/extensions",
 )
+_PERCENT = re.compile(r"(?<=\d) (?=%(?!\w))")
 _FALSE_LIST = '<div role="list" class="citation-list">'
 
 
@@ -34,6 +36,7 @@ def use_local_scripts(app: Sphinx, config: Config) -> None:
     app.add_css_file("print.css", media="print")
     app.connect("doctree-resolved", name_players)
     app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", keep_percents)
     # Thebe runs code on a public server and puts its address on every page.
     for event in ("env-before-read-docs", "doctree-resolved"):
         for listener in list(app.events.listeners.get(event, [])):
@@ -57,6 +60,13 @@ def mend_roles(
     """Take away the role of a list that docutils gives to one without list items."""
     body = context.get("body", "").replace(_FALSE_LIST, '<div class="citation-list">')
     context["body"] = body.replace(' role="doc-biblioentry"', "")
+
+
+def keep_percents(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Keep a number and its per cent sign on one line."""
+    context["body"] = _PERCENT.sub("\u00a0", context.get("body", ""))
 
 
 def _copy(source: Traversable, target: Path) -> None:

@@ -75,12 +75,7 @@ class CoverageDirective(ClaimsDirective):
 
     def context(self) -> dict[str, Any]:
         """Return the table of `spectral_book.claims.coverage`."""
-        return {
-            "rows": coverage.table(),
-            "number": number,
-            "percent": lambda x, form: number(x, form).replace(" ", "\u00a0"),
-            "RATIOS": coverage.RATIOS,
-        }
+        return {"rows": coverage.table(), "number": number, "RATIOS": coverage.RATIOS}
 
 
 class ClaimExampleDirective(ClaimsDirective):

@@ -12,6 +12,7 @@ from docutils.utils import new_document
 from minibook import PICTURES, claim, claim_cell
 from minibook import REPOSITORY as MINE
 
+from spectral_book.pages.assets import keep_percents
 from spectral_book.pages.site import description
 
 SITE = "https://example.org/book"
@@ -117,3 +118,9 @@ def test_a_description_is_short(text, told):
     page += nodes.paragraph("", text)
     page += nodes.paragraph("", "More.")
     assert description(page) == told
+
+
+def test_a_number_and_its_per_cent_sign_stay_on_one_line():
+    context = {"body": "<p>90 % of a, <code>5</code> % 3 %pip</p>"}
+    keep_percents(None, "", "", context, None)
+    assert context["body"] == "<p>90\u00a0% of a, <code>5</code> % 3 %pip</p>"
