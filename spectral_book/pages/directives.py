@@ -102,7 +102,7 @@ class ChaptersDirective(ClaimsDirective):
             for part in [ledger.of_chapter(page)]
             if part.claims or page in ledger.failed or self._file(page).is_file()
         ]
-        return {"chapters": chapters}
+        return {"chapters": chapters, "chip": chip}
 
     def _file(self, docname: str) -> Path:
         return Path(self.env.srcdir) / "claims" / f"{docname}.yaml"

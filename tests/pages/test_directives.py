@@ -297,8 +297,8 @@ def test_chapters_are_listed_in_order_with_paper_question_and_claims(front):
     )
     told = [words(f"<{card}").removesuffix(" <div") for card in cards[1:]]
     assert told[0] == (
-        "missing ↑ wave → Chapter tiny Euler 1748 How large is it? "
-        "It is 2 [1.75, 2.25]. "
+        "still missing ↑ wave → Chapter tiny Euler 1748 How large is it? "
+        "It is large . ✓ replicated It is 2 [1.75, 2.25]. "
         "3 claims of the paper: 2 replicated, 1 weaker than claimed"
     )
     assert told[1] == (
