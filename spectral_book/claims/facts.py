@@ -36,7 +36,7 @@ _OPEN = {
     CONTROL_BETTER: "its control does better",
     CONTROL_TOO: "its control shows it, too",
     LIKE_CONTROL: "like its control",
-    PERHAPS_ENOUGH: "perhaps weaker than asked for",
+    PERHAPS_ENOUGH: "perhaps too weak",
     SOME_ENTRIES: "some entries miss the bar",
     EITHER_WAY: "too uncertain to tell",
     ACROSS_EDGE: "perhaps outside the band",

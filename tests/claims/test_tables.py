@@ -138,7 +138,7 @@ def test_the_text_to_compare_is_coarse_and_leaves_open_what_another_machine_prin
         (around(1.5, 0.1), [1.45, 1.5, 1.55, 1.6, 1.5], "its control shows it, too"),
         (around(1.5, 0.1), [0.5, 5.0, 0.2, 3.0, 0.9], "like its control"),
         (around(1.5, 0.1), [2.5, 2.6, 2.4, 2.5, 2.5], "its control does better"),
-        (around(1.2, 0.5), FAR, "perhaps weaker than asked for"),
+        (around(1.2, 0.5), FAR, "perhaps too weak"),
         (around(0.6, 0.9), FAR, "too uncertain to tell"),
         ([2.0, 2.1, 2.2, 2.1, np.nan], FAR, "seeds without a number"),
         ([2.0, 2.1], FAR[:2], "too few numbers"),
@@ -164,7 +164,7 @@ def test_the_face_of_a_claim_says_that_a_band_or_rounding_keeps_it_open():
     open_anyway = row(around(1.2, 0.5), FAR, rounding=0.4)
     assert open_anyway["rounding_decides"]
     assert beside(open_anyway) == (
-        ' <span class="beside">perhaps weaker than asked for; '
+        ' <span class="beside">perhaps too weak; '
         "rounding on another processor could turn it</span>"
     )
     assert beside(GOOD) == ""
