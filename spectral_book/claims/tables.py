@@ -130,12 +130,13 @@ def _rounded(row: Row) -> str:
 
 
 def _then(row: Row | None) -> str:
-    """A recorded run's verdict and number, to stand below the build's own."""
+    """A recorded run's verdict, number and marks, to stand below the build's own."""
     if row is None:
         return ""
     told = f"■ recorded run: {SIGNS[row['verdict']]} {row['verdict']}"
     numbers = "" if row["estimate"] is None else f", {interval(row)}"
-    return f"<br><small>{told}{numbers}</small>"
+    why = "".join(f"; {escape(one)}" for one in marks(row))
+    return f"<br><small>{told}{numbers}{why}</small>"
 
 
 def _link(row: Row) -> str:

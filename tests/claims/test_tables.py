@@ -98,6 +98,8 @@ def test_a_recorded_run_says_why_it_is_open():
     assert said.endswith(
         "The interval clears the bar. It cannot be told from its control."
     )
+    told = html([GOOD], {GOOD["id"]: found})
+    assert "? inconclusive, 1.5 [1.4, 1.6]; like its control</small>" in told
     untested = {**NOT_RUN, "recorded": "desk"}
     assert "Recorded run (desk): not comparable, –. &lt;b&gt;" in facts(GOOD, untested)
 
