@@ -42,17 +42,17 @@ def html(rows: Sequence[Row], recorded: Mapping[str, Row] = {}) -> str:
         f"<th>{name}</th>"
         for name in ("Verdict", "Claim", "Estimate [interval]", "Needed", "Control")
     )
-    body = "".join(
-        f"<tr><td>{marked_chip(row)}{_then(recorded.get(row['id']))}</td>"
-        f"<td>{escape(row['statement'])} <small>{_link(row)}</small></td>"
-        f"<td>{interval(row)}</td><td>{escape(needed(row))}</td>"
-        f"<td>{interval(row['control'])}</td></tr>"
-        for row in rows
-    )
+    body = "".join(_line(row, recorded.get(row["id"])) for row in rows)
+    marked = any(row["id"] in recorded for row in rows)
     return (
+        f"{RECORDED if marked else ''}"
         '<div class="claims-table"><table><thead><tr>'
         f"{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+RECORDED = '<p class="strip-legend">■ what a recorded run came to</p>'
+"""What a table begins with that shows recorded runs."""
 
 
 def folded(title: str, rows: Sequence[Row], recorded: Mapping[str, Row] = {}) -> str:
@@ -129,14 +129,19 @@ def _rounded(row: Row) -> str:
     return coarse(x, least)
 
 
-def _then(row: Row | None) -> str:
-    """A recorded run's verdict, number and marks, to stand below the build's own."""
-    if row is None:
-        return ""
-    told = f"■ recorded run: {SIGNS[row['verdict']]} {row['verdict']}"
-    numbers = "" if row["estimate"] is None else f", {interval(row)}"
-    why = "".join(f"; {escape(one)}" for one in marks(row))
-    return f"<br><small>{told}{numbers}{why}</small>"
+def _line(row: Row, then: Row | None) -> str:
+    """A claim as a line of the table; what a recorded run came to below."""
+    verdict, estimate = marked_chip(row), interval(row)
+    if then is not None:
+        told = "; ".join([f"{SIGNS[then['verdict']]} {then['verdict']}", *marks(then)])
+        verdict += f"<br><small>■ {escape(told)}</small>"
+        estimate += f"<br><small>■ {interval(then)}</small>"
+    return (
+        f"<tr><td>{verdict}</td>"
+        f"<td>{escape(row['statement'])} <small>{_link(row)}</small></td>"
+        f"<td>{estimate}</td><td>{escape(needed(row))}</td>"
+        f"<td>{interval(row['control'])}</td></tr>"
+    )
 
 
 def _link(row: Row) -> str:

@@ -99,7 +99,8 @@ def test_a_recorded_run_says_why_it_is_open():
         "The interval clears the bar. It cannot be told from its control."
     )
     told = html([GOOD], {GOOD["id"]: found})
-    assert "? inconclusive, 1.5 [1.4, 1.6]; like its control</small>" in told
+    assert "<small>■ ? inconclusive; like its control</small>" in told
+    assert "<small>■ 1.5 [1.4, 1.6]</small>" in told
     untested = {**NOT_RUN, "recorded": "desk"}
     assert "Recorded run (desk): not comparable, –. &lt;b&gt;" in facts(GOOD, untested)
 
@@ -114,8 +115,10 @@ def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
     assert "<td>–</td>" in drawn
     assert "<td>within [−0.5, 0.5]</td>" in html([row(around(0, 0.3), FAR, **BAND)])
     assert "recorded" not in drawn
-    drawn = html([GOOD, NOT_RUN], {GOOD["id"]: RECORDED})
-    assert "■ recorded run: ● holds, 1.5 [1.1, 1.9]</small>" in drawn
+    drawn = html([GOOD], {GOOD["id"]: RECORDED})
+    assert drawn.startswith('<p class="strip-legend">■ what a recorded run came to</p>')
+    assert drawn.count("<small>■ ● holds</small>") == 1
+    assert "<td>1.41 [1.01, 1.81]<br><small>■ 1.5 [1.1, 1.9]</small></td>" in drawn
     drawn = folded("More", [GOOD], {GOOD["id"]: RECORDED})
     assert "Recorded run (desk): holds, 1.5 [1.1, 1.9]" in drawn
     assert "<td>a &lt; b</td>" in plain_html(["head"], [["a < b"]])
