@@ -45,7 +45,7 @@ from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.places import CLAIMS, FIGURE, JUDGED, mark
 from spectral_book.claims.recorded import recorded_marks
-from spectral_book.claims.rounding import read_spreads
+from spectral_book.claims.rounding import read_expected, read_spreads
 from spectral_book.claims.rows import (
     Inputs,
     judged_row,
@@ -77,6 +77,7 @@ class Chapter:
     differences: Sequence[Difference] = ()
     rounding: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     recorded: Mapping[str, Row] = field(default_factory=dict)
+    expected: Mapping[str, float] = field(default_factory=dict)
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: dict[str, Cell | None] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
@@ -322,7 +323,7 @@ class Chapter:
         ValueError
             If the claims file holds a claim that the chapter never judged.
         """
-        print(tables.text(self._ordered()))
+        print(tables.text(self._ordered(), self.expected))
 
     def publish(self) -> None:
         """Put the claims, with every seed's value, into the notebook's output.
@@ -489,11 +490,12 @@ def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
     here = parameters.model_dump(mode="json")
     paper = _profile(name, "paper")
     differ = differences(here, usual | paper, meanings(file)) if paper else []
-    rounding = {} if altered else read_spreads(Path("..") / "results", label)
+    results = Path("..") / "results"
+    rounding = {} if altered else read_spreads(results, label)
     recorded: Mapping[str, Row] = {}
     if label == "quick":
-        recorded = recorded_marks(Path("..") / "results", name, claims.claims)
+        recorded = recorded_marks(results, name, claims.claims)
     return Chapter(
         *(claims, parameters.profile, device, came_from, here, differ, rounding),
-        recorded,
+        *(recorded, {} if altered else read_expected(results, label)),
     )

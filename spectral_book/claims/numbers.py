@@ -65,6 +65,15 @@ def coarse(x: float | str | None, resolution: float = 1e-3) -> str:
     return f"~{math.copysign(nearest, x):.3g}"
 
 
+def agree(x: float | str | None, expected: float, resolution: float) -> bool:
+    """Whether a number is an expected one to a factor of two, or near 0 like it."""
+    if x is None or isinstance(x, str) or not math.isfinite(x):
+        return False
+    if max(abs(x), abs(expected)) < 2 * resolution:
+        return True
+    return x * expected > 0 and 0.5 <= x / expected <= 2
+
+
 def interval(row: Row) -> str:
     """A row's estimate with its interval, where there is one."""
     estimate = number(row.get("estimate"))

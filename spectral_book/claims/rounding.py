@@ -54,19 +54,42 @@ def read_spreads(results: Path, profile: str) -> dict[str, Spread]:
     return reckoned | dict.fromkeys(held["decides"], (LOST, LOST))
 
 
+def read_expected(results: Path, profile: str) -> dict[str, float]:
+    """Return the estimate that a build of a profile had of each claim, by its id."""
+    path = results / "rounding" / f"{profile}.json"
+    if not path.is_file():
+        return {}
+    found: dict[str, float] = json.loads(path.read_text("utf-8"))["expected"]
+    return found
+
+
 def spreads_file(
     one: Mapping[str, Any], other: Mapping[str, Any], names: tuple[str, str]
 ) -> str:
-    """Return the file of spreads between two ledgers: JSON, a line a claim."""
+    """Return the file of spreads between two ledgers: JSON, a line a claim.
+
+    With the estimates of the first one, which checks of other builds start from.
+    """
     made = {"between": names, "commit": one["commit"], "date": one["date"]}
     found = spreads(one["claims"], other["claims"])
     lines = ",\n".join(
         f"  {json.dumps(name)}: {json.dumps([float(f'{move:.3g}') for move in moves])}"
         for name, moves in found.items()
     )
+    expected = ",\n".join(
+        f"  {json.dumps(name)}: {estimate}"
+        for name, estimate in estimates(one["claims"]).items()
+    )
     decides = json.dumps(decided((*one["claims"], *other["claims"]), found))
     head = f' "made": {json.dumps(made)},\n "decides": {decides},\n'
-    return f'{{\n{head} "spreads": {{\n{lines}\n }}\n}}\n'
+    parts = f' "spreads": {{\n{lines}\n }},\n "expected": {{\n{expected}\n }}'
+    return f"{{\n{head}{parts}\n}}\n"
+
+
+def estimates(rows: Iterable[Row]) -> dict[str, float]:
+    """Return the finite estimates of rows, by id, to three digits."""
+    found = {row["id"]: row["estimate"] for row in rows}
+    return {k: float(f"{x:.3g}") for k, x in found.items() if isinstance(x, float)}
 
 
 def decided(rows: Iterable[Row], found: Mapping[str, Spread]) -> list[str]:

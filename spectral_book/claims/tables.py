@@ -6,6 +6,7 @@ from html import escape
 from spectral_book.claims.facts import facts, marks, place
 from spectral_book.claims.numbers import (
     Row,
+    agree,
     coarse,
     interval,
     needed,
@@ -75,16 +76,17 @@ def folded(title: str, rows: Sequence[Row], recorded: Mapping[str, Row] = {}) ->
     )
 
 
-def text(rows: Sequence[Row]) -> str:
+def text(rows: Sequence[Row], expected: Mapping[str, float] = {}) -> str:
     """All claims in columns: id, rounded estimate, bar, n, verdict.
 
-    An estimate "varies" where another processor may print another one: the text is
-    there to be compared.
+    The text is there to be compared with what another processor prints: an estimate
+    that agrees with the ``expected`` one, by id, is rounded like it, and one "varies"
+    where rounding may move it to another step.
     """
     cells = [("claim", "estimate", "needed", "n", "verdict")] + [
         (
             row["id"],
-            _rounded(row),
+            _rounded(row, expected.get(row["id"])),
             needed_from(row).replace("\u00a0", " "),
             "-" if row["rounding_decides"] else str(row["n"]),
             row["verdict"],
@@ -114,11 +116,13 @@ def plain_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _rounded(row: Row) -> str:
+def _rounded(row: Row, expected: float | None) -> str:
     """The estimate to the nearest of 1 and 3 times a power of ten, if it is steady."""
     x, least = row["estimate"], resolution(row)
     if row["rounding_decides"]:
         return "varies"
+    if expected is not None and agree(x, expected, least):
+        x = expected
     if row["rounding"] and x is not None:
         scale = Scale.from_dict(row["scale"])
         z = float(scale.judged(float(x)))

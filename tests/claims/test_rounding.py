@@ -8,7 +8,13 @@ import pytest
 from one_claim import around, row
 
 from spectral_book.claims.claims_file import load_claims
-from spectral_book.claims.rounding import read_spreads, spreads, spreads_file
+from spectral_book.claims.rounding import (
+    estimates,
+    read_expected,
+    read_spreads,
+    spreads,
+    spreads_file,
+)
 from spectral_book.claims.rows import rejudged
 
 RATIO = {"statistic": "ratio", "no_effect": 1.0, "threshold": 2.0}
@@ -62,7 +68,15 @@ def test_chapters_reckon_with_twice_of_what_was_measured(tmp_path):
     (tmp_path / "rounding").mkdir()
     (tmp_path / "rounding" / "quick.json").write_text(text)
     assert read_spreads(tmp_path, "quick") == {"a-claim": pytest.approx((0.5, 0.5))}
-    assert read_spreads(tmp_path, "gpu") == {}
+    assert read_expected(tmp_path, "quick") == {"a-claim": 3.5}
+    assert read_spreads(tmp_path, "gpu") == read_expected(tmp_path, "gpu") == {}
+
+
+def test_what_is_expected_are_finite_estimates():
+    endless = row([np.inf] * 3, FAR, id="endless")
+    assert estimates([row(HERE, FAR), endless, row([], [], id="none")]) == {
+        "a-claim": 1.5
+    }
 
 
 def test_what_was_measured_is_of_claims_that_there_are():
@@ -70,3 +84,4 @@ def test_what_was_measured_is_of_claims_that_there_are():
     files = sorted((root / "book" / "claims").glob("*.yaml"))
     known = {claim.id for file in files for claim in load_claims(file).claims}
     assert set(read_spreads(root / "results", "quick")) <= known
+    assert set(read_expected(root / "results", "quick")) <= known

@@ -137,6 +137,23 @@ def test_the_text_to_compare_is_coarse_and_leaves_open_what_another_machine_prin
     assert len({line.index(c[4]) for line, c in zip(lines, cells, strict=True)}) == 1
 
 
+def test_an_estimate_that_agrees_with_the_expected_one_is_rounded_like_it():
+    def estimate(mean, expected, **more):
+        found = row(around(mean, 0.01), FAR, **more)
+        return re.split(r"  +", text([found], {"a-claim": expected}).splitlines()[1])[1]
+
+    # Of these, 0.173 lies between the steps 0.1 and 0.3.
+    for mean in (0.16, 0.18):
+        assert estimate(mean, 0.16) == "~0.1"
+        assert estimate(mean, 0.18) == "~0.3"
+        assert estimate(mean, 0.16, rounding=0.03) == "varies"
+        assert estimate(mean, 0.14, rounding=0.03) == "~0.1"
+    assert estimate(0.4, 0.16) == "~0.3"
+    assert estimate(-0.16, 0.16) == "~-0.1"
+    # Zero beside the bar of 1, less no effect.
+    assert estimate(0.06, 0.02) == estimate(-0.02, 0.04) == "~0"
+
+
 @pytest.mark.parametrize(
     ("values", "control", "said"),
     [
