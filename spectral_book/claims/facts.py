@@ -28,15 +28,15 @@ _NUMBERED = re.compile(r"(Abstract|Appendix|Equation|Figure|Section|Table)s?\b")
 _APART = {"numbers": "less the control", "logarithms": "divided by the control's"}
 """How a difference from the control is told, by the scale it is taken on."""
 
-FAILS_HOLM = "may be luck: fails Holm's correction"
+FAILS_HOLM = "may be chance: fails Holm's correction"
 
-ROUNDING_DECIDES = "rounding on another processor could turn it"
+ROUNDING_DECIDES = "rounding on another processor could change it"
 
 _OPEN = {
-    CONTROL_BETTER: "its control does better",
+    CONTROL_BETTER: "its control shows more",
     CONTROL_TOO: "its control shows it, too",
     LIKE_CONTROL: "like its control",
-    PERHAPS_ENOUGH: "perhaps too weak",
+    PERHAPS_ENOUGH: "the effect may be too small",
     SOME_ENTRIES: "some entries miss the bar",
     EITHER_WAY: "too uncertain to tell",
     ACROSS_EDGE: "perhaps outside the band",

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from spectral_book import __version__
 from spectral_book.claims.ledger import ChapterRun
-from spectral_book.claims.numbers import interval
+from spectral_book.claims.numbers import interval, needed
 from spectral_book.claims.recorded import compared
 from spectral_book.claims.tables import beside, chip, marked_chip
 from spectral_book.pages.directives import ClaimsDirective
@@ -42,8 +42,9 @@ class MinuteDirective(OfChapterDirective):
         asked = all(line["says"].endswith("?") for line in lines)
         heads = ("We ask" if asked else "The paper says", "We measured", "Verdict")
         rows = {row["id"]: row for row in self.ledger().claims}
-        said = {"chip": chip, "beside": beside}
-        return {"lines": lines, "heads": heads, "rows": rows, **said}
+        said = {"chip": chip, "beside": beside, "needed": needed}
+        up = "../" * self.env.docname.count("/")
+        return {"lines": lines, "heads": heads, "rows": rows, "up": up, **said}
 
 
 class CiteDirective(OfChapterDirective):

@@ -109,8 +109,8 @@ def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
     (failed, *_) = with_holm([GOOD, GOOD, GOOD])
     drawn = html([ROW, SHAKY, failed, NOT_RUN])
     assert "<td>0.5 [0.1, 0.9]</td><td>≥\u00a01</td>" in drawn
-    assert drawn.count(">rounding on another processor could turn it<") == 1
-    assert drawn.count("may be luck: fails Holm&#x27;s correction<") == 1
+    assert drawn.count(">rounding on another processor could change it<") == 1
+    assert drawn.count("may be chance: fails Holm&#x27;s correction<") == 1
     assert "ledger-weaker-than-claimed" in drawn
     assert "<td>–</td>" in drawn
     assert "<td>within [−0.5, 0.5]</td>" in html([row(around(0, 0.3), FAR, **BAND)])
@@ -159,8 +159,8 @@ def test_an_estimate_that_agrees_with_the_expected_one_is_rounded_like_it():
     [
         (around(1.5, 0.1), [1.45, 1.5, 1.55, 1.6, 1.5], "its control shows it, too"),
         (around(1.5, 0.1), [0.5, 5.0, 0.2, 3.0, 0.9], "like its control"),
-        (around(1.5, 0.1), [2.5, 2.6, 2.4, 2.5, 2.5], "its control does better"),
-        (around(1.2, 0.5), FAR, "perhaps too weak"),
+        (around(1.5, 0.1), [2.5, 2.6, 2.4, 2.5, 2.5], "its control shows more"),
+        (around(1.2, 0.5), FAR, "the effect may be too small"),
         (around(0.6, 0.9), FAR, "too uncertain to tell"),
         ([2.0, 2.1, 2.2, 2.1, np.nan], FAR, "seeds without a number"),
         ([2.0, 2.1], FAR[:2], "too few numbers"),
@@ -178,7 +178,7 @@ def test_the_face_of_a_claim_says_what_keeps_it_open(values, control, said):
 
 def test_the_face_of_a_claim_says_that_a_band_or_rounding_keeps_it_open():
     assert marks(row(around(0.5, 0.4), FAR, **BAND)) == ["perhaps outside the band"]
-    assert marks(SHAKY) == ["rounding on another processor could turn it"]
+    assert marks(SHAKY) == ["rounding on another processor could change it"]
     entries = row([0.9, 1.5, 3.0], [0.0] * 3, interval="range")
     assert marks(entries) == ["some entries miss the bar"]
     # A verdict that holds on every processor, and one open anyway.
@@ -186,8 +186,8 @@ def test_the_face_of_a_claim_says_that_a_band_or_rounding_keeps_it_open():
     open_anyway = row(around(1.2, 0.5), FAR, rounding=0.4)
     assert open_anyway["rounding_decides"]
     assert beside(open_anyway) == (
-        ' <span class="beside">perhaps too weak; '
-        "rounding on another processor could turn it</span>"
+        ' <span class="beside">the effect may be too small; '
+        "rounding on another processor could change it</span>"
     )
     assert beside(GOOD) == ""
 
