@@ -52,7 +52,10 @@ def html(rows: Sequence[Row], recorded: Mapping[str, Row] = {}) -> str:
     )
 
 
-RECORDED = '<p class="strip-legend">■ what a recorded run came to</p>'
+RECORDED = (
+    '<p class="strip-legend">■ a recorded run came to another verdict; to the same one '
+    "where there is none</p>"
+)
 """What a table begins with that shows recorded runs."""
 
 
@@ -134,9 +137,9 @@ def _rounded(row: Row, expected: float | None) -> str:
 
 
 def _line(row: Row, then: Row | None) -> str:
-    """A claim as a line of the table; what a recorded run came to below."""
+    """A claim as a line of the table; below it another verdict of a recorded run."""
     verdict, estimate = marked_chip(row), interval(row)
-    if then is not None:
+    if then is not None and then["verdict"] != row["verdict"]:
         told = "; ".join([f"{SIGNS[then['verdict']]} {then['verdict']}", *marks(then)])
         verdict += f"<br><small>■ {escape(told)}</small>"
         estimate += f"<br><small>■ {interval(then)}</small>"

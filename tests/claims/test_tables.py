@@ -116,9 +116,11 @@ def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
     assert "<td>within [−0.5, 0.5]</td>" in html([row(around(0, 0.3), FAR, **BAND)])
     assert "recorded" not in drawn
     drawn = html([GOOD], {GOOD["id"]: RECORDED})
-    assert drawn.startswith('<p class="strip-legend">■ what a recorded run came to</p>')
+    assert drawn.startswith('<p class="strip-legend">■ a recorded run came to another')
     assert drawn.count("<small>■ ● holds</small>") == 1
     assert "<td>1.41 [1.01, 1.81]<br><small>■ 1.5 [1.1, 1.9]</small></td>" in drawn
+    alike = html([GOOD], {GOOD["id"]: {**GOOD, "recorded": "desk"}})
+    assert "strip-legend" in alike and "<small>■" not in alike
     drawn = folded("More", [GOOD], {GOOD["id"]: RECORDED})
     assert "Recorded run (desk): holds, 1.5 [1.1, 1.9]" in drawn
     assert "<td>a &lt; b</td>" in plain_html(["head"], [["a < b"]])
