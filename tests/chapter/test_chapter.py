@@ -401,7 +401,8 @@ def test_a_run_is_that_of_its_profile_on_whatever_device(book, profile, size, la
 def test_a_run_holds_its_parameters_what_differs_and_what_rounding_moves(book):
     spreads = book.parent / "results" / "rounding" / "quick.json"
     spreads.parent.mkdir(parents=True)
-    spreads.write_text('{"decides": [], "spreads": {"grows": [0.25, 0.25]}}')
+    moved, was = '{"grows": [0.25, 0.25]}', '{"grows": 2.5}'
+    spreads.write_text(f'{{"decides": [], "spreads": {moved}, "expected": {was}}}')
     (book.parent / "params" / "paper").mkdir(parents=True, exist_ok=True)
     (book.parent / "params" / "paper" / "c.yaml").write_text(
         "profile: paper\nsize: 5\n"
@@ -411,8 +412,10 @@ def test_a_run_holds_its_parameters_what_differs_and_what_rounding_moves(book):
     told = [one.to_dict() for one in found.differences]
     assert told == [{"name": "size", "here": "3", "paper": "5", "meaning": ""}]
     assert found.rounding == {"grows": (0.5, 0.5)}
+    assert found.expected == {"grows": 2.5}
     # What was measured for a profile says nothing of a changed run.
-    assert opened("quick", 4).rounding == {}
+    changed = opened("quick", 4)
+    assert changed.rounding == changed.expected == {}
 
 
 def test_parameters_edited_in_the_notebook_file_are_changed(book, commit_all):

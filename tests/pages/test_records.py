@@ -569,7 +569,7 @@ def test_the_front_page_shows_recorded_runs_and_refuses_those_that_do_not_fit(tm
     page = " ".join(re.sub(r"<[^>]+>", " ", html).split())
     assert "Recorded is gpu, commit abc. Of the 1 claims" in page
     assert "size-counts ✓ replicated 0.61" in page
-    assert "? inconclusive 0.699" in page
+    assert "? inconclusive too uncertain to tell 0.699" in page
 
     (params / "tiny.yaml").write_text("profile: gpu\nepochs: 3\n")
     content["claims"][0] |= {"rule": "replicated", "verdict": "replicated"}
