@@ -79,7 +79,11 @@ from spectral_lib.training.checkpoints import Checkpoint
 from spectral_lib.training.ensemble import initialise
 from spectral_lib.training.loop import Probe, TrainSettings, every, train
 
+measured = os.environ["SPECTRAL_CHECKPOINTS"] + "/measured"
+
 def slowly(ensemble):
+    with open(measured, "a") as file:
+        file.write("x")
     time.sleep(0.02)
     return {"weight": next(iter(ensemble.parameters.values())).flatten(1)[:, 0]}
 
