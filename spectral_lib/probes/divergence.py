@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from spectral_lib.data.dataset import Dataset
+from spectral_lib.theory.kernel_pde import relative_l1
 from spectral_lib.training.ensemble import Ensemble, concatenate
-from spectral_lib.training.loop import Measure, Record
 from spectral_lib.training.losses import Loss
+from spectral_lib.training.runs import Record
+from spectral_lib.training.settings import Measure
 
 
 def grid(
@@ -22,18 +24,6 @@ def grid(
     """
     pairs = [(seed, factor) for seed in seeds for factor in factors]
     return tuple(s for s, _ in pairs), tuple(k for _, k in pairs)
-
-
-def relative_l1(first: Tensor, second: Tensor) -> Tensor:
-    """Compute ``2 mean(|a - b| / (|a| + |b|))`` over the last axis.
-
-    Entries that are 0 in both are left out; 0 means equal, 2 is the largest value.
-    Source: Sun et al. 2022, Section 4.2.
-    """
-    size = first.abs() + second.abs()
-    counted = size != 0
-    gap = (first - second).abs() / torch.where(counted, size, torch.ones_like(size))
-    return 2.0 * gap.sum(-1) / counted.sum(-1).clamp(min=1)
 
 
 def weights_of() -> Measure:

@@ -73,8 +73,8 @@ class CheckerboardForce:
         return s * gate - minus * s, gate + s * bell - minus, bend
 
 
-def fixed_points(force: CheckerboardForce, reach: float = 100.0) -> Array:
-    """Find all zeros of the force within a positive reach of 0, in ascending order.
+def fixed_points(force: CheckerboardForce) -> Array:
+    """Find all zeros of the force from -100 to 100, in ascending order.
 
     A point attracts below the learning rate ``2 / force.slope(point)`` and, where that
     slope is negative, at none. With the defaults of the force they lie near -3.87 and
@@ -82,7 +82,7 @@ def fixed_points(force: CheckerboardForce, reach: float = 100.0) -> Array:
     2022, section 5.4, is 2 / 62.0.
     """
     # An odd number of cells: 0, where a point may lie, is inside one.
-    grid = np.linspace(-reach, reach, 20002)
+    grid = np.linspace(-100.0, 100.0, 20002)
     signs = np.sign(force.value(grid))
     cells = np.flatnonzero(signs[:-1] * signs[1:] < 0)
     return np.array([brentq(force.value, grid[i], grid[i + 1]) for i in cells])
@@ -124,14 +124,9 @@ def lyapunov_exponent(
     """Average the logarithm of the growth of an infinitesimal error, per step.
 
     Parameters and errors are those of `orbit`; the first ``settle`` steps are thrown
-    away and ``steps`` are averaged.
-
-    Returns
-    -------
-    ndarray
-        Shape ``(rates,)``: mean of ``log |1 - rate force'(s)|``. Positive where
-        rounding errors grow (chaos), negative where they die out, 0 where neutral.
-        Where the orbit blows up, nan.
+    away and ``steps`` are averaged. Returns the mean of ``log |1 - rate force'(s)|``,
+    ``(rates,)``: positive where rounding errors grow (chaos), nan where the orbit blows
+    up.
     """
     states = orbit(force, learning_rates, initial, settle + steps)[:, settle:-1]
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):

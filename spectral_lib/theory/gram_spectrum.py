@@ -4,26 +4,19 @@ For a kernel without limits they are the extremes of ``|I^|^2`` (Sun et al. 2022
 theorem 5.4); for a kernel of k x k weights, those of P^T P (see `patch_operator`).
 """
 
-from typing import Literal
-
 import torch
 from scipy.linalg import eigvalsh
 from torch import Tensor
 
 from spectral_lib.theory.patch_operator import FoldedOperator
 
-Normalisation = Literal["backward", "ortho", "forward"]
 
-
-def power_extremes(
-    image: Tensor, normalisation: Normalisation = "backward"
-) -> tuple[float, float]:
+def power_extremes(image: Tensor) -> tuple[float, float]:
     """Find the smallest and largest ``|I^|^2`` of an image (height, width).
 
-    The normalisation sets the factor of the DFT: 1, ``1/sqrt(pixels)`` or
-    ``1/pixels``. Only the first gives the paper's numbers.
+    I^ is the DFT without a factor: only so it gives the paper's numbers.
     """
-    power = torch.fft.fft2(image.double(), norm=normalisation).abs().square()
+    power = torch.fft.fft2(image.double()).abs().square()
     return power.min().item(), power.max().item()
 
 

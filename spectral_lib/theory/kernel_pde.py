@@ -9,8 +9,6 @@ one entry per learning rate and weight decay.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from numbers import Integral
-from typing import Literal
 
 import numpy as np
 import torch
@@ -18,7 +16,6 @@ from torch import Tensor
 
 from spectral_lib.theory.kernel_gradient import LinearEquation, NonlinearEquation
 from spectral_lib.theory.patch_operator import PatchOperator
-from spectral_lib.theory.patches import check_precision
 
 Equation = LinearEquation | NonlinearEquation
 
@@ -27,49 +24,30 @@ Equation = LinearEquation | NonlinearEquation
 class Perturbation:
     """A factor that changes nothing but the rounding of an update.
 
-    Attributes
-    ----------
-    factor : int
-        Odd; 1 leaves the update as it is.
-    order : {"paper", "code"}
-        ``(rate / factor) * (factor * gradient)`` as the paper writes it, or
-        ``(rate * factor) * (gradient / factor)`` as its public code does.
-    control : bool
-        Allow powers of two instead, which must change nothing at all.
+    An odd number; or a power of two, the control that must change nothing at all.
+    Source: Sun et al. 2022, section 4.1.
 
     Raises
     ------
     ValueError
-        If `factor` is not such an integer or `order` is unknown.
-
-    Notes
-    -----
-    Sun et al. 2022, section 4.1.
+        If the factor is neither.
     """
 
     factor: int = 1
-    order: Literal["paper", "code"] = "paper"
-    control: bool = False
 
     def __post_init__(self) -> None:
         k = self.factor
-        whole = isinstance(k, Integral) and not isinstance(k, bool) and k >= 1
-        power_of_two = whole and int(k) & (int(k) - 1) == 0
-        if not whole or not (k % 2 or (self.control and power_of_two)):
+        if k < 1 or (k % 2 == 0 and k & (k - 1)):
             raise ValueError(
-                f"the perturbation factor is {k!r}; give an odd positive integer "
-                "(or a power of two with control=True)."
+                f"the perturbation factor is {k}; give an odd positive integer, or a "
+                "power of two for the control."
             )
-        if self.order not in ("paper", "code"):
-            raise ValueError(f"order is {self.order!r}; choose 'paper' or 'code'.")
 
     def update(self, rate: Tensor, gradient: Tensor) -> Tensor:
-        """Multiply rate and gradient in the chosen order."""
+        """Multiply rate and gradient."""
         if self.factor == 1:
             return rate * gradient
-        if self.order == "paper":
-            return (rate / self.factor) * (self.factor * gradient)
-        return (rate * self.factor) * (gradient / self.factor)
+        return (rate / self.factor) * (self.factor * gradient)
 
 
 @dataclass(frozen=True)
@@ -78,14 +56,14 @@ class Scheme:
 
     Attributes
     ----------
-    learning_rate, weight_decay : tuple of float
+    learning_rate, weight_decay
         Positive; one value each, or as many as there are runs in the batch.
-    momentum : float or None
+    momentum
         None for forward Euler, equation (10) of Sun et al. 2022. A number in [0, 1)
         for the Nesterov scheme of its theorem D.1, where the gradient is multiplied
         by ``rate^2 (1 + momentum) / 2``: that is ``2 dt^2 / (2 + d dt)`` for the
         damping d at which ``(2 - d dt) / (2 + d dt)`` is the momentum.
-    perturbation : Perturbation
+    perturbation
         Rounding of the update.
 
     Raises
@@ -102,11 +80,9 @@ class Scheme:
     def __post_init__(self) -> None:
         for name in ("learning_rate", "weight_decay"):
             values = getattr(self, name)
-            if not isinstance(values, tuple) or not values:
-                raise ValueError(f"{name} is {values!r}; give a tuple of numbers.")
-            if not all(0 < value < float("inf") for value in values):
+            if not values or not all(0 < value < float("inf") for value in values):
                 raise ValueError(
-                    f"{name} is {values}; every value must be positive and finite."
+                    f"{name} is {values}; give values that are positive and finite."
                 )
         check_momentum(self.momentum)
         lengths = {len(self.learning_rate), len(self.weight_decay)} - {1}
@@ -129,27 +105,10 @@ def check_momentum(momentum: float | None) -> None:
 
 
 def initial_kernel(kernel_size: int, seed: int = 7) -> Tensor:
-    """Draw the initial kernel, independent standard normal weights.
+    """Draw the initial kernel, [k, k] standard normal weights in float64.
 
-    Parameters
-    ----------
-    kernel_size : int
-        Side of the kernel, at least 1.
-    seed : int
-        Seed of numpy's older generator, the one of the paper's figures (seed 7).
-
-    Returns
-    -------
-    Tensor
-        Float64, shape ``(kernel_size, kernel_size)``.
-
-    Raises
-    ------
-    ValueError
-        If `kernel_size` is below 1.
+    The seed is that of numpy's older generator, the one of the paper's figures.
     """
-    if kernel_size < 1:
-        raise ValueError(f"kernel_size is {kernel_size}; give at least 1.")
     generator = np.random.RandomState(seed)
     return torch.from_numpy(generator.standard_normal((kernel_size, kernel_size)))
 
@@ -159,30 +118,16 @@ def iterate(
 ) -> Iterator[Tensor]:
     """Yield the kernels at step 0, 1, 2, ... for as long as they are asked for.
 
-    Parameters
-    ----------
-    kernel : Tensor
-        Initial weights, ``(k, k)`` for all runs or ``(runs, k, k)``.
-    operator : PatchOperator
-        The image, of the same dtype as `kernel`.
-    equation : LinearEquation or NonlinearEquation
-        Whose gradient is followed.
-    scheme : Scheme
-        How it is discretised.
-
-    Returns
-    -------
-    iterator of Tensor
-        Each of shape ``(runs, k, k)``. Inputs are checked at the call.
+    The kernel holds the initial weights, [k, k] for all runs or [runs, k, k], in the
+    dtype of the image; what is yielded is [runs, k, k]. Inputs are checked at the call.
 
     Raises
     ------
     ValueError
         If the kernel does not have the operator's size or the scheme's batch.
     TypeError
-        If the kernel is not float32 or float64, or not of the image's dtype.
+        If the kernel is not of the image's dtype.
     """
-    check_precision(kernel, "kernel")
     if kernel.dtype != operator.image.dtype:
         raise TypeError(
             f"the kernel is {kernel.dtype} and the image {operator.image.dtype}; "
@@ -214,14 +159,9 @@ def loss_history(
     scheme: Scheme,
     steps: int,
 ) -> Tensor:
-    """Record the loss at every step of `iterate`.
+    """Record the loss at every step of `iterate`, [runs, steps + 1].
 
-    Parameters and errors are those of `iterate`, with the number of `steps`.
-
-    Returns
-    -------
-    Tensor
-        Shape ``(runs, steps + 1)``; inf where the loss left the range of the dtype.
+    It is inf where it left the range of the dtype. Errors are those of `iterate`.
     """
     states = iterate(kernel, operator, equation, scheme)
     decay = _per_run(scheme.weight_decay, kernel)
@@ -240,30 +180,25 @@ def rounding_divergence(
 ) -> Tensor:
     """Record how far two runs drift apart that differ in rounding only.
 
-    Parameters and errors are those of `iterate`; `schemes` are the two to compare.
-
-    Returns
-    -------
-    Tensor
-        `relative_l1` of the two kernels, shape ``(runs, steps + 1)``: Sun et al.
-        2022, figure 4, right.
+    `relative_l1` of the kernels of two schemes, [runs, steps + 1]: Sun et al. 2022,
+    figure 4, right. Errors are those of `iterate`.
     """
     first, second = (iterate(kernel, operator, equation, each) for each in schemes)
     pairs = islice(zip(first, second, strict=True), steps + 1)
-    return torch.stack([relative_l1(one, other) for one, other in pairs], dim=-1)
+    found = [relative_l1(one.flatten(1), other.flatten(1)) for one, other in pairs]
+    return torch.stack(found, dim=-1)
 
 
 def relative_l1(first: Tensor, second: Tensor) -> Tensor:
-    """Compute ``2 mean(|a - b| / (|a| + |b|))`` over the last two axes.
+    """Compute ``2 mean(|a - b| / (|a| + |b|))`` over the last axis.
 
-    Weights that are 0 in both are left out of the mean; 0 means equal, 2 is the
-    largest value. Source: Sun et al. 2022, section 4.2.
+    Entries that are 0 in both are left out; 0 means equal, 2 is the largest value.
+    Source: Sun et al. 2022, Section 4.2.
     """
     size = first.abs() + second.abs()
-    ratio = (first - second).abs() / size
     counted = size != 0
-    total = torch.where(counted, ratio, torch.zeros_like(ratio)).sum((-2, -1))
-    return 2.0 * total / counted.sum((-2, -1)).clamp(min=1)
+    gap = (first - second).abs() / torch.where(counted, size, torch.ones_like(size))
+    return 2.0 * gap.sum(-1) / counted.sum(-1).clamp(min=1)
 
 
 def _per_run(values: tuple[float, ...], like: Tensor) -> Tensor:

@@ -36,10 +36,8 @@ def extend_image(image: Tensor, kernel_size: int, boundary: Boundary) -> Tensor:
 
     Raises
     ------
-    ValueError
-        If the kernel is larger than the image or the boundary is none of these.
-    TypeError
-        If the image is not float32 or float64.
+    ValueError, TypeError
+        As `check_image`, or if the boundary is none of these.
     """
     check_image(image, kernel_size)
     margin = kernel_size - 1
@@ -67,10 +65,18 @@ def distinct_positions(image: Tensor, kernel_size: int) -> tuple[int, int]:
 def check_image(image: Tensor, kernel_size: int) -> None:
     """Refuse an image or a kernel size that no operator can take.
 
-    Raises ValueError if the image is not (height, width) or the kernel does not fit in
-    it, TypeError if the image is not float32 or float64.
+    Raises
+    ------
+    ValueError
+        If the image is not (height, width) or the kernel does not fit in it.
+    TypeError
+        If the image is not float32 or float64.
     """
-    check_precision(image, "image")
+    if image.dtype not in (torch.float32, torch.float64):
+        raise TypeError(
+            f"the image has dtype {image.dtype}; convert it to torch.float64 (or "
+            "torch.float32)."
+        )
     if image.ndim != 2:
         raise ValueError(
             f"the image has shape {tuple(image.shape)}; give (height, width)."
@@ -79,15 +85,6 @@ def check_image(image: Tensor, kernel_size: int) -> None:
         raise ValueError(
             f"kernel_size is {kernel_size} and the image {tuple(image.shape)}; "
             f"give a kernel of 1 to {min(image.shape)} pixels."
-        )
-
-
-def check_precision(tensor: Tensor, name: str) -> None:
-    """Raise TypeError unless a tensor is float32 or float64."""
-    if tensor.dtype not in (torch.float32, torch.float64):
-        raise TypeError(
-            f"the {name} has dtype {tensor.dtype}; convert it to torch.float64 "
-            "(or torch.float32)."
         )
 
 

@@ -3,8 +3,8 @@
 Sun et al. 2022, theorems 5.4 and D.3, bound it for a kernel without limits. For k x k
 weights the same argument is exact once the frequencies ``|I^|^2`` are replaced by the
 eigenvalues of the Gram operator (`gram_spectrum`): each eigenvector evolves alone, with
-the curvature ``z = weight_decay + residual beta eigenvalue / 2``. `momentum` is None
-for forward Euler, or that of the Nesterov scheme, as in `kernel_pde.Scheme`.
+the curvature ``z = weight_decay - eigenvalue / 4`` of `LinearEquation`. `momentum` is
+None for forward Euler, or that of the Nesterov scheme, as in `kernel_pde.Scheme`.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import bisect
 
-from spectral_lib.theory.kernel_gradient import check_linear
 from spectral_lib.theory.kernel_pde import check_momentum
 
 
@@ -25,35 +24,26 @@ class Interval(NamedTuple):
 
 
 def exact_bounds(
-    extremes: tuple[float, float],
-    learning_rate: float,
-    residual: float = -0.5,
-    beta: float = 1.0,
-    momentum: float | None = None,
+    extremes: tuple[float, float], learning_rate: float, momentum: float | None = None
 ) -> Interval:
     """Give the weight decays that are stable, in closed form.
 
     ``extremes`` are the smallest and the largest eigenvalue, from `gram_extremes` (k x
-    k weights) or `power_extremes` (a kernel without limits); ``residual`` and ``beta``
-    are those of `LinearEquation`. Inside the bounds every curvature lies between 0 and
-    `largest_curvature`. Compare Sun et al. 2022, (13) and tables 2 and 6.
+    k weights) or `power_extremes` (a kernel without limits). Inside the bounds every
+    curvature lies between 0 and `largest_curvature`. Compare Sun et al. 2022, (13) and
+    tables 2 and 6.
 
     Raises
     ------
     ValueError
-        If the learning rate or beta is not positive, the residual not in [-1, 1] or the
-        momentum not in [0, 1).
+        If the learning rate is not positive or the momentum not in [0, 1).
     """
-    lowest, highest = _shifts(extremes, residual, beta)
+    lowest, highest = _shifts(extremes)
     return Interval(-lowest, largest_curvature(learning_rate, momentum) - highest)
 
 
 def bisected_bounds(
-    extremes: tuple[float, float],
-    learning_rate: float,
-    residual: float = -0.5,
-    beta: float = 1.0,
-    momentum: float | None = None,
+    extremes: tuple[float, float], learning_rate: float, momentum: float | None = None
 ) -> Interval:
     """Find the same by bisection of `growth_factor` alone.
 
@@ -61,7 +51,7 @@ def bisected_bounds(
     component of smallest curvature stops growing, the upper one where that of largest
     curvature starts to.
     """
-    lowest, highest = _shifts(extremes, residual, beta)
+    lowest, highest = _shifts(extremes)
     scale = 1.0 / _gradient_step(learning_rate, momentum)
 
     def excess(curvature: float) -> float:
@@ -81,11 +71,7 @@ def growth_factor(
     It is ``|1 - dt z|`` for forward Euler, Sun et al. 2022, (12); with momentum the
     spectral radius of the 2 x 2 matrix that takes (K^n, K^(n-1)) to (K^(n+1), K^n),
     its (56) and (57). Shaped like ``curvature``.
-
-    Raises
-    ------
-    ValueError
-        If the learning rate is not positive or the momentum not in [0, 1).
+    Errors are those of `exact_bounds`.
     """
     step = _gradient_step(learning_rate, momentum)
     keep = 1.0 - step * np.asarray(curvature, dtype=float)
@@ -103,7 +89,7 @@ def largest_curvature(learning_rate: float, momentum: float | None = None) -> fl
 
     It is ``2 / dt`` for forward Euler and ``4 / ((1 + 2 momentum) dt^2)`` for Nesterov.
     The paper's (59), ``4 / (3 dt^2)``, is its value for momentum 1: sufficient, and not
-    necessary, for every other. Errors are those of `growth_factor`.
+    necessary, for every other. Errors are those of `exact_bounds`.
     """
     step = _gradient_step(learning_rate, momentum)
     if momentum is None:
@@ -111,13 +97,9 @@ def largest_curvature(learning_rate: float, momentum: float | None = None) -> fl
     return 2.0 * (1.0 + momentum) / ((1.0 + 2.0 * momentum) * step)
 
 
-def _shifts(
-    extremes: tuple[float, float], residual: float, beta: float
-) -> tuple[float, float]:
+def _shifts(extremes: tuple[float, float]) -> tuple[float, float]:
     """Smallest and largest curvature without weight decay."""
-    check_linear(residual, beta)
-    lowest, highest = sorted(residual * beta / 2.0 * value for value in extremes)
-    return lowest, highest
+    return -0.25 * extremes[1], -0.25 * extremes[0]
 
 
 def _gradient_step(learning_rate: float, momentum: float | None) -> float:
