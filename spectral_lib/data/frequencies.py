@@ -48,26 +48,17 @@ class Frequencies(ABC):
         """Density at xi of the sum of ``order`` independent symmetrised frequencies.
 
         By Fourier inversion of kappa ** order, but for normal frequencies.
-
-        Raises
-        ------
-        ValueError
-            If the order is below 1.
         """
-        if order < 1:
-            raise ValueError(f"order is {order}; give a number of summands from 1 up.")
+        at = np.asarray(xi, dtype=float)
         if order == 1:
-            return self.symmetric_density(xi)
-        return self._convolved(np.asarray(xi, dtype=float), order)
-
-    def _convolved(self, xi: Array, order: int) -> Array:
+            return self.symmetric_density(at)
         points = 2**14
-        reach = max(float(np.abs(xi).max(initial=0.0)), order * self.bandwidth)
+        reach = max(float(np.abs(at).max(initial=0.0)), order * self.bandwidth)
         step = 2 * np.pi / (4.0 * reach)  # the density is repeated with period 4 reach
         kappa = self.characteristic(step * np.arange(points + 1)) ** order
         values = np.fft.irfft(kappa, 2 * points)[: points + 1] * (points * step / np.pi)
         grid = np.pi / (points * step) * np.arange(points + 1)
-        return np.maximum(CubicSpline(grid, values)(np.abs(xi)), 0.0)
+        return np.maximum(CubicSpline(grid, values)(np.abs(at)), 0.0)
 
 
 @dataclass(frozen=True)
@@ -97,7 +88,8 @@ class Normal(Frequencies):
         """Evaluate exp(-std^2 d^2 / 2)."""
         return np.exp(-((self.std * np.asarray(distance, dtype=float)) ** 2) / 2.0)
 
-    def _convolved(self, xi: Array, order: int) -> Array:
+    def convolved_density(self, xi: ArrayLike, order: int) -> Array:
+        """Evaluate the normal density of a variance ``order`` times as large."""
         return Normal(self.std * order**0.5).density(xi)
 
 
@@ -127,48 +119,6 @@ class Uniform(Frequencies):
     def characteristic(self, distance: ArrayLike) -> Array:
         """Evaluate sin(W d) / (W d)."""
         return np.sinc(self.half_width * np.asarray(distance, dtype=float) / np.pi)
-
-
-@dataclass(frozen=True)
-class Student(Frequencies):
-    """Student's t with ``freedom`` degrees of freedom times ``scale`` radians.
-
-    One degree of freedom is the Cauchy distribution.
-    """
-
-    scale: float
-    freedom: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check_positive("scale", self.scale)
-        _check_positive("freedom", self.freedom)
-
-    @property
-    def bandwidth(self) -> float:
-        """Quantile below which 99.7 % of |w| lie."""
-        return float(self.scale * special.stdtrit(self.freedom, 0.9985))
-
-    def sample(self, count: int) -> Tensor:
-        """Draw by inversion of the distribution function."""
-        u = _uniform(count).clamp(min=2.0**-54).numpy()
-        return torch.from_numpy(self.scale * special.stdtrit(self.freedom, u))
-
-    def density(self, xi: ArrayLike) -> Array:
-        """Evaluate Student's density."""
-        n = self.freedom
-        z = np.asarray(xi, dtype=float) / self.scale
-        top = -(n + 1) / 2 * np.log1p(z**2 / n)
-        norm = special.gammaln((n + 1) / 2) - special.gammaln(n / 2)
-        return np.exp(top + norm) / (np.sqrt(n * np.pi) * self.scale)
-
-    def characteristic(self, distance: ArrayLike) -> Array:
-        """Evaluate K_(n/2)(z) z^(n/2) / (Gamma(n/2) 2^(n/2-1)), z = sqrt(n) scale d."""
-        half = self.freedom / 2
-        z = np.abs(np.asarray(distance, dtype=float)) * self.scale * self.freedom**0.5
-        safe = np.where(z > 0, z, 1.0)
-        log = half * np.log(safe / 2) - special.gammaln(half) + np.log(2.0) - safe
-        # kve carries exp(z), so that far distances do not underflow to 0 * inf.
-        return np.where(z > 0, special.kve(half, safe) * np.exp(log), 1.0)
 
 
 @dataclass(frozen=True, eq=False)

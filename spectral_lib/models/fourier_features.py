@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from spectral_lib.data.frequencies import Frequencies
 
-Features = Literal["cos_sin", "phase"]
 Activation = Literal["sin", "tanh", "relu"]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -31,9 +30,6 @@ class FourierSettings:
         Distribution they are drawn from.
     sigma_a
         Standard deviation of the weights of the last layer.
-    features
-        ``"cos_sin"``: cos(w x) and sin(w x), each with its own weight. ``"phase"``:
-        sqrt(2) cos(w x + phi) with phi uniform on [0, 2 pi).
     hidden
         Units of a dense layer with N(0, 1) weights on top of the features; 0 for none.
     activation
@@ -47,13 +43,12 @@ class FourierSettings:
     Raises
     ------
     ValueError
-        If a number is out of range or a name is unknown.
+        If a number is out of range or the activation is unknown.
     """
 
     width: int
     frequencies: Frequencies
     sigma_a: float = 1.0
-    features: Features = "cos_sin"
     hidden: int = 0
     activation: Activation = "sin"
     train_frequencies: bool = True
@@ -70,10 +65,6 @@ class FourierSettings:
                 )
         if not 0 <= self.sigma_a < float("inf"):
             raise ValueError(f"sigma_a is {self.sigma_a}; it must be >= 0 and finite.")
-        if self.features not in ("cos_sin", "phase"):
-            raise ValueError(
-                f"features is {self.features!r}; use 'cos_sin' or 'phase'."
-            )
         if self.activation not in ACTIVATIONS:
             raise ValueError(
                 f"activation is {self.activation!r}; use one of {list(ACTIVATIONS)}."
@@ -84,10 +75,10 @@ class FourierFeatures(nn.Module):
     """Maps x [batch, 1] to [batch, 1] by random Fourier features.
 
     Without a dense layer f(x) = m^(-1/2) sum_j a_j cos(w_j x) + b_j sin(w_j x); with
-    one, the m features enter it over sqrt(m) and its n units the output over sqrt(n).
+    one, the 2 m features enter it over sqrt(m) and its n units the output over sqrt(n).
     Weights carry a leading axis of 2 (antisymmetric) or 1: ``frequency`` [., m],
-    ``phase`` [., m], ``hidden`` [., n, features], ``amplitude`` [., features or n],
-    where cosines come before sines. What is not trained is a buffer.
+    ``hidden`` [., n, 2 m], ``amplitude`` [., 2 m or n], where cosines come before
+    sines. Frequencies that are not trained are a buffer.
 
     Source: sine and cosine features of prescribed frequencies, Molina et al. 2024
     (abstract); the normalisation is the standard one of tangent kernels, the
@@ -95,7 +86,6 @@ class FourierFeatures(nn.Module):
     """
 
     frequency: Tensor
-    phase: Tensor
     hidden: Tensor
     amplitude: Tensor
 
@@ -104,7 +94,6 @@ class FourierFeatures(nn.Module):
         self.settings = settings
         self.halves = 2 if settings.antisymmetric else 1
         units = settings.width // self.halves
-        inputs = units if settings.features == "phase" else 2 * units
         dense = settings.hidden // self.halves
 
         def normal(*shape: int) -> Tensor:
@@ -112,12 +101,9 @@ class FourierFeatures(nn.Module):
 
         frequency = settings.frequencies.sample(units)
         self._add("frequency", frequency, settings.train_frequencies)
-        if settings.features == "phase":
-            turns = torch.rand(units, dtype=torch.float64)
-            self._add("phase", 2 * torch.pi * turns)
         if dense:
-            self._add("hidden", normal(dense, inputs))
-        self._add("amplitude", settings.sigma_a * normal(dense or inputs))
+            self._add("hidden", normal(dense, 2 * units))
+        self._add("amplitude", settings.sigma_a * normal(dense or 2 * units))
         self.scale = (self.halves * units) ** -0.5 if not dense else units**-0.5
         self.output_scale = (self.halves * dense) ** -0.5 if dense else 1.0
 
@@ -141,11 +127,7 @@ class FourierFeatures(nn.Module):
         # Copies lie alike in memory, so that equal halves are rounded alike.
         amplitude = self.amplitude[half].clone()
         angle = x * self.frequency[half]
-        if self.settings.features == "phase":
-            features = 2**0.5 * torch.cos(angle + self.phase[half])
-        else:
-            features = torch.cat([torch.cos(angle), torch.sin(angle)], -1)
-        features = self.scale * features
+        features = self.scale * torch.cat([torch.cos(angle), torch.sin(angle)], -1)
         if self.settings.hidden:
             activation = ACTIVATIONS[self.settings.activation]
             hidden = self.hidden[half].clone()

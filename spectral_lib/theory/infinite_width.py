@@ -22,7 +22,6 @@ from spectral_lib.data.frequencies import Frequencies, Normal
 
 Array = NDArray[np.float64]
 Activation = Literal["sin", "tanh", "relu"]
-Features = Literal["cos_sin", "phase"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,6 @@ class WideNetwork:
         Standard deviation of the last layer's weights.
     activation
         Of a dense layer with N(0, 1) weights on top of the features; None for none.
-    features
-        ``"cos_sin"``, or ``"phase"``, whose trained phases add to the damping.
     train_frequencies
         Whether w is trained: without it there is no diffusion.
     terms
@@ -49,13 +46,12 @@ class WideNetwork:
     Raises
     ------
     ValueError
-        If sigma_a is negative or infinite, terms is below 1 or a name is unknown.
+        If sigma_a is negative or infinite, terms below 1 or the activation unknown.
     """
 
     frequencies: Frequencies
     sigma_a: float = 1.0
     activation: Activation | None = None
-    features: Features = "cos_sin"
     train_frequencies: bool = True
     terms: int = 40
 
@@ -65,10 +61,6 @@ class WideNetwork:
         if self.activation not in (None, "sin", "tanh", "relu"):
             raise ValueError(
                 f"activation is {self.activation!r}; use 'sin', 'tanh', 'relu' or None."
-            )
-        if self.features not in ("cos_sin", "phase"):
-            raise ValueError(
-                f"features is {self.features!r}; use 'cos_sin' or 'phase'."
             )
         if self.terms < 1:
             raise ValueError(f"terms is {self.terms}; give at least 1.")
@@ -106,8 +98,7 @@ class WideNetwork:
     def _combine(self, last: Array, first: Array, dense: Array) -> tuple[Array, Array]:
         """A and B from what the last, the first and the dense layer's weights add."""
         first, dense = self.sigma_a**2 * first, self.sigma_a**2 * dense
-        phases = self.features == "phase"
-        return last + dense + phases * first, self.train_frequencies * first
+        return last + dense, self.train_frequencies * first
 
     def damping(self, xi: ArrayLike) -> Array:
         """Density R1 of A at frequencies xi in radians; its part at 0 is left out.

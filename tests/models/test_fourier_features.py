@@ -11,10 +11,9 @@ from spectral_lib.training.optimizers import OptimizerSettings
 NORMAL = Normal(20.0)
 VARIANTS = {
     "cos_sin": {},
-    "phase": {"features": "phase"},
     "sin": {"hidden": 30},
     "tanh": {"hidden": 62, "activation": "tanh"},
-    "relu": {"hidden": 62, "activation": "relu", "features": "phase"},
+    "relu": {"hidden": 62, "activation": "relu"},
 }
 
 
@@ -48,19 +47,17 @@ def test_two_layers_are_the_sum_they_claim_to_be():
     torch.testing.assert_close(net(x[:, None])[:, 0], total / 6**0.5)
 
 
-def test_phase_variant_and_halves_are_the_sum_they_claim_to_be():
-    net = FourierFeatures(FourierSettings(6, NORMAL, features="phase"))
+def test_an_antisymmetric_network_is_the_difference_of_its_halves():
+    net = FourierFeatures(FourierSettings(6, NORMAL))
     with torch.no_grad():
-        net.amplitude[1] += torch.tensor([0.3, 0.1, -2.0])
+        net.amplitude[1] += torch.randn(6)
     x = midpoints(9).float()
     total = sum(
-        sign
-        * net.amplitude[h, j]
-        * torch.cos(net.frequency[h, j] * x + net.phase[h, j])
-        for h, sign in ((0, 1), (1, -1))
+        sign * (a[j] * torch.cos(w[j] * x) + a[j + 3] * torch.sin(w[j] * x))
+        for w, a, sign in zip(net.frequency, net.amplitude, (1, -1), strict=True)
         for j in range(3)
     )
-    torch.testing.assert_close(net(x[:, None])[:, 0], (2 / 6) ** 0.5 * total)
+    torch.testing.assert_close(net(x[:, None])[:, 0], total / 6**0.5)
 
 
 def test_a_dense_layer_is_the_composition_it_claims_to_be():
@@ -75,25 +72,17 @@ def test_a_dense_layer_is_the_composition_it_claims_to_be():
 
 
 def test_frequencies_come_from_the_distribution_and_differ_between_seeds():
-    ensemble = ensemble_of(FourierSettings(2000, Uniform(60.0), features="phase"))
+    ensemble = ensemble_of(FourierSettings(2000, Uniform(60.0)))
     w = ensemble.parameters["frequency"].detach()
     assert w.shape == (3, 2, 1000)
     assert float(w.abs().max()) < 60.0
     assert float(w.abs().mean()) == pytest.approx(30.0, rel=0.05)
     assert not torch.equal(w[0], w[1])
-    phase = ensemble.parameters["phase"].detach()
-    assert 0 <= phase.min() < phase.max() < 2 * torch.pi
-    assert float(phase.mean()) == pytest.approx(torch.pi, rel=0.05)
 
 
 @pytest.mark.parametrize("trained", [True, False])
 def test_training_moves_what_is_trained_and_nothing_else(trained):
-    settings = FourierSettings(
-        40,
-        NORMAL,
-        features="phase",
-        train_frequencies=trained,
-    )
+    settings = FourierSettings(40, NORMAL, train_frequencies=trained)
     ensemble = ensemble_of(settings, dtype=torch.float64)
     x = midpoints(32)[:, None]
     optimizer = OptimizerSettings("sgd", 2.0)
@@ -101,7 +90,7 @@ def test_training_moves_what_is_trained_and_nothing_else(trained):
     before = {**ensemble.parameters, **ensemble.buffers}
     after = {**run.ensemble.parameters, **run.ensemble.buffers}
     moved = {name: not torch.equal(before[name], after[name]) for name in before}
-    assert moved == {"frequency": trained, "phase": True, "amplitude": True}
+    assert moved == {"frequency": trained, "amplitude": True}
     assert (run.loss[-1] < 0.9 * run.loss[0]).all()
 
 
@@ -113,7 +102,6 @@ def test_training_moves_what_is_trained_and_nothing_else(trained):
         ({"width": 7}, "width is 7; give an even number"),
         ({"hidden": -2}, "hidden is -2"),
         ({"hidden": 5}, "hidden is 5; give an even number"),
-        ({"features": "cosine"}, "features is 'cosine'"),
         ({"activation": "gelu"}, "activation is 'gelu'"),
     ],
 )

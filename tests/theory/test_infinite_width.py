@@ -30,8 +30,6 @@ def test_two_layer_kernel_by_hand():
     [
         ({}, (1.0, 4.0)),
         ({"train_frequencies": False}, (1.0, 0.0)),
-        ({"features": "phase"}, (5.0, 4.0)),
-        ({"features": "phase", "train_frequencies": False}, (5.0, 0.0)),
     ],
 )
 def test_what_is_trained_sets_the_two_parts(options, parts):
@@ -50,8 +48,7 @@ def test_what_is_trained_sets_the_two_parts(options, parts):
     [
         {"sigma_a": 1.7},
         {"train_frequencies": False},
-        {"features": "phase", "sigma_a": 0.6},
-        {"activation": "sin", "features": "phase"},
+        {"activation": "sin"},
         {"activation": "tanh", "train_frequencies": False},
         {"activation": "relu", "sigma_a": 1.5},
     ],
@@ -88,10 +85,9 @@ def test_duals_equal_quadrature_over_two_normals(activation, kappa):
         np.testing.assert_allclose(found, wanted, **close)
 
 
-@pytest.mark.parametrize("features", ["cos_sin", "phase"])
 @pytest.mark.parametrize("activation", SHAPES)
-def test_power_series_equal_the_closed_parts(activation, features):
-    network = WideNetwork(Normal(1.0), 1.3, activation, features, terms=400)
+def test_power_series_equal_the_closed_parts(activation):
+    network = WideNetwork(Normal(1.0), 1.3, activation, terms=400)
     k = np.linspace(-0.9, 0.95, 9)
     for part, coefficients in zip(network.parts(k), network.coefficients, strict=True):
         assert np.all(coefficients >= 0)
@@ -141,7 +137,6 @@ def test_the_largest_rate_is_a_bound_and_not_idle(activation, std):
     [
         ({"sigma_a": -1.0}, "sigma_a is -1.0"),
         ({"activation": "gelu"}, "activation is 'gelu'"),
-        ({"features": "sine"}, "features is 'sine'"),
         ({"terms": 0}, "terms is 0"),
     ],
 )
