@@ -2,8 +2,6 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["__version__"]
-
 try:
     __version__ = version("spectral-bias-book")
 except PackageNotFoundError:  # a folder on the path that nobody installed

@@ -16,8 +16,6 @@ from spectral_lib.data.sources import DataError, Source
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Cell", "decode_pictures", "infer_source", "read_file"]
-
 Cell = tuple[str, bytes]
 """Where an encoded image stands (file, column and row), and its bytes."""
 

@@ -23,8 +23,6 @@ from spectral_lib.data.image_files import (
 from spectral_lib.data.sources import FOLDER, SOURCES, DataError, Source, find_files
 from spectral_lib.data.subsets import balanced_rows, take
 
-__all__ = ["CIFAR10_SCALING", "Images", "Name", "load_digits", "load_images"]
-
 Name = Literal["digits", "fashion_mnist", "cifar10", "cifar100", "svhn", "folder"]
 
 CIFAR10_SCALING = Scaling((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
@@ -85,26 +83,14 @@ class Images:
         return replace(self, train=change(self.train), test=change(self.test))
 
 
-def load_digits(test: int = 500, seed: int = 0) -> Images:
-    """Load the 1797 digits of scikit-learn, 8 x 8 pixels, split at random.
+def load_digits(seed: int = 0) -> Images:
+    """Load the 1797 digits of scikit-learn, 8 x 8 pixels; 500 at random are the test.
 
-    Parameters
-    ----------
-    test
-        Images kept for testing.
-    seed
-        Of the split.
-
-    Raises
-    ------
-    ValueError
-        If ``test`` leaves nothing to train or test on.
+    ``seed`` is that of the split.
     """
     from sklearn.datasets import load_digits as load
 
-    raw = load()
-    if not 1 <= test < len(raw.target):
-        raise ValueError(f"test is {test}; give 1 to {len(raw.target) - 1} images.")
+    raw, test = load(), 500
     pixels = torch.from_numpy(raw.images).float()[:, None] / 16
     scaling = Scaling((float(pixels.mean()),), (float(pixels.std()),))
     images = scaling.apply(pixels)

@@ -69,16 +69,12 @@ class Wave:
             return rows.norm(dim=1)
         return rows @ self.direction.flatten().to(rows)
 
-    def unclipped(self, inputs: Tensor) -> Tensor:
-        """S [batch] of images [batch, ...] by the formula; it may exceed 1."""
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """S [batch] of images [batch, ...], kept in [0, 1]."""
         angle = 2 * math.pi * self.frequency * (self.coordinate(inputs) - self.phase)
         rise = 1 + torch.sin(angle)
         scale = rise.mean() if self.relative else 1.0
-        return self.amplitude * rise / scale
-
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """S [batch] of images [batch, ...], kept in [0, 1]."""
-        return self.unclipped(inputs).clamp(0.0, 1.0)
+        return (self.amplitude * rise / scale).clamp(0.0, 1.0)
 
 
 def fourier_image(offset: int, side: int, channels: int = 1) -> Tensor:

@@ -17,16 +17,9 @@ from torch import Tensor
 class Packets:
     """The function exp(-(x - centre)^2 / (2 width^2)) sum_k cos(w_k x + phase).
 
-    Attributes
-    ----------
-    frequencies
-        Angular frequencies w_k, radians per unit of x.
-    width
-        Standard deviation of the Gaussian window; infinite for no window.
-    centre
-        Where the window stands.
-    phase
-        0 for cosines, -pi / 2 for sines.
+    The frequencies w_k are angular, in radians per unit of x. The width is the standard
+    deviation of the Gaussian window, infinite for no window; the phase is 0 for cosines
+    and -pi / 2 for sines.
 
     Raises
     ------

@@ -1,11 +1,9 @@
 """RandAugment and AutoAugment: policies of image operations, a fresh draw an image.
 
 The operations are kornia's, on pixels in [0, 1] rounded to bytes, each applied at once
-to all images of the batch, of all replicas, that drew it. What is drawn comes from the
-replicas' own generators, so the global random state is neither used nor moved. Images
-of one channel are as good as those of three: "color" leaves grey as it is. What is
-drawn, and which images an operation concerns, is settled on the CPU and sent, so that
-nothing here waits for the device.
+to all images of the batch, of all replicas, that drew it. As in `augmentations`, the
+replicas' own generators draw on the CPU. Images of one channel are as good as those of
+three: "color" leaves grey as it is.
 """
 
 from collections.abc import Callable, Sequence
@@ -177,11 +175,6 @@ def _policy(draw: Callable[[int, torch.Generator], _Draw], scaling: Scaling) -> 
     def augment(
         inputs: Tensor, targets: Tensor, generators: Sequence[torch.Generator]
     ) -> tuple[Tensor, Tensor]:
-        if len(generators) != len(inputs):
-            raise ValueError(
-                f"{len(generators)} generators for {len(inputs)} replicas; give one "
-                "each."
-            )
         draws = [draw(inputs.shape[1], g) for g in generators]
         names = torch.cat([d.operation for d in draws])
         device = inputs.device

@@ -15,8 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["FOLDER", "HUB", "SETTING", "SOURCES", "DataError", "Source", "find_files"]
-
 FOLDER = "folder"
 """The name of a set that is whatever image set lies in the data root itself."""
 

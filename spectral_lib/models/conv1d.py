@@ -10,8 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-__all__ = ["ConvNet1d", "ConvSettings", "Form", "fastest", "renamed"]
-
 Form = Literal["direct", "rows"]
 PaddingMode = Literal["zeros", "replicate", "circular"]
 

@@ -11,10 +11,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "silu": F.
 """ReLU, and SiLU: the Swish ``x sigmoid(beta x)`` with beta 1."""
 
 Start = Literal["he", "torch"]
-
 MakeBlock = Callable[[int, int, int, int], nn.Module]
 """A block from its number, counted from 1, channels in and out, and stride."""
-
 
 PICKED_BEFORE = 48
 """Pixels a side above which `Projection` picks its pixels before it convolves."""
@@ -43,22 +41,9 @@ class Staged(nn.Module):
     """Maps images [batch, channels, side, side] to logits [batch, classes].
 
     Layers in the given order, the mean over pixels, and a linear layer, ``head``.
-
-    Parameters
-    ----------
-    order
-        Names of the layers: ``"conv"``, a 3 x 3 convolution without bias; ``"stages"``,
-        all blocks; ``"activation"``; by any other name a batch norm.
-    channels, classes
-        Of the images and of the logits.
-    stem
-        Channels of the convolution.
-    block
-        Makes a block.
-    plan
-        Channels out and stride of each block, as `stages` makes them.
-    activation
-        Of the layer of that name.
+    The order names them: ``"conv"``, a 3 x 3 convolution to ``stem`` channels without
+    bias; ``"stages"``, all blocks; ``"activation"``; by any other name a batch norm.
+    The plan holds channels out and stride of each block, as `stages` makes them.
     """
 
     def __init__(

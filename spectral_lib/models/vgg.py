@@ -32,16 +32,13 @@ class VGGSettings:
     widths
         Channels of the convolutions of each stage; a stage ends in max pooling that
         halves the side.
-    channels, classes, activation
-        Of the images, of the logits, and the one between all layers.
+    channels, classes, activation, start
+        As in `ResNetSettings`.
     head
         ``"linear"``: one layer. ``"dropout"``: three, the first two with ``hidden``
         units each, the activation and Dropout of one half.
     hidden
         Units of that head; not used by the linear one.
-    start
-        Convolutions start from He's normal distribution with fan-out (``"he"``) or as
-        PyTorch starts them (``"torch"``).
 
     Raises
     ------

@@ -4,6 +4,8 @@ Networks of three stages whose last layer starts at zero, so that all logits are
 before the first step, as in the public code of Fridovich-Keil et al. 2021.
 """
 
+from collections.abc import Callable, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -127,16 +129,8 @@ def wide_resnet(width: int, blocks: int, channels: int, classes: int) -> Staged:
 
     Source: Zagoruyko & Komodakis 2016 (arXiv 1605.07146), table 1.
     """
-    return _start_at_zero(
-        Staged(
-            ("conv", "stages", "norm", "activation"),
-            channels,
-            classes,
-            min(width, 16),
-            lambda _, inside, out, stride: PreactivationBlock(inside, out, stride),
-            stages((width, 2 * width, 4 * width), (blocks,) * 3),
-        )
-    )
+    order = ("conv", "stages", "norm", "activation")
+    return _doubling(order, PreactivationBlock, width, blocks, channels, classes)
 
 
 def shake_shake(width: int, blocks: int, channels: int, classes: int) -> Staged:
@@ -152,13 +146,26 @@ def shake_shake(width: int, blocks: int, channels: int, classes: int) -> Staged:
     """
     if width % 2:
         raise ValueError(f"width is {width}; give an even number.")
+    order = ("conv", "norm", "stages", "activation")
+    return _doubling(order, ShakeBlock, width, blocks, channels, classes)
+
+
+def _doubling(
+    order: Sequence[str],
+    block: Callable[[int, int, int], nn.Module],
+    width: int,
+    blocks: int,
+    channels: int,
+    classes: int,
+) -> Staged:
+    """Three stages of blocks, each twice as wide as the one before."""
     return _start_at_zero(
         Staged(
-            ("conv", "norm", "stages", "activation"),
+            order,
             channels,
             classes,
             min(width, 16),
-            lambda _, inside, out, stride: ShakeBlock(inside, out, stride),
+            lambda _, inside, out, stride: block(inside, out, stride),
             stages((width, 2 * width, 4 * width), (blocks,) * 3),
         )
     )

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from spectral_lib.data.packets import nyquist, transform_matrix
 from spectral_lib.training.ensemble import Ensemble
-from spectral_lib.training.loop import Measure
+from spectral_lib.training.settings import Measure
 
 
 def error_spectrum(
@@ -15,18 +15,10 @@ def error_spectrum(
 ) -> Measure:
     """Measure the transform of f - g cut to the interval.
 
-    int (f - g) e^(-i xi x) dx over the interval by the midpoint rule. Use points that
-    were not trained on, and enough for the largest xi. Readings: ``spectrum``
-    complex128 [R, frequencies], ``error`` [R, points].
-
-    Parameters
-    ----------
-    x
-        `midpoints` of the interval, [points].
-    target
-        The function g.
-    xi
-        Angular frequencies [frequencies], radians.
+    int (f - g) e^(-i xi x) dx over the interval by the midpoint rule, with ``target``
+    g, `midpoints` x [points] and angular frequencies xi [frequencies] in radians. Use
+    points that were not trained on, and enough for the largest xi. Readings:
+    ``spectrum`` complex128 [R, frequencies], ``error`` [R, points].
 
     Raises
     ------

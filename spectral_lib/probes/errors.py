@@ -6,22 +6,18 @@ from torch import Tensor
 
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.training.ensemble import ROWS_IN_PASS, Ensemble
-from spectral_lib.training.loop import Measure
 from spectral_lib.training.losses import Loss, nmse
+from spectral_lib.training.settings import Measure
 
 
 def error_of_sets(
-    sets: Mapping[str, Dataset],
-    margin: int = 0,
-    metric: Loss = nmse,
-    chunk: int = ROWS_IN_PASS,
+    sets: Mapping[str, Dataset], margin: int = 0, metric: Loss = nmse
 ) -> Measure:
     """Measure the error [R] of each named set, the NMSE unless said otherwise.
 
     With a ``margin``, the error on interior points alone is measured too, as
     ``<name> interior``: the first and last ``margin`` points, which see the padding,
-    are left out. A forward pass sees at most ``chunk`` rows, all stacked replicas
-    together.
+    are left out.
 
     Source: Wang, Wang & Lai 2024, Section 3.2; the interior is the book's.
 
@@ -41,7 +37,7 @@ def error_of_sets(
     def measure(ensemble: Ensemble) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         for name, data in sets.items():
-            prediction = ensemble.predict(data.inputs, chunk)
+            prediction = ensemble.predict(data.inputs, ROWS_IN_PASS)
             target = data.targets.expand_as(prediction)
             found[name] = metric(prediction, target)
             if margin:
@@ -54,16 +50,15 @@ def error_of_sets(
     return measure
 
 
-def alignment_with(data: Dataset, chunk: int = ROWS_IN_PASS) -> Measure:
+def alignment_with(data: Dataset) -> Measure:
     """Measure whether outputs have the shape of the targets, and how large they are.
 
     Readings over all points of all functions: ``cosine`` [R] between output and target,
     ``size`` [R], the norm of the output over that of the target.
-    A forward pass sees at most ``chunk`` rows, all stacked replicas together.
     """
 
     def measure(ensemble: Ensemble) -> dict[str, Tensor]:
-        output = ensemble.predict(data.inputs, chunk).flatten(1)
+        output = ensemble.predict(data.inputs, ROWS_IN_PASS).flatten(1)
         target = data.targets.flatten()
         size = output.norm(dim=1) / target.norm()
         cosine = output @ target / (output.norm(dim=1) * target.norm())

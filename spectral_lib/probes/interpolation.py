@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spectral_lib.probes.noise_fitting import check_labels, check_logits
 from spectral_lib.training.ensemble import Ensemble
-from spectral_lib.training.loop import Measure
+from spectral_lib.training.settings import Measure
 
 Function = Callable[[Tensor], Tensor]
 """From points [batch, ...] to the class probabilities [R, batch, classes] of each."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spectral_lib.data.dataset import Augment
 from spectral_lib.training.ensemble import Ensemble
-from spectral_lib.training.loop import Measure
+from spectral_lib.training.settings import Measure
 
 Predict = Callable[[Tensor], Tensor]
 """Maps inputs [batch, ...] to outputs [R, batch, classes]."""
@@ -150,18 +150,16 @@ def local_spectrum(
     inputs: Tensor,
     settings: LineSettings | None = None,
     *,
-    points: int | None = 500,
+    points: int = 500,
     seed: int = 0,
-    redraw: bool = True,
     augment: Augment | None = None,
 ) -> Measure:
     """Measure ``R`` [R, N / 2 + 1] around points of a data set; no labels are needed.
 
-    Points, directions and augmentation depend on ``seed`` and, with ``redraw``, on the
-    seed of torch's global random state, which `train` sets anew at each epoch: so each
-    epoch has its own draw, as in the paper, shared by all replicas and by a run that
-    is taken up again. Without ``redraw`` all readings share one draw, which leaves what
-    the network changed and hides how few points there are.
+    Points, directions and augmentation depend on ``seed`` and on the seed of torch's
+    global random state, which `train` sets anew at each epoch: so each epoch has its
+    own draw, as in the paper, shared by all replicas and by a run that is taken up
+    again.
 
     Parameters
     ----------
@@ -170,12 +168,10 @@ def local_spectrum(
     settings
         Of the lines.
     points
-        Examples drawn without replacement for a reading; None, or as many as there
-        are, takes all in their order.
+        Examples drawn without replacement for a reading; if there are no more, all
+        in their order.
     seed
         Of points and directions.
-    redraw
-        Draw anew at each epoch.
     augment
         Applied to the points before directions are added, if given; it sees labels 0.
 
@@ -184,15 +180,15 @@ def local_spectrum(
     ValueError
         If points is not positive.
     """
-    if points is not None and points < 1:
-        raise ValueError(f"points is {points}; give at least 1, or None for all.")
+    if points < 1:
+        raise ValueError(f"points is {points}; give at least 1.")
 
     def draw() -> tuple[Tensor, Tensor]:
-        epoch = torch.initial_seed() if redraw else 0
         # A large odd factor, so that neighbouring seeds and epochs do not meet.
-        generator = torch.Generator().manual_seed((seed + 1_000_003 * epoch) % 2**63)
+        mixed = seed + 1_000_003 * torch.initial_seed()
+        generator = torch.Generator().manual_seed(mixed % 2**63)
         chosen = inputs
-        if points is not None and points < len(inputs):
+        if points < len(inputs):
             rows = torch.randperm(len(inputs), generator=generator)[:points]
             chosen = inputs[rows.to(inputs.device)]
         if augment is not None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spectral_lib.training.ensemble import Ensemble
-from spectral_lib.training.loop import Measure
+from spectral_lib.training.settings import Measure
 
 
 def clean_and_noisy_loss(

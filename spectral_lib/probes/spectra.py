@@ -5,7 +5,7 @@ from torch import Tensor
 
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.training.ensemble import Ensemble
-from spectral_lib.training.loop import Measure
+from spectral_lib.training.settings import Measure
 
 
 def coefficients(f: Tensor, max_frequency: int) -> Tensor:

@@ -30,11 +30,7 @@ def spectral_norms(ensemble: Ensemble) -> dict[str, Tensor]:
     entry that is not finite, as in a replica that diverged.
 
     Source: Rahaman et al. 2019, spectral norms during training; theirs are estimates.
-
-    Raises
-    ------
-    ValueError
-        If no parameter of a replica is a matrix.
+    Errors are those of `matrices`.
     """
     norms = [_largest_singular_value(w) for w in matrices(ensemble).values()]
     return {"norm": torch.stack(norms, 1)}

@@ -10,8 +10,6 @@ from spectral_lib.probes.local_spectrum import LineSettings, directions, spectru
 from spectral_lib.probes.spectrum_peaks import Search, Turns, find_turns
 from spectral_lib.training.ensemble import evaluating, inner
 
-__all__ = ["SpectrumMonitor"]
-
 
 class SpectrumMonitor:
     """Call it once an epoch in your own loop; it leaves training as it would have been.

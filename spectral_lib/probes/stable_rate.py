@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.training.ensemble import Ensemble, initialise
-from spectral_lib.training.loop import Measure, Probe, TrainSettings, train
+from spectral_lib.training.loop import train
 from spectral_lib.training.losses import cross_entropy
 from spectral_lib.training.optimizers import OptimizerSettings
+from spectral_lib.training.settings import Measure, Probe, TrainSettings
 
 
 def largest_stable_rates(
@@ -18,7 +19,6 @@ def largest_stable_rates(
     weight_decays: Sequence[float],
     seeds: Sequence[int],
     iterations: int = 120,
-    bisections: int = 10,
 ) -> Tensor:
     """Bisect the learning rate of full-batch gradient descent, all runs at once.
 
@@ -27,7 +27,7 @@ def largest_stable_rates(
 
     ``build`` gives a network that `torch.func.vmap` can stack, ``data`` is one batch;
     every positive weight decay is run for every seed of the initialization, and each
-    bracket, at first from 0 to 2.5 / weight_decay, is halved ``bisections`` times.
+    bracket, at first from 0 to 2.5 / weight_decay, is halved ten times.
     Returns rates [seeds, weight_decays].
 
     Source: Sun et al. 2022, appendix E, Figure 6, which does not say when a run counts
@@ -46,7 +46,7 @@ def largest_stable_rates(
     late = frozenset({0, *range(iterations - iterations // 10, iterations + 1)})
     probes = {"objective": Probe(_objective(data, decays), late)}
     low, high = torch.zeros_like(decays), 2.5 / decays
-    for _ in range(bisections):
+    for _ in range(10):
         rates = (low + high) / 2
         optimizer = OptimizerSettings(
             "sgd", learning_rate=rates.tolist(), weight_decay=decays.tolist()

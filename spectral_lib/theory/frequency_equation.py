@@ -43,19 +43,10 @@ def equation_flow(
 ) -> Spectra:
     """Spectra [times, ..., xi] of errors that start as [..., points], by the equation.
 
-    Linear finite elements on the range of xi, with no flux through its ends. Two steps
-    of backward Euler, then Crank-Nicolson; errors fall like the squares of both steps.
-
-    Parameters
-    ----------
-    network
-        Has the two densities, in radians.
-    start
-        Errors at `midpoints` of the interval.
-    xi, times
-        Rising; where and when spectra are wanted.
-    elements, steps
-        Of the mesh, and up to the last time.
+    The start stands at `midpoints` of the interval; xi, in radians, and times rise.
+    Linear ``elements`` on the range of xi, with no flux through its ends, and about so
+    many ``steps`` up to the last time: two of backward Euler, then Crank-Nicolson.
+    Errors fall like the squares of both steps.
     """
     at, ends = np.asarray(xi, float), np.asarray(times, float)
     nodes = np.linspace(at[0], at[-1], elements + 1)
@@ -125,20 +116,9 @@ def one_unit(
     The rate of an error is Re sum_x wave (K u) / (n sum_x wave u), K a mean over units
     of two layers with independent frequencies and output weights. The mean is the exact
     rate at infinite width; with m units the rate scatters by the deviation over sqrt m.
-    Moments of the normal output weights are closed, the frequency is integrated over.
-
-    Parameters
-    ----------
-    frequencies, sigma_a
-        Distribution of the frequencies; standard deviation of the output weights.
-    x
-        Points [n].
-    u, waves
-        Errors and their waves e^(-i xi x), [n, errors].
-
-    Returns
-    -------
-    tuple of arrays [errors]
+    Moments of the normal output weights, of deviation sigma_a, are closed; the
+    frequency is integrated over. Shapes: points x [n], errors u and their waves
+    e^(-i xi x) [n, errors]; both results are [errors].
     """
     w = np.linspace(-1.4, 1.4, 2001) * frequencies.bandwidth
     weight = frequencies.density(w) * (w[1] - w[0])

@@ -54,17 +54,11 @@ class Perturbation:
 class Scheme:
     """Step sizes, weight decays and update rule of a batch of runs.
 
-    Attributes
-    ----------
-    learning_rate, weight_decay
-        Positive; one value each, or as many as there are runs in the batch.
-    momentum
-        None for forward Euler, equation (10) of Sun et al. 2022. A number in [0, 1)
-        for the Nesterov scheme of its theorem D.1, where the gradient is multiplied
-        by ``rate^2 (1 + momentum) / 2``: that is ``2 dt^2 / (2 + d dt)`` for the
-        damping d at which ``(2 - d dt) / (2 + d dt)`` is the momentum.
-    perturbation
-        Rounding of the update.
+    Learning rates and weight decays are positive; one value each, or as many as there
+    are runs. The momentum is None for forward Euler, equation (10) of Sun et al. 2022,
+    or a number in [0, 1) for the Nesterov scheme of its theorem D.1, where the gradient
+    is multiplied by ``rate^2 (1 + momentum) / 2``: that is ``2 dt^2 / (2 + d dt)`` for
+    the damping d at which ``(2 - d dt) / (2 + d dt)`` is the momentum.
 
     Raises
     ------

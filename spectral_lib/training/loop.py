@@ -26,19 +26,10 @@ from spectral_lib.training.ensemble import Ensemble, evaluating, outputs
 from spectral_lib.training.memory import check_memory
 from spectral_lib.training.optimizers import Optimizer
 from spectral_lib.training.run_keys import run_key
-from spectral_lib.training.runs import Readings, Record, Run, diverged_at, join
-from spectral_lib.training.settings import Measure, Probe, TrainSettings, every
-
-__all__ = [
-    "Dataset",
-    "Measure",
-    "Probe",
-    "Record",
-    "Run",
-    "TrainSettings",
-    "every",
-    "train",
-]
+from spectral_lib.training.runs import Readings, Run, diverged_at, join
+from spectral_lib.training.runs import Record as Record  # chapters take it from here
+from spectral_lib.training.settings import Probe, TrainSettings
+from spectral_lib.training.settings import every as every  # and this
 
 NETWORK_DRAWS = 1_000_000_007
 """Added to a seed for what a network draws: the masks of dropout must not repeat the

@@ -32,8 +32,8 @@ class OptimizerSettings:
     Attributes
     ----------
     factor
-        k of perturbed SGD: 1 for none, an odd number for a change of rounding, a power
-        of two for the control that must change nothing.
+        k of perturbed SGD (Sun et al. 2022, Section 4.1): 1 for none, an odd number for
+        a change of rounding, a power of two for the control that must change nothing.
     order
         ``(rate / k) * (k * g)``, as "paper" writes it, or ``(rate * k) * (g / k)``, as
         its public "code" does; g is the gradient with weight decay and momentum.
@@ -51,10 +51,6 @@ class OptimizerSettings:
         If a rate, momentum or decay is negative, factor is neither odd nor a power of
         two, drop is not in (0, 1], clip is not positive, or one does not belong to the
         kind.
-
-    Notes
-    -----
-    ``factor`` and ``order``: Sun et al. 2022, Section 4.1.
     """
 
     kind: Literal["sgd", "adam"] = "adam"

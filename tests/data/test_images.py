@@ -9,7 +9,7 @@ from spectral_lib.data.images import CIFAR10_SCALING, load_digits, load_images
 
 
 def test_digits():
-    digits = load_digits(test=500)
+    digits = load_digits()
     assert digits.train.inputs.shape == (1297, 1, 8, 8)
     assert digits.test.inputs.shape == (500, 1, 8, 8)
     everything = torch.cat([digits.train.inputs, digits.test.inputs])
@@ -81,8 +81,6 @@ def test_part_of_the_digits_is_balanced():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: load_digits(test=0), "give 1 to 1796"),
-        (lambda: load_digits(test=1797), "give 1 to 1796"),
         (lambda: load_images("mnist"), "known are digits, fashion_mnist, cifar10"),
         (lambda: load_images(side=-1), "give at least 1 pixel"),
         (

@@ -143,11 +143,7 @@ def test_readings_are_new_or_the_same():
     torch.manual_seed(0)  # the sum of seed and epoch is that of `first`
     assert not torch.equal(other(ensemble)["R"], first)
     every_point = local_spectrum(inputs, points=40)(ensemble)["R"]
-    assert torch.equal(every_point, local_spectrum(inputs, points=None)(ensemble)["R"])
-    kept = local_spectrum(inputs, points=9, seed=5, redraw=False)
-    always = kept(ensemble)["R"]
-    torch.manual_seed(2)
-    assert torch.equal(kept(ensemble)["R"], always)
+    assert torch.equal(every_point, local_spectrum(inputs, points=99)(ensemble)["R"])
 
 
 def test_augmentation_comes_before_directions():
