@@ -29,7 +29,7 @@ from spectral_lib.training.run_keys import run_key
 from spectral_lib.training.runs import Readings, Run, diverged_at, join
 from spectral_lib.training.runs import Record as Record  # chapters take it from here
 from spectral_lib.training.settings import Probe, TrainSettings
-from spectral_lib.training.settings import every as every  # and this
+from spectral_lib.training.settings import every as every  # chapters take it from here
 
 NETWORK_DRAWS = 1_000_000_007
 """Added to a seed for what a network draws: the masks of dropout must not repeat the
