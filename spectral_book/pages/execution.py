@@ -18,6 +18,7 @@ import spectral_book
 from spectral_book.budget import Budget
 from spectral_book.failures import Failure, stored_failure
 from spectral_book.files import write_atomic
+from spectral_book.pages.costs import read_costs
 from spectral_book.progress import Progress
 from spectral_book.runner import Execution, NotebookJob, execute_notebooks
 from spectral_lib.code_hash import code_hash
@@ -91,10 +92,12 @@ def execute_chapters(
     cell_seconds: float,
     build: Path,
     watch: CodeWatch,
+    root: Path,
 ) -> Results:
     """Execute chapters; return their notebooks, and how some failed.
 
     They are kept in the folder `executed` of `build`, and how long they took beside it.
+    The first build in a clone knows that from the results in the repository at `root`.
     """
     _logger.info(
         "executing %d chapters, %d at a time, %d thread(s) each",
@@ -116,7 +119,7 @@ def execute_chapters(
             _logger.info("  %s: %s, %.1f s", run.name, word, run.seconds)
 
     runs = execute_notebooks(
-        longest_first(chapters, seconds),
+        longest_first(chapters, measured_seconds(root) | seconds),
         at_once=budget.jobs,
         environment=budget.kernel_environment(os.environ),
         cell_seconds=cell_seconds,
@@ -134,9 +137,9 @@ def execute_chapters(
 def longest_first(
     chapters: Iterable[NotebookJob], seconds: Mapping[str, float]
 ) -> list[NotebookJob]:
-    """Return chapters by how long they took the last time, so that none ends late.
+    """Return chapters by how long they took before, so that none ends late.
 
-    One that is new here may take any time; it comes first.
+    One that is new may take any time; it comes first.
     """
     return sorted(chapters, key=lambda job: -seconds.get(job.name, float("inf")))
 
@@ -148,6 +151,16 @@ def last_seconds(build: Path) -> dict[str, float]:
         return {str(name): float(value) for name, value in found.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
+
+
+def measured_seconds(root: Path) -> dict[str, float]:
+    """Return how long chapters took where the costs in a repository were measured."""
+    try:
+        groups = read_costs(root / "results" / "costs" / "cpu.json").groups
+    except (OSError, ValueError):  # the page of costs says what is wrong
+        return {}
+    rows = groups["book"].rows if "book" in groups else []
+    return {row.quantity: row.ours for row in rows}
 
 
 def _described(name: str, failure: Failure) -> str:

@@ -266,6 +266,7 @@ class BookBuild:
             max(0, app.config.nb_execution_timeout),
             Path(app.outdir).parent,
             self.watch,
+            Path(app.srcdir).parent,
         )
 
     def _records(self, root: Path) -> Mapping[str, Row]:
