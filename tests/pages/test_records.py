@@ -11,6 +11,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 import yaml
 from minibook import REPOSITORY, MiniBook, claim, claim_cell
@@ -294,7 +295,9 @@ def test_a_recorded_figure_is_shown_below_the_one_that_its_claim_belongs_to(tmp_
 
 
 @pytest.mark.processes
-def test_a_run_that_was_killed_goes_on_and_leaves_the_same_record(repository):
+def test_a_run_that_was_killed_goes_on_and_leaves_the_same_record(
+    repository, monkeypatch
+):
     judge = JUDGE.replace("found = P.size + torch.tensor([0.01, 0.02, 0.03])\n", "")
     cells = PARAMETERS, CHECK, "import torch" + TRAIN + judge
     MiniBook(repository / "book").add("tiny", *cells, tags={0: ["parameters"]})
@@ -302,29 +305,39 @@ def test_a_run_that_was_killed_goes_on_and_leaves_the_same_record(repository):
     whole, cut = repository / "_build" / "whole", repository / "_build" / "cut"
     for clone in (whole, cut):
         git(repository, "clone", "--quiet", ".", str(clone))
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    environment.pop("SPECTRAL_CHECKPOINTS", None)
-    command = [sys.executable, "-m", "spectral_book.records", "tiny", "gpu"]
-    subprocess.run(command, cwd=whole, env=environment, check=True)
+    monkeypatch.delenv("SPECTRAL_CHECKPOINTS", raising=False)
+    records.record(whole, "tiny", "gpu")
 
     kept = cut / "book" / "_build" / "records" / "gpu"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "spectral_book.records", "tiny", "gpu"]
     begun = subprocess.Popen(command, cwd=cut, env=environment)
     while not (kept / "tiny.checkpoints" / "net.pt.previous").is_file():
         assert begun.poll() is None
         time.sleep(0.05)
-    begun.kill()
+    # Its kernel would train on until it sees that nobody is there any more.
+    for process in [*psutil.Process(begun.pid).children(recursive=True), begun]:
+        process.kill()
     begun.wait()
     assert not (cut / "results").exists()
-    subprocess.run(command, cwd=cut, env=environment, check=True)
+    before = readings(kept)
+    records.record(cut, "tiny", "gpu")
     told = re.search(
         r"read from .*, epoch (\d+) of 150", (kept / "tiny.ipynb").read_text()
     )
     assert 0 < int(told[1]) < 150
+    # What was read is used too: no epoch of before is measured again.
+    assert readings(kept) - before == 150 - int(told[1])
     made = [json.loads((c / "results/gpu/tiny.json").read_text()) for c in (whole, cut)]
     for one in made:
         for own in ("seconds", "memory_gb", "date"):
             del one["made"][own]
     assert made[0] == made[1]
+
+
+def readings(kept: Path) -> int:
+    """How often the probe of `TRAIN` has measured, in all runs together."""
+    return (kept / "tiny.checkpoints" / "measured").stat().st_size
 
 
 def test_claims_unlike_the_claims_file_are_not_recorded(repository, monkeypatch):
