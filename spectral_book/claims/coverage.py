@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
+import scipy
 
 from spectral_book.claims.intervals import CONFIDENCE, ranks_alike
 from spectral_book.claims.scales import MARGIN, Scale, scale_of

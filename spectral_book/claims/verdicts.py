@@ -12,7 +12,7 @@ from itertools import product
 from typing import Any, Literal, Self
 
 import numpy as np
-import scipy.stats
+import scipy
 from numpy.typing import ArrayLike
 
 from spectral_book.claims.intervals import (
