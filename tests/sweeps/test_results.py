@@ -10,7 +10,7 @@ import sys
 
 import nbformat
 import pytest
-from tiny import command, records, write_sweep, write_tiny
+from tiny import called, records, write_sweep, write_tiny
 
 from spectral_book import files
 from spectral_book.readable import InputError, SweepStopped
@@ -174,7 +174,7 @@ def test_a_full_disk(sweep, tmp_path):
     # With space again, the same command does the rest.
     shutil.rmtree(out)
     copy.rename(out)
-    code, said = command("run", file, out)
+    code, said = called("run", file, out)
     assert code == 0, said
     assert "3 points: 3 done" in said
     assert "0/2" in said
@@ -187,7 +187,7 @@ def test_folders_that_cannot_be_written(sweep, tmp_path):
     (tmp_path / "file").touch()
     for (code, said), words in (
         (output_of(mounted("ro", out, "run", file, out)), "Read-only file system"),
-        (command("run", file, tmp_path / "file" / "out"), "Not a directory"),
+        (called("run", file, tmp_path / "file" / "out"), "Not a directory"),
     ):
         assert code == 1
         assert f"{words}; choose a folder that can be written" in said

@@ -14,6 +14,7 @@ import pytest
 from tiny import (
     alive,
     below,
+    called,
     command,
     events,
     gated,
@@ -258,7 +259,7 @@ def test_workers_of_this_machine_listen_to_nobody_else(tmp_path):
 
 @processes
 def test_a_sweep_survives_a_killed_worker(tmp_path):
-    file, log, out = gated(tmp_path, range(8))
+    file, log, out = gated(tmp_path, range(4))
     with (
         scheduler(tmp_path) as (_, where, address),
         worker(where, "one") as victim,
@@ -272,17 +273,17 @@ def test_a_sweep_survives_a_killed_worker(tmp_path):
         (tmp_path / "gate").touch()
         said, _ = process.communicate(timeout=400)
     assert process.returncode == 0, said
-    assert "8 points: 8 done, 0 failed" in said
-    assert whole(out, 8)
+    assert "4 points: 4 done, 0 failed" in said
+    assert whole(out, 4)
     estimates = {
         r["parameters"]["size"]: r["claims"][0]["estimate"]
         for r in records(out).values()
     }
-    assert estimates == {size: size * 0.5 for size in range(8)}
+    assert estimates == {size: size * 0.5 for size in range(4)}
     counts = events(log)
     assert {n for (word, _), n in counts.items() if word == "end"} == {1}
     # One point was lost with its worker and started a second time.
-    assert sum(n for (word, _), n in counts.items() if word == "start") == 9
+    assert sum(n for (word, _), n in counts.items() if word == "start") == 5
 
 
 @processes
@@ -298,7 +299,7 @@ def test_a_lost_scheduler_is_said_and_the_next_call_goes_on(tmp_path):
         assert "Traceback" not in said, said
         until(lambda: not any(map(alive, running(log))))
     (tmp_path / "gate").touch()
-    code, said = command("run", file, out)
+    code, said = called("run", file, out, "--jobs", "1")
     assert code == 0, said
     assert "3 points: 3 done" in said
     assert whole(out, 3)
@@ -365,10 +366,10 @@ def test_gpu_points_run_where_a_gpu_is(two_kinds, tmp_path):
     look = "import os\nprint(os.environ['WORKER'])"
     parameters = 'device: str = "cpu"\nsize: int = 0'
     path = write_notebook(tmp_path / "a.ipynb", parameters, look)
-    sweep = {"chapter": path, "fixed": {"device": "cuda"}, "grid": {"size": range(4)}}
+    sweep = {"chapter": path, "fixed": {"device": "cuda"}, "grid": {"size": range(2)}}
     out = tmp_path / "out"
     run_sweep(sweep, out, scheduler=two_kinds, progress=False)
-    assert whole(out, 4)
+    assert whole(out, 2)
     assert {printed(p) for p in out.glob("points/*.ipynb")} == {"special\n"}
 
 
@@ -393,6 +394,6 @@ def test_an_interruption_ends_what_this_sweep_runs_on_workers(two_kinds, tmp_pat
     assert whole(out, 2)
     # The same workers take the next sweep.
     (tmp_path / "ours/gate").touch()
-    code, said = command("run", ours, our_out, "--scheduler", two_kinds)
+    code, said = called("run", ours, our_out, "--scheduler", two_kinds)
     assert code == 0, said
     assert whole(our_out, 2)

@@ -11,7 +11,8 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import psutil
 import yaml
 from rows import row, run_of
 
+from spectral_book.sweeps.cli import main
 from spectral_book.sweeps.results import read_record, stored_ids
 
 PARAMETERS = """
@@ -160,6 +162,13 @@ def command(*arguments: object, **more: Any) -> tuple[int, str]:
     process = start(*arguments, **more)
     said, _ = process.communicate(timeout=400)
     return process.returncode, said
+
+
+def called(*arguments: object) -> tuple[int, str]:
+    """Run the command in this process: a new one takes seconds to import it all."""
+    with redirect_stdout(StringIO()) as said, redirect_stderr(said):
+        code = main([str(argument) for argument in arguments])
+    return code, said.getvalue()
 
 
 def restore_interrupt() -> None:
