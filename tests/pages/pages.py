@@ -120,7 +120,10 @@ def broken_images(page: Page) -> Sequence[str]:
 
 
 def check_page(seen: Seen) -> None:
-    """Check what every page must fulfil, in all widths; it was opened in the first."""
+    """Check what every page must fulfil, in all widths and both schemes.
+
+    It was opened in the first of each.
+    """
     page = seen.page
     found = barriers(page, ["scrollable-region-focusable"])
     assert not found, found
@@ -135,8 +138,12 @@ def check_page(seen: Seen) -> None:
     unnamed = unnamed_images(page)
     assert not unnamed, unnamed
     page.wait_for_timeout(400)  # the theme looks 0.3 s later what scrolls now
-    # Colours do not change with the width.
+    # Colours do not change with the width, and nothing else in the dark.
     found = barriers(page)
+    assert not found, found
+    page.emulate_media(color_scheme="dark")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    found = barriers(page, ["color-contrast", "link-in-text-block"])
     assert not found, found
 
 
