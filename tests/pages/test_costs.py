@@ -174,14 +174,3 @@ def test_page_shows_the_file_and_names_what_is_missing(tmp_path):
     assert "Once" not in shown  # a column that no row fills
     assert html.count('<details class="folded"') == 1
     assert '<details class="folded" open>' not in html
-
-
-@pytest.mark.book
-def test_page_fails_on_what_is_no_measurement(tmp_path):
-    path = tmp_path / "results" / "costs" / "cpu.json"
-    path.parent.mkdir(parents=True)
-    path.write_text('{"groups": {"one": {"title": "A"}}}')
-    built = page(tmp_path, "```{costs} cpu\n```\n").build()
-    assert built.returncode != 0
-    told = " ".join(built.stdout.split())
-    assert "holds no measurements: groups.one.about: Field required" in told

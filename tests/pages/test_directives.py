@@ -13,16 +13,6 @@ from sphinx.errors import ExtensionError
 from spectral_book.claims.rows import with_holm
 from spectral_book.pages.home import read_findings, said
 
-
-def test_ledger_file_follows_the_table_of_contents(good_book):
-    held = json.loads((good_book.html / "ledger.json").read_text())
-    rows = held["claims"]
-    assert [row["id"] for row in rows] == ["alpha-one", "alpha-two", "beta-one"]
-    where = {"page": "alpha", "figure": None, "code": None}
-    assert rows[0] == claim("alpha-one") | where
-    assert [run["chapter"] for run in held["chapters"]] == ["alpha", "beta"]
-
-
 TINY = """
 chapter: tiny
 paper: "Euler 1748"

@@ -51,14 +51,6 @@ def test_every_page_says_that_it_is_a_draft_and_there_is_no_ledger(drafts):
     assert "alpha as built" in text(whole / "alpha.html")
 
 
-def test_a_draft_never_takes_the_place_of_the_book(drafts):
-    book, _, _ = drafts
-    told = book.build(env={"SPECTRAL_DRAFT": "alpha"})
-    assert told.returncode != 0
-    assert "SPECTRAL_DRAFT is set" in told.stdout
-    assert "alpha as built" in text(book.folder / "_build" / "html" / "alpha.html")
-
-
 def test_a_chapter_that_is_not_there_is_told(drafts):
     book, _, _ = drafts
     draft = str(book.folder / "_build" / "draft")

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 
 import pytest
+from minibook import claim
 
 from spectral_book.pages.execution import last_seconds
 from spectral_book.pages.ledger_files import LEDGER_FILES
@@ -65,6 +66,15 @@ def test_pages_do_not_hold_the_claims_data(good_book):
     assert "spectral-ledger+json&quot;: {" not in page
     cells = json.loads((good_book.executed / "alpha.ipynb").read_text())["cells"]
     assert "application/vnd.spectral-ledger+json" in cells[-1]["outputs"][0]["data"]
+
+
+def test_ledger_file_follows_the_table_of_contents(good_book):
+    held = json.loads((good_book.html / "ledger.json").read_text())
+    rows = held["claims"]
+    assert [row["id"] for row in rows] == ["alpha-one", "alpha-two", "beta-one"]
+    where = {"page": "alpha", "figure": None, "code": None}
+    assert rows[0] == claim("alpha-one") | where
+    assert [run["chapter"] for run in held["chapters"]] == ["alpha", "beta"]
 
 
 @dataclass

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from html import unescape
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -17,6 +18,7 @@ from spectral_book.claims.rows import with_holm
 from spectral_book.pages.ledger_files import LEDGER_FILES
 from spectral_book.pages.rule_directives import (
     FACTORS,
+    ClaimExampleDirective,
     chance,
     drawn,
     papers_claims,
@@ -146,23 +148,22 @@ def test_coverage_is_that_of_the_simulation(words):
         assert f"{start}{held} {100 * kind.false_positives:.1f} %" in table
 
 
-def test_an_example_that_no_chapter_holds_is_an_error(new_book):
-    book = new_book("no-example")
-    book.add("plain", claim_cell(claim("just")))
-    book.configure("```{claim-example} other\n```\n")
-    built = book.build("-W", "--keep-going")
-    assert built.returncode != 0
-    assert "the book has no claim named 'other'" in built.stdout
+def test_an_example_is_an_error_unless_a_chapter_without_results_may_hold_it():
+    ledger = SimpleNamespace(claims=[claim("just") | {"page": "plain"}])
 
+    def shown(*chapters):
+        directive = SimpleNamespace(
+            ledger=lambda: ledger,
+            arguments=["other"],
+            env=SimpleNamespace(spectral_chapters=chapters),
+            error=LookupError,
+            uri=None,
+        )
+        return ClaimExampleDirective.context(directive)
 
-def test_an_example_whose_chapter_has_no_results_is_said_to_have_none(new_book):
-    book = new_book("not-yet")
-    book.add("plain", claim_cell(claim("just")))
-    book.add("empty", "1")
-    book.configure("```{claim-example} other\n```\n")
-    assert book.build("-W", "--keep-going").returncode == 0
-    page = (book.html / "intro.html").read_text()
-    assert "The claim other has no result in this build." in page
+    with pytest.raises(LookupError, match="the book has no claim named 'other'"):
+        shown("plain")
+    assert shown("plain", "failed")["row"] is None
 
 
 def test_the_ledger_is_of_the_schema_beside_it(ruled):

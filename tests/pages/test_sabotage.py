@@ -57,6 +57,7 @@ def broken(new_book, tmp_path_factory):
         trouble.done(book)
     directives = ("verdicts", "ledger")
     intro = "\n".join(f"```{{{name}}}\n```" for name in directives)
+    intro += "\n\n```{claim-example} raises-one\n```"
     book.configure(intro, timeout=TIMEOUT)
     book.html.mkdir(parents=True)
     for name in LEDGER_FILES:
@@ -107,6 +108,7 @@ def test_no_ledger_of_a_failed_build(broken):
     failed = "raises, sleeps, spins, dies, exits, shows"
     told = f"Incomplete: these chapters failed: {failed}."
     assert front.count(told) == 2  # by each of the two directives
+    assert "The claim raises-one has no result in this build." in front
 
 
 def test_kernel_deep_in_native_code_is_ended(broken):
@@ -215,7 +217,7 @@ def test_a_second_build_is_refused_with_the_number_of_the_first_one_s_process(sm
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_outlives_a_build_by_long(new_book, number, monkeypatch):
     book = new_book("stopped")
     book.add(
