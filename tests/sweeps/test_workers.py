@@ -259,7 +259,7 @@ def test_workers_of_this_machine_listen_to_nobody_else(tmp_path):
 
 @processes
 def test_a_sweep_survives_a_killed_worker(tmp_path):
-    file, log, out = gated(tmp_path, range(4))
+    file, log, out = gated(tmp_path, range(1, 5))  # none ends before the gate opens
     with (
         scheduler(tmp_path) as (_, where, address),
         worker(where, "one") as victim,
@@ -279,7 +279,7 @@ def test_a_sweep_survives_a_killed_worker(tmp_path):
         r["parameters"]["size"]: r["claims"][0]["estimate"]
         for r in records(out).values()
     }
-    assert estimates == {size: size * 0.5 for size in range(4)}
+    assert estimates == {size: size * 0.5 for size in range(1, 5)}
     counts = events(log)
     assert {n for (word, _), n in counts.items() if word == "end"} == {1}
     # One point was lost with its worker and started a second time.
