@@ -33,11 +33,7 @@ def resolve_budget(
 
     `SPECTRAL_JOBS` and `SPECTRAL_THREADS` in `environ` go before the configured values.
     0 jobs are one for each of the usable `cores`, 0 threads the cores divided by jobs.
-
-    Raises
-    ------
-    ValueError
-        If a value is not a whole number of at least 0; the message names it.
+    ValueError if a value is not a whole number of at least 0.
     """
     asked_jobs = whole_number("spectral_jobs", jobs)
     asked_threads = whole_number("spectral_threads", threads)

@@ -14,11 +14,6 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
     The content, a text as UTF-8, goes to a temporary file in the same folder, which
     then takes the place of `path`. Missing parent folders are made.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     raw = content.encode() if isinstance(content, str) else content
@@ -35,13 +30,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 def remove_all(paths: Iterable[Path]) -> None:
-    """Remove files and folders, those that exist.
-
-    Raises
-    ------
-    OSError
-        If something exists and cannot be removed: stale results must not survive.
-    """
+    """Remove files and folders, those that exist; OSError for what stays."""
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path)

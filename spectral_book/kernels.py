@@ -1,17 +1,50 @@
-"""Kernels: this interpreter, a private way to talk, and no one's own settings."""
+"""Kernels: this interpreter, a private folder to talk in, and no one's own settings."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import shutil
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
+import psutil
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
 from spectral_book import strays
+
+
+def prefix() -> str:
+    """Return how the names of this machine's folders begin.
+
+    Machines may share a folder for temporary files, and containers count processes
+    each for itself. Names are short, since a socket's path must be.
+    """
+    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+    return f"kernel-{machine}-"
+
+
+def remove_abandoned() -> None:
+    """Remove the folders of processes on this machine that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix()}*-*"):
+        pid = folder.name.removeprefix(prefix()).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            # It may be another user's, or another process may be doing the same.
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def kernel_folder() -> Iterator[Path]:
+    """Give a new empty folder, and remove it afterwards."""
+    remove_abandoned()
+    with tempfile.TemporaryDirectory(prefix=f"{prefix()}{os.getpid()}-") as name:
+        yield Path(name)
 
 
 def kernel_manager(folder: Path) -> AsyncKernelManager:
@@ -22,11 +55,10 @@ def kernel_manager(folder: Path) -> AsyncKernelManager:
     """
     # A socket's path may have about a hundred bytes.
     is_short = len(os.fsencode(folder)) < 80
-    transport = "ipc" if sys.platform != "win32" and is_short else "tcp"
     return AsyncKernelManager(
         kernel_name="python3",
         kernel_spec_manager=_ThisPython(),
-        transport=transport,
+        transport="ipc" if is_short else "tcp",
         connection_file=str(folder / "kernel.json"),
     )
 

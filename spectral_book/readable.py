@@ -51,16 +51,8 @@ def error_sentences(
 ) -> str:
     """Return one sentence for each of pydantic's errors.
 
-    Parameters
-    ----------
-    error
-        What pydantic found.
-    known
-        The names that are allowed.
-    kind
-        What these name, such as `parameter`.
-    where
-        Turns the keys and numbers that lead to a value into text.
+    `known` are the allowed names, of a `kind` such as `parameter`; `where` turns the
+    keys and numbers that lead to a value into text.
     """
     return " ".join(_sentence(e, known, kind, where) for e in error.errors())
 

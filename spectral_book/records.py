@@ -39,7 +39,7 @@ from spectral_book.claims.recorded import (
 )
 from spectral_book.claims.rows import contradictions, with_holm
 from spectral_book.files import remove_all, write_atomic
-from spectral_book.machine import PeakMemory, processor
+from spectral_book.machine import peak_memory, processor
 from spectral_book.progress import Progress
 from spectral_book.repository import checkout, knows_commit
 from spectral_book.runner import NotebookJob, execute_notebooks
@@ -62,39 +62,14 @@ def record(
 
     The executed notebook is kept in ``book/_build/records``. Trainings leave their
     checkpoints beside it, so that the same command takes up an interrupted run.
+    ``machine`` has values for parameters of `MACHINE`, and ``note`` says what readers
+    have to know of the images, such as "JPEG-recompressed".
 
-    Parameters
-    ----------
-    root
-        The repository.
-    chapter, profile
-        Names, of ``book/<chapter>.ipynb`` and ``params/<profile>/<chapter>.yaml``.
-    machine
-        Values for parameters of `MACHINE`.
-    note
-        What readers have to know of the images, such as "JPEG-recompressed".
-
-    Returns
-    -------
-    Path
-        The record's file.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, images are not there, or files differ from the commit that
-        the record would name.
-    RuntimeError
-        If the chapter fails, or files change while it runs; nothing is recorded then.
+    ValueError if a name is unknown, images are not there, or files differ from the
+    commit that the record would name; RuntimeError if the chapter fails, or files
+    change while it runs. Nothing is recorded then.
     """
-    machine = dict(machine or {})
-    strange = sorted(set(machine) - set(MACHINE))
-    if strange:
-        raise ValueError(
-            f"{strange[0]} cannot be set here: a record has its profile's parameters. "
-            f"Only {' and '.join(MACHINE)} may differ."
-        )
-    given = {**_profile(root, chapter, profile), **machine}
+    given = {**_profile(root, chapter, profile), **(machine or {})}
     environment = dict(os.environ)
     for place, name in ((given, "data_root"), (environment, SETTING)):
         if place.get(name) not in (None, "", HUB):  # the chapter runs in book/
@@ -112,14 +87,10 @@ def record(
         flush=True,
     )
     job = NotebookJob(chapter, root / "book" / f"{chapter}.ipynb", parameters=given)
-    progress, memory = Progress(), PeakMemory()
-    with memory:
-        (run,) = execute_notebooks(
-            [job],
-            at_once=1,
-            environment=checkpoints | environment,
-            on_cell=progress.show,
-        )
+    progress = Progress()
+    (run,) = execute_notebooks(
+        [job], at_once=1, environment=checkpoints | environment, on_cell=progress.show
+    )
     with progress.end(chapter):
         nbformat.write(run.notebook, work / f"{chapter}.ipynb")
     if run.failure is not None:
@@ -142,7 +113,7 @@ def record(
         "python": platform.python_version(),
         "torch": torch.__version__,
         "seconds": round(run.seconds),
-        "memory_gb": round(memory.peak / 1e9, 2),
+        "memory_gb": round(peak_memory() / 1e9, 2),
         "data": checksums,
         "note": note,
     }
@@ -243,19 +214,13 @@ def _outdated(record: Record, root: Path) -> list[str]:
 
 
 def _profile(root: Path, chapter: str, profile: str) -> dict[str, Any]:
-    """Parameters of a profile's file."""
-    if profile not in LARGE:
-        raise ValueError(f"profile is {profile!r}; recorded are {', '.join(LARGE)}.")
     return profile_values(root / "book" / f"{chapter}.ipynb", profile)
 
 
 def _data_checksums(parameters: Mapping[str, Any]) -> dict[str, str]:
     """SHA-256 of each file of a run's images, by name; empty where they are built in.
 
-    Raises
-    ------
-    ValueError
-        If the images are not there, before a kernel starts.
+    ValueError if the images are not there, before a kernel starts.
     """
     name, root = parameters.get("data", "digits"), parameters.get("data_root", "")
     if name not in SOURCES:

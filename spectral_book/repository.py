@@ -14,10 +14,7 @@ CODE = (":/book", ":/params", ":/spectral_lib", ":/spectral_book")
 def checkout(root: Path) -> tuple[str, list[str]]:
     """Return a checkout's commit, and the files of `CODE` that differ from it.
 
-    Raises
-    ------
-    ValueError
-        If the folder is not the top of a git checkout, with what git said.
+    ValueError if the folder is not the top of a git checkout, with what git said.
     """
     try:
         top = _git(root, "rev-parse", "--show-toplevel").removesuffix("\n")
@@ -45,11 +42,9 @@ def knows_commit(root: Path, commit: str) -> bool | None:
     A shallow clone and an unpacked archive do not hold the commits of before.
     """
     try:
-        top = _git(root, "rev-parse", "--show-toplevel").removesuffix("\n")
+        checkout(root)
         shallow = _git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
     except ValueError:
-        return None
-    if not root.samefile(top):
         return None
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
         return False

@@ -30,13 +30,12 @@ from spectral_book.failures import (
     skipped,
     stored_failure,
 )
-from spectral_book.kernel_folders import kernel_folder
-from spectral_book.kernels import kernel_manager, without_user_setup
+from spectral_book.kernels import kernel_folder, kernel_manager, without_user_setup
 from spectral_book.readable import InputError
 from spectral_book.working_time import WorkingTime
 
 _STARTUP_SECONDS = 180
-_POLL_SECONDS = 1.0  # between two looks at the limits of a running cell
+_POLL_SECONDS = 1.0  # between two looks at a running cell
 _LEFT = re.compile(r"\[[\d:]+(?:<|&lt;)([\d:]+),")  # in the text of tqdm's bars
 
 OnCell = Callable[[str, int, int, str], None]
@@ -81,12 +80,7 @@ def execute_notebooks(
     One that fails does not stop the others. `environment` is that of the kernels; a
     cell may work `cell_seconds`, 0 being no limit; `on_cell` is told of each cell that
     begins and, every second, what its progress bar shows; `on_finish` of each execution
-    as it ends.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        After Ctrl-C, when all kernels have been ended.
+    as it ends. After Ctrl-C, KeyboardInterrupt when all kernels have been ended.
     """
 
     async def run_all() -> list[Execution]:
@@ -122,6 +116,7 @@ async def execute(
     started = time.monotonic()
     notebook = nbformat.v4.new_notebook()
     client, raised = None, None
+    limit = asyncio.timeout(total_seconds or None)
     try:
         notebook = _prepared(job)
         with kernel_folder() as folder:
@@ -129,7 +124,6 @@ async def execute(
                 notebook,
                 kernel_manager(folder),
                 cell_seconds or float("inf"),
-                total_seconds or float("inf"),
                 lambda index, bar: on_cell(
                     job.name, index + 1, len(notebook.cells), bar
                 ),
@@ -142,11 +136,15 @@ async def execute(
                 record_timing=False,
             )
             try:
-                await client.async_execute(env=without_user_setup(environment, folder))
+                async with limit:
+                    environment = without_user_setup(environment, folder)
+                    await client.async_execute(env=environment)
             finally:
                 strays.show([c for c in notebook.cells if runs(c)], folder)
     except Exception as error:
         raised = error
+    if limit.expired():
+        raised = CellTimeoutError(f"the notebook took more than {total_seconds:g} s")
     failure = stored_failure(notebook)
     if failure is None and raised is not None:
         index = None if client is None else client.current_cell
@@ -195,14 +193,12 @@ class _Client(NotebookClient):
         notebook: NotebookNode,
         kernel: AsyncKernelManager,
         cell_seconds: float,
-        total_seconds: float,
         on_cell: Callable[[int, str], None],
         **kw: Any,
     ) -> None:
         super().__init__(notebook, km=kernel, **kw)
         self.kernel, self.on_cell = kernel, on_cell
-        self.cell_seconds, self.total_seconds = cell_seconds, total_seconds
-        self.deadline = time.monotonic() + total_seconds
+        self.cell_seconds = cell_seconds
 
     @asynccontextmanager
     async def async_setup_kernel(self, **kwargs: Any) -> AsyncGenerator[None, None]:
@@ -229,13 +225,7 @@ class _Client(NotebookClient):
     async def async_execute_cell(
         self, cell: NotebookNode, cell_index: int, *args: Any, **kwargs: Any
     ) -> NotebookNode:
-        """Execute one cell as long as the limits allow; remember which one it is.
-
-        Raises
-        ------
-        CellTimeoutError
-            If a limit is passed.
-        """
+        """Execute one cell as long as the limits allow; remember which one it is."""
         self.on_cell(cell_index, "")
         execution = super().async_execute_cell(cell, cell_index, *args, **kwargs)
         if cell.cell_type != "code":
@@ -247,9 +237,11 @@ class _Client(NotebookClient):
         work = asyncio.create_task(execution)
         try:
             while not work.done():
-                self._check_limits(time_worked.seconds())
-                left = max(0, self.deadline - time.monotonic())
-                await asyncio.wait([work], timeout=min(_POLL_SECONDS, left))
+                if time_worked.seconds() >= self.cell_seconds:
+                    raise CellTimeoutError(
+                        f"the cell took more than {self.cell_seconds:g} s"
+                    )
+                await asyncio.wait([work], timeout=_POLL_SECONDS)
                 shown = islice(self.widget_state.values(), before, None)
                 self.on_cell(cell_index, bar_of(shown))
         except BaseException:
@@ -260,15 +252,6 @@ class _Client(NotebookClient):
         result = work.result()
         self.current_cell = None
         return result
-
-    def _check_limits(self, worked: float) -> None:
-        """Raise a CellTimeoutError once the cell or the notebook took too long."""
-        if time.monotonic() >= self.deadline:
-            raise CellTimeoutError(
-                f"the notebook took more than {self.total_seconds:g} s"
-            )
-        if worked >= self.cell_seconds:
-            raise CellTimeoutError(f"the cell took more than {self.cell_seconds:g} s")
 
 
 def _prepared(job: NotebookJob) -> NotebookNode:

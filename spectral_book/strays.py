@@ -62,12 +62,10 @@ def load_ipython_extension(shell: Any) -> None:
         if found.exc_type is not SystemExit:  # which ends a thread without a word
             note(found.exc_type, found.exc_value, found.exc_traceback)
 
-    class InTask(logging.Handler):
-        """Takes what any event loop reports when a task is gone."""
-
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.exc_info and record.exc_info[0]:
-                note(*record.exc_info)
+    def in_task(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[0]:
+            note(*record.exc_info)
+        return True
 
     def end() -> None:
         nonlocal running
@@ -75,10 +73,9 @@ def load_ipython_extension(shell: Any) -> None:
         shell.reset(new_session=False)  # lets go of the tasks that cells still hold
         gc.collect()
         threading.excepthook = threading.__excepthook__
-        tasks.removeHandler(handler)
+        tasks.removeFilter(in_task)
 
-    handler = InTask()
-    tasks.addHandler(handler)
+    tasks.addFilter(in_task)  # event loops log what they know of a task that is gone
     threading.excepthook = in_thread
     shell.events.register("pre_run_cell", begin)
     atexit.register(end)

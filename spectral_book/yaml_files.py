@@ -14,13 +14,9 @@ from spectral_book.readable import InputError
 
 
 def read_yaml(path: Path) -> Any:
-    """Read a YAML file in which 1e-3 is a number and no name stands twice.
+    """Read a YAML file in which no name stands twice; InputError if it is not one.
 
-    Raises
-    ------
-    InputError
-        If it is not such a file, or holds what YAML reads as another number: 010 as 8,
-        12:30 as 750.
+    Numbers are decimal, as in YAML 1.2: 1e-3 is one, 010 is ten, and 12:30 is text.
     """
     try:
         return yaml.load(path.read_text("utf-8"), _Loader)
@@ -35,10 +31,7 @@ def read_yaml(path: Path) -> Any:
 def profile_values(notebook: Path, profile: str) -> dict[str, Any]:
     """Return a profile's parameters for a chapter, from `params/` beside its folder.
 
-    Raises
-    ------
-    InputError
-        If there is no such file, or it does not name parameters.
+    InputError if there is no such file, or it does not name parameters.
     """
     path = notebook.parents[1] / "params" / profile / f"{notebook.stem}.yaml"
     if not path.is_file():
@@ -66,26 +59,17 @@ class _Loader(yaml.SafeLoader):
                 )
         return super().construct_mapping(node, deep)
 
-    def construct_number(self, node: yaml.ScalarNode) -> int | float:
-        """Return a number that everybody reads as the same one."""
-        text = node.value
-        if ":" in text:
-            advice = f"{text} is a number in base 60 to YAML; write it in quotes"
-            raise yaml.MarkedYAMLError(problem=advice, problem_mark=node.start_mark)
-        if re.fullmatch("[-+]?0[0-7_]+", text):
-            plain = int(text.replace("_", ""))
-            advice = f"{text} is a number in base 8 to YAML; write {plain}"
-            raise yaml.MarkedYAMLError(problem=advice, problem_mark=node.start_mark)
-        if node.tag.endswith(":int"):
-            return self.construct_yaml_int(node)
-        return self.construct_yaml_float(node)
 
-
-# YAML 1.1 takes a number without a point or a sign, such as 1e-3 or 1.5e3, for text.
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+# YAML 1.1 takes 010 for 8, 12:30 for 750, and 1e-3 for text.
+_Loader.yaml_implicit_resolvers = {
+    first: [found for found in kinds if found[0] not in (_INT, _FLOAT)]
+    for first, kinds in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_DECIMAL = r"(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|\.(inf|Inf|INF)"
+_START = list("-+.0123456789")
+_Loader.add_implicit_resolver(_INT, re.compile(r"^[-+]?\d+$"), _START)
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
+    _FLOAT, re.compile(rf"^([-+]?({_DECIMAL})|\.(nan|NaN|NAN))$"), _START
 )
-for _kind in ("int", "float"):
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.construct_number)
+_Loader.add_constructor(_INT, lambda loader, node: int(node.value))

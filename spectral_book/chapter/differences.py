@@ -4,13 +4,11 @@ import ast
 import io
 import tokenize
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
-from spectral_book.chapter.parameters import MACHINE
+from spectral_book.chapter.parameters import MACHINE, parameters_cell
 
 
 @dataclass(frozen=True)
@@ -21,10 +19,6 @@ class Difference:
     here: str
     paper: str
     meaning: str
-
-    def to_dict(self) -> dict[str, str]:
-        """The difference as the ledger holds it."""
-        return asdict(self)
 
 
 def differences(
@@ -46,14 +40,7 @@ def meanings(notebook: Path) -> dict[str, str]:
     """
     if not notebook.is_file():
         return {}
-    for cell in nbformat.read(notebook, as_version=4).cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            return _comments(cell.source)
-    return {}
-
-
-def _comments(source: str) -> dict[str, str]:
-    """Return the comment on the lines of each assignment."""
+    source = parameters_cell(notebook.read_text("utf-8"))
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = {
         token.start[0]: token.string.lstrip("# ").strip()

@@ -6,7 +6,6 @@ papermill may add a second one. The next cell declares the types and calls
 """
 
 import ast
-import difflib
 import itertools
 import symtable
 from collections.abc import Mapping
@@ -61,12 +60,6 @@ def _kernel(size: int) -> int:
     return size
 
 
-def _even(number: int) -> int:
-    if number < 2 or number % 2:
-        raise ValueError("must be an even number, 2 or larger")
-    return number
-
-
 def _device(name: str) -> str:
     # torch takes seconds to import; a check of names and types should not wait for it.
     from spectral_lib.training.devices import resolve_device
@@ -96,7 +89,7 @@ RisingRates = Annotated[list[Positive], Field(min_length=2), AfterValidator(_ris
 Range = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_range)]
 Kernel = Annotated[int, AfterValidator(_kernel)]
 RisingKernels = Annotated[list[Kernel], Field(min_length=2), AfterValidator(_rising)]
-Even = Annotated[int, AfterValidator(_even)]
+Even = Annotated[int, Field(ge=2, multiple_of=2)]
 RisingEven = Annotated[list[Even], Field(min_length=2), AfterValidator(_rising)]
 Device = Annotated[str, AfterValidator(_device)]
 Precision = Annotated[Literal["float32", "tf32", "bf16"], AfterValidator(_precision)]
@@ -143,25 +136,12 @@ class ChapterParameters(BaseModel):
     def read(cls, namespace: Mapping[str, Any]) -> Self:
         """Check the parameters assigned in a notebook and return them, frozen.
 
-        Parameters
-        ----------
-        namespace
-            The notebook's ``globals()``.
-
-        Raises
-        ------
-        ParameterError
-            If a name is unknown or missing, a type is wrong or a value impossible.
+        ``namespace`` is the notebook's ``globals()``. ParameterError if a name is
+        unknown or missing, a type is wrong or a value impossible.
         """
         whole = cls.completed(namespace)
         values = {n: namespace[n] for n in whole.model_fields if n in namespace}
-        missing = [name for name in cls.model_fields if name not in values]
-        # An annotated name counts, unless it is like one of the class that is missing.
-        known = [
-            name
-            for name in whole.model_fields
-            if name in cls.model_fields or not difflib.get_close_matches(name, missing)
-        ]
+        known = list(whole.model_fields)
         unknown = [name for name in assigned(namespace) if name not in known]
         if unknown:
             sentences = [unknown_name(name, known, "parameter") for name in unknown]
@@ -195,26 +175,12 @@ def assigned(namespace: Mapping[str, Any]) -> list[str]:
 
     These are the last cell that assigns ``profile``, and those directly before the
     calling one that only assign; so a corrected cell can be run again in a living
-    kernel. Where the kernel keeps no history (nbval runs cells that way), every public
-    plain value in the namespace counts that is none of a user's startup files, and
-    whose name is not in capitals, as constants are.
+    kernel. nbval keeps no history, and gives no parameters that could be misspelt.
     """
-    history = [cell for cell in namespace.get("In", []) if cell]
-    if history:
-        cells = history[-2::-1]
-        stated = (cell for cell in cells if "profile" in _names(cell))
-        block = (*itertools.takewhile(_only_assigns, cells), next(stated, ""))
-        return list(dict.fromkeys(name for cell in block for name in _names(cell)))
-    shell = namespace.get("get_ipython", lambda: None)()
-    before = getattr(shell, "user_ns_hidden", {})
-    plain = (bool, int, float, str, list, dict, tuple, type(None))
-    return [
-        name
-        for name, value in namespace.items()
-        if not name.startswith("_") and not name.isupper()
-        if isinstance(value, plain)
-        if name not in before or before[name] is not value
-    ]
+    cells = [cell for cell in namespace.get("In", []) if cell][-2::-1]
+    stated = (cell for cell in cells if "profile" in _names(cell))
+    block = (*itertools.takewhile(_only_assigns, cells), next(stated, ""))
+    return list(dict.fromkeys(name for cell in block for name in _names(cell)))
 
 
 def _names(cell: str) -> list[str]:
@@ -242,30 +208,26 @@ def defaults(notebook: Path) -> dict[str, Any]:
 
 
 def defaults_in(text: str) -> dict[str, Any]:
-    """What the tagged parameters cell of a notebook's text assigns."""
+    """What the tagged parameters cell of a notebook's text assigns: literals alone."""
+    found: dict[str, Any] = {}
+    try:
+        for statement in ast.parse(parameters_cell(text)).body:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    pass
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                    pass
+                case _:
+                    return {}
+            found[name] = ast.literal_eval(value)
+    except (SyntaxError, ValueError):  # a magic or a shell line, or an expression
+        return {}
+    return found
+
+
+def parameters_cell(text: str) -> str:
+    """The source of a notebook's tagged parameters cell; empty if it has none."""
     for cell in nbformat.reads(text, as_version=4).cells:
         if "parameters" in cell.metadata.get("tags", []):
-            return _literals(cell.source) or {}
-    return {}
-
-
-def _literals(cell: str) -> dict[str, Any] | None:
-    """Assignments of a cell that only assigns literals to names; otherwise None."""
-    try:
-        statements = ast.parse(cell).body
-    except SyntaxError:  # a magic or a shell line
-        return None
-    found: dict[str, Any] = {}
-    for statement in statements:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                pass
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                pass
-            case _:
-                return None
-        try:
-            found[name] = ast.literal_eval(value)
-        except ValueError:
-            return None
-    return found
+            return cell.source
+    return ""

@@ -3,10 +3,11 @@
 import json
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape, unescape
-from typing import Any, TypeVar
+from math import prod
+from typing import Any, Self, TypeVar
 
 from matplotlib.figure import Figure
 
@@ -18,41 +19,17 @@ Setting = TypeVar("Setting")
 MOST_FRAMES = 60
 """More frames make a page that is slow to load."""
 
-# Without scripts the last frame stands alone. Nothing plays by itself.
+# Without scripts the frame of the start stands alone. Nothing plays by itself.
 _PAGE = """<div class="player">
-<img src="{last}" alt="{alt} Frame {count} of {count}.">
-<p hidden><button type="button" aria-label="play or pause">&#9654;</button>
-<label>{label} <input type="range" min="1" max="{count}" value="{count}"></label></p>
-<script>(() => {{
-  const box = document.currentScript.parentElement;
-  const find = (name) => box.querySelector(name);
-  const [img, play, slider] = ["img", "button", "input"].map(find);
-  const frames = [...{others}, img.src];
-  let timer;
-  const show = (frame) => {{
-    slider.value = frame;
-    img.src = frames[frame - 1];
-    img.alt = img.alt.replace(/\\d+( of \\d+\\.)$/, frame + "$1");
-  }};
-  const pause = () => {{ timer = clearInterval(timer); }};
-  const step = () => {{
-    show((slider.value % frames.length) + 1);
-    if (slider.value === slider.max) pause();
-  }};
-  play.onclick = () => {{ timer ? pause() : (timer = setInterval(step, {interval})); }};
-  slider.oninput = () => show(slider.valueAsNumber);
-  find("p").hidden = false;
-}})();</script></div>"""
-
-_ANSWERS = """<div class="player answers" data-words="{alt}">
-<img src="{start}" alt="{alt} {state}.">
+<img src="{start}" alt="{alt}">
 {controls}
 <script>(() => {{
   const box = document.currentScript.parentElement;
-  const img = box.querySelector("img");
+  const [img, play] = ["img", "button"].map((name) => box.querySelector(name));
   const sliders = [...box.querySelectorAll("input")];
   const frames = {frames};
   const values = {values};
+  const words = img.alt;
   const show = () => {{
     const places = sliders.map((slider) => slider.valueAsNumber);
     img.src = frames[places.reduce((at, place, i) => at * values[i].length + place, 0)];
@@ -61,43 +38,28 @@ _ANSWERS = """<div class="player answers" data-words="{alt}">
       slider.ariaValueText = slider.nextElementSibling.value = texts[i];
     }});
     const state = sliders.map((slider, i) => slider.name + " " + texts[i]);
-    img.alt = box.dataset.words + " " + state.join(", ") + ".";
+    img.alt = words + " " + state.join(", ") + ".";
+  }};
+  let timer;
+  const pause = () => {{ timer = clearInterval(timer); }};
+  const step = () => {{
+    sliders[0].value = (sliders[0].valueAsNumber + 1) % frames.length;
+    show();
+    if (sliders[0].value === sliders[0].max) pause();
+  }};
+  if (play) play.onclick = () => {{
+    timer ? pause() : (timer = setInterval(step, {interval}));
   }};
   sliders.forEach((slider) => (slider.oninput = show));
   box.querySelectorAll("p").forEach((line) => (line.hidden = false));
+  show();
 }})();</script></div>"""
 
-_CONTROL = """<p hidden><label>{name}
+_PLAY = '<button type="button" aria-label="play or pause">&#9654;</button>'
+
+_CONTROL = """<p hidden>{play}<label>{name}
 <input type="range" name="{name}" min="0" max="{last}" value="{place}"
 aria-valuetext="{value}"> <output>{value}</output></label></p>"""
-
-
-@dataclass(frozen=True)
-class Player:
-    """Frames as PNG files, the name of what they run over, and milliseconds a frame.
-
-    ``drawn`` are the numbers of each frame.
-    """
-
-    frames: tuple[bytes, ...]
-    description: str
-    interval: int
-    drawn: tuple[Any, ...] = ()
-
-    def html(self, alt: str = "A figure in several frames.") -> str:
-        """Return the player as HTML; ``alt`` says in words what its pictures show."""
-        *others, last = map(_data, self.frames)
-        return _PAGE.format(
-            last=last,
-            others=json.dumps(others),
-            alt=escape(alt),
-            count=len(self.frames),
-            label=escape(self.description),
-            interval=self.interval,
-        )
-
-    def _repr_html_(self) -> str:
-        return self.html()
 
 
 @dataclass(frozen=True)
@@ -110,25 +72,45 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """A picture for each combination of some choices' values, the last one fastest."""
+class Player:
+    """A picture for each combination of some choices' values, the last one fastest.
+
+    ``drawn`` are the numbers of each frame. With an ``interval``, of milliseconds a
+    frame, a button plays the frames of the only choice.
+    """
 
     frames: tuple[bytes, ...]
     choices: tuple[Choice, ...]
     drawn: tuple[Any, ...] = ()
+    interval: int = 0
 
-    def html(self, alt: str = "A figure that answers to its controls.") -> str:
-        """Return a picture over its controls as HTML; ``alt`` says what it shows.
+    @classmethod
+    def of(
+        cls,
+        figures: Iterable[Figure],
+        choices: Sequence[Choice],
+        interval: int = 0,
+        dpi: int = 80,
+    ) -> Self:
+        """Draw the figures of all combinations; ValueError for none or too many."""
+        count = prod(len(choice.values) for choice in choices)
+        if not 1 <= count <= MOST_FRAMES:
+            raise ValueError(f"there are {count} frames; give 1 to {MOST_FRAMES}.")
+        frames, drawn = [], []
+        for figure in figures:
+            drawn.append(numbers(figure))
+            frames.append(png(figure, dpi))
+        return cls(tuple(frames), tuple(choices), tuple(drawn), interval)
 
-        Without scripts the one of the start stands alone.
-        """
-        frames = [_data(frame) for frame in self.frames]
-        start, state = 0, []
+    def html(self, alt: str) -> str:
+        """Return a picture over its controls as HTML; ``alt`` says what it shows."""
+        frames = [f"data:image/png;base64,{b64encode(f).decode()}" for f in self.frames]
+        start = 0
         for choice in self.choices:
             start = start * len(choice.values) + choice.start
-            state.append(f"{choice.name} {choice.values[choice.start]}")
         controls = [
             _CONTROL.format(
+                play=_PLAY if self.interval else "",
                 name=escape(choice.name),
                 last=len(choice.values) - 1,
                 place=choice.start,
@@ -137,13 +119,13 @@ class Answers:
             for choice in self.choices
         ]
         values = json.dumps([choice.values for choice in self.choices])
-        return _ANSWERS.format(
+        return _PAGE.format(
             start=frames[start],
             alt=escape(alt),
-            state=escape(", ".join(state)),
             controls="\n".join(controls),
             frames=json.dumps(frames),
             values=values.replace("<", "\\u003c"),
+            interval=self.interval,
         )
 
 
@@ -156,41 +138,20 @@ def player(
 ) -> Player:
     """Draw one frame for each setting, for a play button and a slider.
 
-    Parameters
-    ----------
-    settings
-        What the frames show, in order; a frame should name its own setting.
-    draw
-        Returns the figure of one setting; all of one size.
-    description
-        Label of the slider.
-    interval
-        Milliseconds a frame while playing.
-    dpi
-        Dots per inch of a frame.
-
-    Raises
-    ------
-    ValueError
-        If there are no frames, or more than ``MOST_FRAMES``.
+    ``draw`` returns the figure of a setting, all of one size; ``description`` names
+    what the frames run over, and ``interval`` is in milliseconds a frame. ValueError
+    without frames, or with more than ``MOST_FRAMES``.
     """
-    frames, drawn = [], []
-    for setting in settings:
-        figure = draw(setting)
-        drawn.append(numbers(figure))
-        frames.append(png(figure, dpi))
-    if not 1 <= len(frames) <= MOST_FRAMES:
-        raise ValueError(f"there are {len(frames)} frames; give 1 to {MOST_FRAMES}.")
-    return Player(tuple(frames), description, interval, tuple(drawn))
+    all_settings = list(settings)
+    count = len(all_settings)
+    places = tuple(f"{place} of {count}" for place in range(1, count + 1))
+    choice = Choice(description, places, count - 1)
+    return Player.of(map(draw, all_settings), [choice], interval, dpi)
 
 
 def png(figure: Figure, dpi: int = 80) -> bytes:
     """Render a figure as a frame, in few colours and of its whole size; close it."""
     return picture(figure, 32, dpi, cut=False)
-
-
-def _data(frame: bytes) -> str:
-    return f"data:image/png;base64,{b64encode(frame).decode()}"
 
 
 def first_sentence(caption: str) -> str:
@@ -205,5 +166,5 @@ def plain_words(html: str) -> str:
 
 def with_alt(html: str, alt: str) -> str:
     """Return a page's part with another text for the pictures of its players."""
-    pattern = r'(<div class="player">\s*<img [^>]*alt=")[^"]*?( Frame \d+ of \d+\.")'
-    return re.sub(pattern, lambda match: f"{match[1]}{escape(alt)}{match[2]}", html)
+    pattern = r'(<div class="player">\s*<img [^>]*alt=")[^"]*'
+    return re.sub(pattern, lambda match: match[1] + escape(alt), html)

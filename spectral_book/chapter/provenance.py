@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +10,33 @@ import torch
 import yaml
 
 from spectral_book.repository import checkout
-from spectral_lib.training.devices import device_name
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What ran, on what, and the command that runs it again."""
+    """What ran, on what, and from which commit.
+
+    ``changed`` holds the parameters that differ from the notebook's defaults.
+    """
 
     chapter: str
     profile: str
-    seeds: tuple[int, ...]
+    seeds: Sequence[int]
     device: str
-    threads: int
-    commit: str
-    command: str
+    changed: Mapping[str, Any]
+    threads: int = field(default_factory=torch.get_num_threads)
+    commit: str = field(default_factory=lambda: _commit())
+
+    @property
+    def command(self) -> str:
+        """The papermill call with the same parameters, from the repository's root."""
+        notebook = f"book/{self.chapter}.ipynb"
+        words = ["papermill", "--cwd", "book", notebook, "out.ipynb"]
+        if self.changed:
+            changed = dict(self.changed)
+            text = yaml.safe_dump(changed, default_flow_style=True, width=10**6)
+            words += ["-y", text.strip()]
+        return shlex.join(words)
 
     def line(
         self, seconds: float | None = None, seeds: Sequence[int] | None = None
@@ -33,44 +46,14 @@ class Provenance:
         Without ``seeds`` it names the chapter's; with an empty list, none.
         """
         took = "" if seconds is None else f" · {seconds:.0f} s"
-        named = self.seeds if seeds is None else tuple(seeds)
+        named = self.seeds if seeds is None else seeds
         noun = "seed" if len(named) == 1 else "seeds"
+        threads = "thread" if self.threads == 1 else "threads"
         grown = f"{noun} {_ranges(named)} · " if named else ""
         return (
             f"profile {self.profile} · {grown}{self.device} · "
-            f"{_count(self.threads, 'thread')}{took} · {self.commit}"
+            f"{self.threads} {threads}{took} · {self.commit}"
         )
-
-
-def provenance(
-    chapter: str,
-    profile: str,
-    seeds: Sequence[int],
-    device: torch.device,
-    changed: Mapping[str, Any],
-) -> Provenance:
-    """Collect the provenance of a running chapter.
-
-    ``changed`` holds the parameters that differ from the notebook's defaults.
-    """
-    return Provenance(
-        chapter,
-        profile,
-        tuple(seeds),
-        device_name(device),
-        torch.get_num_threads(),
-        _commit(),
-        _command(chapter, changed),
-    )
-
-
-def _command(chapter: str, changed: Mapping[str, Any]) -> str:
-    """The papermill call with the same parameters, run from the repository's root."""
-    words = ["papermill", "--cwd", "book", f"book/{chapter}.ipynb", "out.ipynb"]
-    if changed:
-        text = yaml.safe_dump(dict(changed), default_flow_style=True, width=10**6)
-        words += ["-y", text.strip()]
-    return shlex.join(words)
 
 
 def _commit() -> str:
@@ -84,7 +67,7 @@ def _commit() -> str:
     return commit[:7] + ("+" if changed else "")
 
 
-def _ranges(seeds: tuple[int, ...]) -> str:
+def _ranges(seeds: Sequence[int]) -> str:
     """Seeds as a list, three or more in a row by their ends."""
     rows: list[list[int]] = []
     for seed in seeds:
@@ -96,7 +79,3 @@ def _ranges(seeds: tuple[int, ...]) -> str:
         f"{row[0]} to {row[-1]}" if len(row) > 2 else ", ".join(map(str, row))
         for row in rows
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

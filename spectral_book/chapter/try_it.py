@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import io
 import os
 import time
 from collections import deque
@@ -10,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from itertools import product
-from math import prod
 from typing import Any
 
 import ipywidgets as widgets
@@ -19,14 +17,7 @@ from matplotlib.figure import Figure
 from traitlets import Unicode
 
 from spectral_book.chapter.cells import running_cell
-from spectral_book.chapter.drawn import numbers
-from spectral_book.chapter.player import (
-    MOST_FRAMES,
-    Answers,
-    Choice,
-    plain_words,
-    png,
-)
+from spectral_book.chapter.player import Choice, Player, plain_words, png
 from spectral_book.claims.numbers import number
 from spectral_book.claims.sentences import listing
 
@@ -50,71 +41,32 @@ def is_live() -> bool:
     return not nobody and running_cell() is not None
 
 
-def check(run: Experiment, controls: Mapping[str, widgets.ValueWidget]) -> str:
-    """Return an experiment's docstring as one line, the caption of its figures.
-
-    Raises
-    ------
-    ValueError
-        If ``run`` is no generator function or has no docstring, or the controls are
-        not named as its arguments.
-    """
-    name = getattr(run, "__name__", repr(run))
-    if not inspect.isgeneratorfunction(run):
-        raise ValueError(f"{name} yields nothing; give a function that yields figures.")
-    arguments = list(inspect.signature(run).parameters)
-    if sorted(arguments) != sorted(controls):
-        raise ValueError(
-            f"{name} takes {', '.join(arguments) or 'nothing'} and the controls are "
-            f"{', '.join(controls) or 'none'}; give one control for each argument."
-        )
-    caption = inspect.getdoc(run)
-    if not caption:
-        raise ValueError(f"{name} has no docstring; it is the caption of its figure.")
-    return " ".join(caption.split())
+def caption_of(run: Experiment) -> str:
+    """Return an experiment's docstring as one line, the caption of its figures."""
+    return " ".join((inspect.getdoc(run) or "").split())
 
 
 def answers(
     run: Experiment,
     controls: Mapping[str, widgets.ValueWidget],
     steps: Mapping[str, Sequence[Any]],
-) -> Answers:
+) -> Player:
     """Run an experiment for each combination of some controls' values.
 
-    ``steps`` are these values by the controls' names, the control's own among them; the
-    others stay as they are.
-
-    Raises
-    ------
-    ValueError
-        If a name is no control's, a control's value is not among its steps, or there
-        are more than ``MOST_FRAMES`` combinations.
+    ``steps`` are these values by the controls' names, each control's own among them;
+    the other controls stay as they are.
     """
-    asked = prod(map(len, steps.values()))
-    if asked > MOST_FRAMES:
-        raise ValueError(f"steps ask for {asked} figures; give {MOST_FRAMES} at most.")
     choices = []
     for name, values in steps.items():
-        if name not in controls:
-            known = ", ".join(controls)
-            raise ValueError(f"steps name {name!r}; the controls are {known}.")
         control = controls[name]
-        if control.value not in values:
-            raise ValueError(
-                f"the steps of {name} are {list(values)}; its control starts at "
-                f"{control.value!r}, which has to be among them."
-            )
         words = tuple(_word(value) for value in values)
         start = list(values).index(control.value)
         choices.append(Choice(control.description or name, words, start))
-    settings = _values(controls)
-    frames, drawn = [], []
-    for chosen in product(*steps.values()):
-        figures = _figures(run, settings | dict(zip(steps, chosen, strict=True)))
-        last = deque(figures, maxlen=1).pop()
-        drawn.append(numbers(last))
-        frames.append(png(last))
-    return Answers(tuple(frames), tuple(choices), tuple(drawn))
+    combinations = (
+        _values(controls) | dict(zip(steps, chosen, strict=True))
+        for chosen in product(*steps.values())
+    )
+    return Player.of((_last(run, values) for values in combinations), choices)
 
 
 def invitation(
@@ -126,35 +78,24 @@ def invitation(
 
     ``answered`` are the names of the controls that the page itself answers to.
     """
-    labels = {
-        control.description or name: control for name, control in controls.items()
-    }
+    labels = {c.description or name: c for name, c in controls.items()}
     named = listing([f"*{label}*" for label in labels], "or")
     live = (
         f"`make lab` opens the chapters in JupyterLab; in `{chapter}.ipynb` this "
         f"experiment runs again when you change {named}."
     )
     fixed = [f"{n} = {_value(c)}" for n, c in labels.items() if n not in answered]
+    rest = f" with {', '.join(fixed)}" if fixed else ""
     if answered:
-        rest = f" with {', '.join(fixed)}" if fixed else ""
         return (
             f"**Try it.** Move the sliders; this page holds the answers{rest}. {live}"
         )
-    return (
-        f"**Live in Jupyter.** {live} This page shows how it ends with "
-        f"{', '.join(fixed)}."
-    )
+    return f"**Live in Jupyter.** {live} This page shows how it ends{rest}."
 
 
 def last_figure(run: Experiment, controls: Mapping[str, widgets.ValueWidget]) -> Figure:
-    """Run an experiment to its end with what the controls say; return its last figure.
-
-    Raises
-    ------
-    ValueError
-        If it yields no figure.
-    """
-    return deque(_figures(run, _values(controls)), maxlen=1).pop()
+    """Return the last figure of an experiment run with what the controls say."""
+    return _last(run, _values(controls))
 
 
 class Picture(widgets.Image):
@@ -167,17 +108,11 @@ class Picture(widgets.Image):
 
 
 class Panel:
-    """An experiment under its controls, with a stop button and a status line.
+    """An experiment under its controls, with a stop button and a status line: a `box`.
 
     It starts by itself, runs again after a change, and runs in steps between the
     messages to the kernel, which is never busy for longer than one step. Its stop
-    button stops it between two steps. The cell that makes it has to run in the kernel's
-    event loop, as every cell does.
-
-    Attributes
-    ----------
-    box
-        The widget to show.
+    button stops it between two steps.
     """
 
     def __init__(
@@ -190,7 +125,7 @@ class Panel:
         self._task: asyncio.Task[None] | None = None
         self._image = Picture(
             format="png",
-            tooltip=plain_words(inspect.getdoc(run) or ""),
+            tooltip=plain_words(caption_of(run)),
             layout={"max_width": "100%"},
         )
         self._image.layout.visibility = "hidden"  # an empty picture looks broken
@@ -254,7 +189,7 @@ class Panel:
             await asyncio.sleep(DEBOUNCE)
             started = time.perf_counter()
             for figure in _figures(self._run, _values(self._controls)):
-                self._image.value = _png(figure)
+                self._image.value = png(figure, 110)
                 self._image.layout.visibility = "visible"
                 say(f"running, {seconds()}")
                 await asyncio.sleep(PAUSE)
@@ -272,16 +207,13 @@ def _values(controls: Mapping[str, widgets.ValueWidget]) -> dict[str, Any]:
     return {name: control.value for name, control in controls.items()}
 
 
-def _figures(run: Experiment, values: Mapping[str, Any]) -> Iterator[Figure]:
-    """Take an experiment's steps, each figure closed before it is handed out.
+def _last(run: Experiment, values: Mapping[str, Any]) -> Figure:
+    return deque(_figures(run, values), maxlen=1).pop()
 
-    Raises
-    ------
-    ValueError
-        At the end, if there was none.
-    """
+
+def _figures(run: Experiment, values: Mapping[str, Any]) -> Iterator[Figure]:
+    """Take an experiment's steps, each figure closed before it is handed out."""
     steps = run(**values)
-    nothing = True
     while True:
         before = set(plt.get_fignums())
         try:
@@ -292,17 +224,8 @@ def _figures(run: Experiment, values: Mapping[str, Any]) -> Iterator[Figure]:
             for number in set(plt.get_fignums()) - before:
                 plt.close(number)
         if figure is None:
-            break
-        nothing = False
+            return
         yield figure
-    if nothing:
-        raise ValueError(f"{run.__name__} ended without a figure; yield at least one.")
-
-
-def _png(figure: Figure) -> bytes:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
 
 
 @contextmanager

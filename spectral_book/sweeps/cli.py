@@ -7,7 +7,6 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
 from types import FrameType
@@ -64,11 +63,6 @@ def _run(sweep: Path, out: Path, **settings: Any) -> int:
 
 
 def _check(sweep: Path, **settings: Any) -> None:
-    if find_spec("pandas") is None:
-        raise InputError("collect and page need pandas: pip install -e '.[batch]'")
-    for name, ending in (("pyarrow", ".parquet"), ("xarray", ".nc")):
-        if find_spec(name) is None:
-            print(f"{name} is not here: collect writes no {ending}", file=sys.stderr)
     _, points = checked_points(sweep, Settings(**settings))
     print("\n".join(point.id for point in points))
     print(f"{len(points)} points can run")

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,19 +151,16 @@ def swept(parameters: Iterable[dict[str, Any]]) -> list[str]:
 def write_table(table: DataFrame, path: Path) -> None:
     """Write a table as CSV, parquet or netCDF, by the file's ending."""
     writers = {
-        ".csv": ("pandas", lambda file: table.to_csv(file, index=False)),
-        ".parquet": ("pyarrow", lambda file: table.to_parquet(file, index=False)),
-        ".nc": ("xarray", lambda file: on_axes(table).to_netcdf(file)),
+        ".csv": lambda file: table.to_csv(file, index=False),
+        ".parquet": lambda file: table.to_parquet(file, index=False),
+        ".nc": lambda file: on_axes(table).to_netcdf(file),
     }
     if path.suffix not in writers:
         raise InputError(f"{path} must end in .csv, .parquet or .nc")
-    needed, write = writers[path.suffix]
-    if find_spec(needed) is None:
-        raise InputError(f"{path}: a {path.suffix} file needs {needed}; write .csv")
     partial = path.with_name(f".{path.name}.partial")
     with storing(path):
         try:
-            write(partial)
+            writers[path.suffix](partial)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)

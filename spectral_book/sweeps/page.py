@@ -170,17 +170,21 @@ def _verdicts(table: DataFrame) -> str:
     counts = (
         table.groupby(["claim", "verdict"], sort=False).size().unstack(fill_value=0)
     )
-    lines = [["claim", *counts.columns], ["---"] * (1 + len(counts.columns))]
-    lines += [[f"`{claim}`", *map(str, row)] for claim, row in counts.iterrows()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rows = [[f"`{claim}`", *map(str, row)] for claim, row in counts.iterrows()]
+    return _markdown(["claim", *counts.columns], rows)
 
 
 def _points(table: DataFrame) -> str:
     """Return a Markdown table of points that have no claims."""
-    lines = [list(table.columns), ["---"] * len(table.columns)]
+    rows = []
     for row in table.itertuples(index=False):
         shown = [
             "-" if value is None or value != value else label(value) for value in row
         ]
-        lines.append([text.replace("|", "\\|").replace("\n", " ") for text in shown])
+        rows.append([text.replace("|", "\\|").replace("\n", " ") for text in shown])
+    return _markdown(list(table.columns), rows)
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -66,7 +66,7 @@ class SweptChapter:
 
 @dataclass(frozen=True)
 class Point:
-    """One run of the chapter, with all its `parameters`; papermill sets those `given`.
+    """One run of the chapter, with all its `parameters`.
 
     `id`, safe as a file name, has the values of the grid and the list, to be read, and
     a hash of the chapter's name and all parameters, which identifies it.
@@ -74,7 +74,6 @@ class Point:
 
     id: str
     parameters: Parameters
-    given: Parameters
 
     @property
     def needs_gpu(self) -> bool:
@@ -161,7 +160,7 @@ def _point(chapter: SweptChapter, given: Parameters, shown: Parameters) -> Point
         short = re.sub(r"[^A-Za-z0-9.+-]+", "_", text).strip("_")[:24]
         longer = f"{label},{name}={short}".strip(",")
         label = longer if len(longer) <= 80 else label
-    return Point(f"{label or 'point'}-{digest}", parameters, given)
+    return Point(f"{label or 'point'}-{digest}", parameters)
 
 
 def _listed(value: Any) -> Any:

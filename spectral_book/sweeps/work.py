@@ -159,7 +159,7 @@ def new_record(
 async def _execute_while_wanted(work: Work, point: Point) -> Execution:
     """Execute a point's notebook, but no longer than its sweep lasts."""
     execution = execute(
-        replace(work.chapter, parameters=point.given),
+        replace(work.chapter, parameters=point.parameters),
         work.environment(),
         work.settings.cell_seconds,
         work.settings.point_seconds,

@@ -55,7 +55,7 @@ def test_where_a_chapter_runs_is_no_difference():
     here = {"device": "cpu", "data_root": "/here", "profile": "quick", "precision": "a"}
     paper = dict.fromkeys(here, "other")
     (only,) = differences(here, paper, {})
-    assert only.to_dict() == {
+    assert vars(only) == {
         "name": "precision",
         "here": "a",
         "paper": "other",

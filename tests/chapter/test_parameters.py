@@ -1,7 +1,5 @@
 """Parameters of a chapter: every wrong one is told in a sentence."""
 
-from types import SimpleNamespace
-
 import nbformat
 import pytest
 
@@ -61,8 +59,8 @@ def test_good_parameters_are_frozen():
         ("seeds", 3, "list"),
         ("seeds", [-1], "greater than or equal to 0"),
         ("seeds", [2**32], "less than 4294967296"),
-        ("width", 0, "an even number, 2 or larger"),
-        ("width", 3, "an even number, 2 or larger"),
+        ("width", 0, "greater than or equal to 2"),
+        ("width", 3, "a multiple of 2"),
         ("device", "tpu", "'auto', 'cpu' or 'cuda'"),
         ("points", 0, "greater than or equal to 1"),
         ("points", "10", "valid integer"),
@@ -125,12 +123,6 @@ def test_a_misspelt_name_is_refused_and_may_be_corrected_in_the_same_kernel():
     assert Sample.read(namespace).rate == 0.1
 
 
-def test_without_history_every_plain_public_value_is_a_parameter():
-    with pytest.raises(ParameterError, match="Unknown parameter 'surprise'"):
-        Sample.read(GOOD | {"surprise": 1})
-    assert Sample.read(GOOD | {"_private": 1, "module": pytest}).points == 10
-
-
 @pytest.mark.parametrize(
     ("cells", "names"),
     [
@@ -164,23 +156,12 @@ def test_names_are_those_of_the_parameters_cell_and_of_assignments_just_before(
         "for pointz in seeds: pass",
     ],
 )
-@pytest.mark.parametrize("keeps", [True, False], ids=["history", "no history"])
-def test_a_misspelt_name_beside_an_expression_is_refused(line, keeps):
+def test_a_misspelt_name_beside_an_expression_is_refused(line):
     namespace: dict = {}
     exec(f"{cell(GOOD)}\n{line}", namespace)
-    if keeps:
-        namespace["In"] = ["", f"{cell(GOOD)}\n{line}", "Sample.read(globals())"]
+    namespace["In"] = ["", f"{cell(GOOD)}\n{line}", "Sample.read(globals())"]
     with pytest.raises(ParameterError, match="'pointz': did you mean 'points'"):
         Sample.read(namespace)
-
-
-def test_names_of_a_users_startup_files_are_no_parameters_unless_changed():
-    before = {"ncores": 4, "paths": ["a"], "points": 3}
-    shell = SimpleNamespace(user_ns_hidden=dict(before))
-    namespace = {**before, **GOOD, "get_ipython": lambda: shell}
-    assert Sample.read(namespace).points == 10
-    with pytest.raises(ParameterError, match="Unknown parameter 'ncores'"):
-        Sample.read(namespace | {"ncores": 5})
 
 
 class Trained(ChapterParameters):
@@ -255,18 +236,8 @@ def test_a_parameter_that_the_class_does_not_name_has_the_type_of_its_cell(line,
     assert said in str(told.value)
 
 
-def test_a_misspelt_name_of_the_class_is_no_new_parameter():
+def test_a_misspelt_name_of_the_class_is_missing():
     namespace: dict = {}
     exec(ANNOTATED.replace("share", "shaer"), namespace)
-    with pytest.raises(ParameterError, match="'shaer': did you mean 'share'"):
-        Unusual.read(namespace)
-
-
-def test_constants_of_the_class_cell_are_no_parameters_where_there_is_no_history():
-    namespace: dict = {}
-    exec(ANNOTATED, namespace)
-    namespace |= {"COLOURS": {"low": "blue"}, "KINDS": ["a"]}
-    assert Unusual.read(namespace).steps == 5
-    namespace["stepz"] = 3
-    with pytest.raises(ParameterError, match="Unknown parameter 'stepz'"):
+    with pytest.raises(ParameterError, match="'share' is missing"):
         Unusual.read(namespace)

@@ -4,16 +4,15 @@ import shlex
 import shutil
 
 import pytest
-import torch
 import yaml
 
 from spectral_book.chapter import provenance as module
-from spectral_book.chapter.provenance import provenance
+from spectral_book.chapter.provenance import Provenance
 
 
 def test_line_and_command():
     changed = {"seeds": [1, 2], "reading": "paper", "learning_rate": 0.001}
-    came = provenance("a_chapter", "quick", [1, 2, 3, 4], torch.device("cpu"), changed)
+    came = Provenance("a_chapter", "quick", [1, 2, 3, 4], "cpu", changed)
     line = came.line(12.4)
     for part in ("profile quick", "seeds 1 to 4", "cpu", "thread", "12 s"):
         assert part in line
@@ -24,13 +23,13 @@ def test_line_and_command():
 
 
 def test_command_without_changes_has_no_parameters():
-    came = provenance("a_chapter", "quick", [1, 5], torch.device("cpu"), {})
+    came = Provenance("a_chapter", "quick", [1, 5], "cpu", {})
     assert "-y" not in shlex.split(came.command)
     assert "seeds 1, 5 ·" in came.line()
 
 
 def test_line_names_the_seeds_of_what_it_stands_under():
-    came = provenance("a_chapter", "quick", [1, 2], torch.device("cpu"), {})
+    came = Provenance("a_chapter", "quick", [1, 2], "cpu", {})
     assert "seeds 1 to 3, 7, 101, 102 ·" in came.line(seeds=[1, 2, 3, 7, 101, 102])
     assert " · seed 7 · " in came.line(seeds=[7])
     assert "seed" not in came.line(seeds=[])

@@ -59,11 +59,7 @@ def test_without_a_reader_the_last_figure_is_there_and_all_are_closed(steps):
     where = ("left", "center", "right")
     assert "".join(map(figure.axes[0].get_title, where)) == "3 2"
     assert plt.get_fignums() == before
-    assert live.check(steps.experiment(), {"level": slider()}) == (
-        "<b>Steps</b> of a &amp; run."
-    )
-    with pytest.raises(ValueError, match="run ended without a figure"):
-        live.last_figure(steps.experiment(), {"level": slider(0)})
+    assert live.caption_of(steps.experiment()) == "<b>Steps</b> of a &amp; run."
 
 
 def test_the_invitation_names_the_controls_and_their_values():
@@ -105,40 +101,10 @@ def test_a_still_page_holds_an_answer_for_each_combination_of_steps():
     assert "the answers. `make" in live.invitation("c", controls, ["width", "height"])
 
 
-@pytest.mark.parametrize(
-    ("steps", "message"),
-    [
-        ({"levl": [3]}, "steps name 'levl'; the controls are level, width"),
-        ({"level": [1, 2]}, "steps of level are .*starts at 3, which has to be among"),
-        ({"level": range(8), "width": range(8)}, "ask for 64 figures; give 60 at most"),
-    ],
-)
-def test_steps_that_a_page_cannot_hold_are_refused(steps, message):
-    with pytest.raises(ValueError, match=message):
-        live.answers(two, {"level": slider(3), "width": slider(2)}, steps)
-
-
-def not_a_generator(level):
-    """A caption."""
-    return plt.figure()
-
-
-def without_docstring(level):
-    yield plt.figure()
-
-
-@pytest.mark.parametrize(
-    ("run", "names", "message"),
-    [
-        (Steps().experiment(), ["level", "b"], "takes level and .* are level, b"),
-        (Steps().experiment(), [], "takes level and the controls are none"),
-        (not_a_generator, ["level"], "yields nothing"),
-        (without_docstring, ["level"], "no docstring"),
-    ],
-)
-def test_an_experiment_that_does_not_fit_is_refused(run, names, message):
-    with pytest.raises(ValueError, match=message):
-        live.check(run, {name: slider() for name in names})
+def test_a_page_holds_no_more_answers_than_a_player_frames():
+    controls = {"level": slider(3), "width": slider(2)}
+    with pytest.raises(ValueError, match="there are 64 frames; give 1 to 60"):
+        live.answers(two, controls, {"level": range(8), "width": range(8)})
 
 
 async def until(condition):
@@ -220,7 +186,6 @@ def test_the_stop_button_stops_between_two_steps(steps):
 @pytest.mark.parametrize(
     ("level", "said"),
     [
-        (0, "run ended without a figure; yield at least one."),
         (4, "level is 4; give &lt;less&gt;."),
         (5, "SystemExit: enough"),
         (6, "KeyError"),

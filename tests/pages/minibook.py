@@ -174,17 +174,16 @@ def picture(row):
 
 PLAYER = """
 from IPython.display import HTML, display
-from spectral_book.chapter.player import Player
+from spectral_book.chapter.player import Choice, Player
 
 frames = tuple(picture(bytes([10 * i]) * 40) for i in range(20))
-display(Player(frames, "epoch", 50))
+epochs = Choice("epoch", tuple(f"{i} of 20" for i in range(1, 21)), 19)
+display(HTML(Player(frames, (epochs,), interval=50).html("Greys & light.")))
 display(HTML('<p class="caption"><b>Greys &amp; light.</b> From dark to light.</p>'))
 """
 
 ANSWERS = """
-from spectral_book.chapter.player import Answers, Choice
-
 shades = tuple(picture(bytes([40 * i]) * 40) for i in range(6))
 height, level = Choice("height", ("1", "5"), 1), Choice("level <i>", ("a", "b", "c"), 0)
-display(HTML(Answers(shades, (height, level)).html("A shade.")))
+display(HTML(Player(shades, (height, level)).html("A shade.")))
 """

@@ -172,22 +172,6 @@ def test_check_lists_the_points(tmp_path, capsys):
     assert last == "2 points can run"
 
 
-def test_check_asks_for_what_later_commands_need(tmp_path, monkeypatch, capsys):
-    sweep = {"chapter": write_tiny(tmp_path).name}
-    file = str(write_sweep(tmp_path / "sweep.yaml", sweep))
-    missing = {"pyarrow"}
-
-    def find(name):
-        return None if name in missing else object()
-
-    monkeypatch.setattr("spectral_book.sweeps.cli.find_spec", find)
-    assert main(["check", file]) == 0
-    assert "pyarrow is not here" in capsys.readouterr().err
-    missing.add("pandas")
-    assert main(["check", file]) == 2
-    assert "need pandas" in capsys.readouterr().err
-
-
 def under_way(folder):
     """Start a sweep of 4 points, until one is done and two are under way."""
     file, log, out = gated(folder, range(4))
