@@ -1,7 +1,5 @@
 """How much of a machine the notebooks of one command may use."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

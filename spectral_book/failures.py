@@ -1,7 +1,5 @@
 """What went wrong in an executed notebook: which cell, and in which words."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Files that appear whole or not at all, and folders that start empty."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Kernels: this interpreter, a private folder to talk in, and no one's own settings."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import platform

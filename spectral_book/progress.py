@@ -1,7 +1,5 @@
 """How far the running chapters are: a line for each, on a terminal alone."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Sentences for what somebody wrote and nothing can be done with."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Callable, Sequence

@@ -83,7 +83,7 @@ def record(
     checkpoints = {"SPECTRAL_CHECKPOINTS": str(work / f"{chapter}.checkpoints")}
     print(
         f"Running {chapter} with params/{profile}/{chapter}.yaml; its notebook and "
-        f"checkpoints are kept in {work}.{_took(path)}",
+        f"checkpoints are kept in {work}.",
         flush=True,
     )
     job = NotebookJob(chapter, root / "book" / f"{chapter}.ipynb", parameters=given)
@@ -131,15 +131,6 @@ def record(
     keep_figures(path, run.notebook)
     write_atomic(root / "results" / crate.FILE, crate.crate(root / "results"))
     return path
-
-
-def _took(path: Path) -> str:
-    """How long the run of a record took, where there is one."""
-    if not path.is_file():
-        return ""
-    made = json.loads(path.read_text("utf-8"))["made"]
-    minutes = round(made["seconds"] / 60)
-    return f" The recorded run took {minutes} min on {made['machine']}."
 
 
 def keep_figures(path: Path, notebook: nbformat.NotebookNode) -> None:

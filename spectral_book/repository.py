@@ -1,7 +1,5 @@
 """The state of the git checkout that results come from."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

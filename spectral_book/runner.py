@@ -1,9 +1,6 @@
 """Execute notebooks, each in a new kernel process, and look at all that came out."""
 
-from __future__ import annotations
-
 import asyncio
-import copy
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -158,20 +155,6 @@ async def execute(
     return Execution(job.name, notebook, time.monotonic() - started, failure)
 
 
-def without_outputs(notebook: NotebookNode) -> NotebookNode:
-    """Return a copy of a notebook with no result of an earlier run in it.
-
-    nbclient clears a cell when it starts it, so that the cells after a failure
-    would otherwise show what they gave some other time.
-    """
-    clean = copy.deepcopy(notebook)
-    clean.metadata.pop("widgets", None)
-    for cell in clean.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return clean
-
-
 def bar_of(widgets: Iterable[Mapping[str, Any]]) -> str:
     """Return what the last progress bar among widgets shows; empty if there is none.
 
@@ -258,9 +241,15 @@ def _prepared(job: NotebookJob) -> NotebookNode:
     """Read a job's notebook, without old results and with its parameters."""
     given = job.parameters
     if given is None:
-        notebook = without_outputs(nbformat.read(job.path, as_version=4))
+        notebook = nbformat.read(job.path, as_version=4)
     else:
-        notebook = without_outputs(load_notebook_node(str(job.path)))
+        notebook = load_notebook_node(str(job.path))
+    # nbclient clears a cell when it starts it, so that the cells after a failure would
+    # show what they gave some other time.
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
     kernel = notebook.metadata.get("kernelspec", {})
     written = notebook.metadata.get("language_info", {})
     language = kernel.get("language") or written.get("name") or kernel.get("name")

@@ -1,7 +1,5 @@
 """Errors of threads and asyncio tasks: they end no cell, so a kernel notes them."""
 
-from __future__ import annotations
-
 import atexit
 import gc
 import json

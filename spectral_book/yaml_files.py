@@ -1,7 +1,5 @@
 """YAML as it is read here: for sweeps, clusters and the profiles of chapters."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Hashable

@@ -16,12 +16,7 @@ import pytest
 from spectral_book import runner
 from spectral_book.budget import Budget
 from spectral_book.failures import Failure
-from spectral_book.runner import (
-    NotebookJob,
-    execute,
-    execute_notebooks,
-    without_outputs,
-)
+from spectral_book.runner import NotebookJob, execute, execute_notebooks
 
 
 def write(folder, name, *cells, tags=()):
@@ -296,15 +291,17 @@ def test_a_kernel_ends_with_its_task(tmp_path):
     assert not alive(int(note.read_text()))
 
 
-def test_old_outputs_do_not_survive_in_cells_that_never_run():
-    cell = nbformat.v4.new_code_cell("1", execution_count=3)
-    cell.outputs = [nbformat.v4.new_output("stream", text="old")]
-    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {}})
-    clean = without_outputs(notebook)
+def test_old_outputs_do_not_survive_in_cells_that_never_run(tmp_path):
+    job = write(tmp_path, "old", "1")
+    notebook = nbformat.read(job.path, as_version=4)
+    notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="old")]
+    notebook.cells[1].execution_count = 3
+    notebook.metadata.widgets = {}
+    nbformat.write(notebook, job.path)
+    clean = runner._prepared(job)
     assert "widgets" not in clean.metadata
-    assert clean.cells[0].outputs == []
-    assert clean.cells[0].execution_count is None
-    assert notebook.cells[0].outputs
+    assert clean.cells[1].outputs == []
+    assert clean.cells[1].execution_count is None
 
 
 def test_an_error_in_words_comes_without_code():

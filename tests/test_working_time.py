@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from spectral_book.working_time import WorkingTime, processor_seconds, worked
+from spectral_book import working_time
+from spectral_book.working_time import WorkingTime, readings
 
 
 @pytest.mark.parametrize(
@@ -21,26 +22,18 @@ from spectral_book.working_time import WorkingTime, processor_seconds, worked
         (1.0, 0.004, 1.0),  # waiting, and looking now and then
     ],
 )
-def test_time_counts_as_a_process_had_it(wall, processor, own):
-    assert worked(wall, processor) == own
-
-
-def test_time_adds_up_over_computing_and_waiting():
-    # Clock and processor when it begins, and each time it is asked.
-    readings = iter([(0, 0), (60, 10), (61, 10), (62, 11)])
-    now = [next(readings)]
-    time_worked = WorkingTime(1, lambda: now[0][0], lambda pid: now[0][1])
-    found = []
-    for reading in readings:
-        now[0] = reading
-        found.append(time_worked.seconds())
-    assert found == [10, 11, 12]
+def test_time_counts_as_a_process_had_it_and_adds_up(monkeypatch, wall, processor, own):
+    found = iter([(0, 0), (60, 10), (60 + wall, 10 + processor)])
+    monkeypatch.setattr(working_time, "readings", lambda pid: next(found))
+    worked = WorkingTime(1)
+    assert [worked.seconds(), worked.seconds()] == [10, 10 + own]
 
 
 def test_processor_time_is_that_of_the_process():
-    before = processor_seconds(os.getpid())
-    while processor_seconds(os.getpid()) < before + 0.05:
+    before = readings(os.getpid())
+    while readings(os.getpid())[1] < before[1] + 0.05:
         sum(range(10**5))
+    assert readings(os.getpid())[0] > before[0]
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    assert processor_seconds(ended.pid) == 0
+    assert readings(ended.pid)[1] == 0

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from spectral_book.claims.claims_file import Profile
-from spectral_book.readable import error_sentences, unknown_name
+from spectral_book.readable import error_sentences
 
 
 class ParameterError(ValueError):
@@ -140,13 +140,8 @@ class ChapterParameters(BaseModel):
         unknown or missing, a type is wrong or a value impossible.
         """
         whole = cls.completed(namespace)
-        values = {n: namespace[n] for n in whole.model_fields if n in namespace}
-        known = list(whole.model_fields)
-        unknown = [name for name in assigned(namespace) if name not in known]
-        if unknown:
-            sentences = [unknown_name(name, known, "parameter") for name in unknown]
-            raise ParameterError(" ".join(sentences))
-        return whole.check(values)
+        names = [*whole.model_fields, *assigned(namespace)]
+        return whole.check({n: namespace[n] for n in names if n in namespace})
 
     @classmethod
     def completed(cls, namespace: Mapping[str, Any]) -> type[Self]:

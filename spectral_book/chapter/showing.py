@@ -87,7 +87,7 @@ class Showing:
         and on a page one for each combination of ``steps``, values of some controls.
         """
         caption = f"<b>Try it.</b> {live.caption_of(run)}"
-        if live.is_live():
+        if running_cell() is not None:  # a reader is there to move a control
             former = self.panels.pop(run.__name__, None)
             if former is not None:  # its cell is run again
                 former.close()
@@ -99,7 +99,7 @@ class Showing:
             still = live.answers(run, controls, steps)
             answered = [choice.name for choice in still.choices]
         else:
-            still, answered = live.last_figure(run, controls), []
+            still, answered = live.last_figure(run, live.values_of(controls)), []
         name = self.provenance.chapter
         display(Markdown(live.invitation(name, controls, answered)))
         self.show(still, caption, seeds=())

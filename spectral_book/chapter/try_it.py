@@ -16,7 +16,6 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from traitlets import Unicode
 
-from spectral_book.chapter.cells import running_cell
 from spectral_book.chapter.player import Choice, Player, plain_words, png
 from spectral_book.claims.numbers import number
 from spectral_book.claims.sentences import listing
@@ -29,16 +28,6 @@ DEBOUNCE = 0.2
 
 PAUSE = 0.01
 """Seconds between steps: a message to the kernel takes several turns of its loop."""
-
-
-def is_live() -> bool:
-    """Return whether a reader is there to move a control.
-
-    That is where a front end with cells has sent the running one. A build and
-    continuous integration say in the environment that there is nobody.
-    """
-    nobody = os.environ.get("SPECTRAL_BUILD") or os.environ.get("CI")
-    return not nobody and running_cell() is not None
 
 
 def caption_of(run: Experiment) -> str:
@@ -62,11 +51,11 @@ def answers(
         words = tuple(_word(value) for value in values)
         start = list(values).index(control.value)
         choices.append(Choice(control.description or name, words, start))
-    combinations = (
-        _values(controls) | dict(zip(steps, chosen, strict=True))
+    figures = (
+        last_figure(run, values_of(controls) | dict(zip(steps, chosen, strict=True)))
         for chosen in product(*steps.values())
     )
-    return Player.of((_last(run, values) for values in combinations), choices)
+    return Player.of(figures, choices)
 
 
 def invitation(
@@ -93,9 +82,14 @@ def invitation(
     return f"**Live in Jupyter.** {live} This page shows how it ends{rest}."
 
 
-def last_figure(run: Experiment, controls: Mapping[str, widgets.ValueWidget]) -> Figure:
-    """Return the last figure of an experiment run with what the controls say."""
-    return _last(run, _values(controls))
+def last_figure(run: Experiment, values: Mapping[str, Any]) -> Figure:
+    """Run an experiment to its end; return its last figure."""
+    return deque(_figures(run, values), maxlen=1).pop()
+
+
+def values_of(controls: Mapping[str, widgets.ValueWidget]) -> dict[str, Any]:
+    """Return what controls say, by their names."""
+    return {name: control.value for name, control in controls.items()}
 
 
 class Picture(widgets.Image):
@@ -188,7 +182,7 @@ class Panel:
         try:
             await asyncio.sleep(DEBOUNCE)
             started = time.perf_counter()
-            for figure in _figures(self._run, _values(self._controls)):
+            for figure in _figures(self._run, values_of(self._controls)):
                 self._image.value = png(figure, 110)
                 self._image.layout.visibility = "visible"
                 say(f"running, {seconds()}")
@@ -198,17 +192,9 @@ class Panel:
             say(f"stopped after {seconds()}")
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             # An exception that left the task would be lost, or end the kernel.
-            say(escape(_sentence(error)))
+            say(escape(f"{type(error).__name__}: {' '.join(str(error).split())}"))
         if self._task is asyncio.current_task():
             self._stop.disabled = True
-
-
-def _values(controls: Mapping[str, widgets.ValueWidget]) -> dict[str, Any]:
-    return {name: control.value for name, control in controls.items()}
-
-
-def _last(run: Experiment, values: Mapping[str, Any]) -> Figure:
-    return deque(_figures(run, values), maxlen=1).pop()
 
 
 def _figures(run: Experiment, values: Mapping[str, Any]) -> Iterator[Figure]:
@@ -240,14 +226,6 @@ def _without_progress_bars() -> Iterator[None]:
             del os.environ["CI"]
         else:
             os.environ["CI"] = before
-
-
-def _sentence(error: BaseException) -> str:
-    """Return what went wrong in one line; our own messages need no kind."""
-    text = " ".join(str(error).split())
-    if isinstance(error, ValueError) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _value(control: widgets.ValueWidget) -> str:

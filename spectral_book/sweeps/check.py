@@ -5,8 +5,6 @@ cell of parameters and that class alone are run; nothing is trained. For a noteb
 without one, the annotations of its parameters are the types.
 """
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import io

@@ -1,7 +1,5 @@
 """The command `spectral-batch`."""
 
-from __future__ import annotations
-
 import argparse
 import shlex
 import signal

@@ -1,7 +1,5 @@
 """An HTML book of the executed notebooks of a sweep, without running them again."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

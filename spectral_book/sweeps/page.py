@@ -46,15 +46,14 @@ def write_page(out: Path, target: Path | None = None) -> Path:
     columns, judged = list(table.columns), "claim" in table
     names = columns[1 : columns.index("claim" if judged else "state")]
     parts, page = [f"# Sweep of `{chapter}`"], target / "index.md"
+    parts.append(_summary(out, table, names))
     with storing(target), mpl.rc_context():
         use_house_style()
         (target / "figures").mkdir(parents=True, exist_ok=True)
         if judged:
-            parts.append(_summary(out, table, names))
             parts += _changing(target, table, names) if names else []
             parts += ["## All verdicts", _verdicts(table)]
         else:
-            parts.append(f"{status(out).text().splitlines()[0]}.")
             parts += _recorded(target, table, names) if names else []
             parts.append(_points(table))
         write_atomic(page, "\n\n".join(parts) + "\n")
@@ -115,19 +114,12 @@ def draw_estimates(table: DataFrame, claim: str, names: Sequence[str]) -> Figure
 
 
 def _summary(out: Path, table: DataFrame, names: Sequence[str]) -> str:
-    """Return what was swept, and what is missing."""
-    state = status(out)
-    points = table["point"].nunique()
-    lines = [f"{points} points, {table['claim'].nunique()} claims each.", ""]
+    """Return how far the sweep has come, and what was swept."""
+    lines = status(out).text().partition("\nfailed:")[0].splitlines()
     for name in names:
         values = [label(v) for v in values_of(table, name)]
-        lines.append(f"- `{name}`: {', '.join(values)}")
-    missing = state.counts.total() - state.counts["done"]
-    if missing:
-        lines.append(f"\n**Incomplete:** {missing} points failed or have not run.")
-    if state.stale:
-        lines.append(f"\n**{state.stale} points** ran with older code than today's.")
-    return "\n".join(lines)
+        lines.append(f"`{name}`: {', '.join(values)}")
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _changing(target: Path, table: DataFrame, names: Sequence[str]) -> list[str]:

@@ -1,7 +1,5 @@
 """What to run: a sweep file, and the points of a chapter that it stands for."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import json

@@ -4,8 +4,6 @@ A point has two files in `points`: the executed notebook, and a record whose che
 over both. Each appears whole or not at all, the record last.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """A sweep from its file to its results, on the workers of Dask."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError

@@ -4,8 +4,6 @@ They travel in the notebook's outputs, in the form of the package scrapbook: wha
 `glue` hands out is read as well.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a worker does: run a point and store what came of it."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re
@@ -11,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from distributed import Worker, get_worker
 
@@ -126,27 +125,25 @@ def run_point(work: Work, point: Point) -> None:
             claims = claims_of(work.chapter.name, execution.notebook)
         except ValueError as error:
             failure = Failure(0, "", f"ValueError: {error}", "")
-    record = new_record(work, point, failure) | {"code": code, "claims": claims}
-    record["scalars"] = scalars_of(execution.notebook)
-    record["seconds"] = round(time.monotonic() - started, 3)
+    found = {"claims": claims, "scalars": scalars_of(execution.notebook)}
+    seconds = round(time.monotonic() - started, 3)
+    record = new_record(work, point, failure, code=code, seconds=seconds, **found)
     results.store(work.out, record, execution.notebook)
 
 
 def new_record(
-    work: Work, point: Point, failure: Failure | None
+    work: Work, point: Point, failure: Failure | None, **found: Any
 ) -> results.PointRecord:
-    """Return the record of a point that has just ended, without what came of it."""
+    """Return the record of a point that has just ended, with what came of it."""
     record: results.PointRecord = {
         "id": point.id,
         "state": "done",
         "chapter": work.chapter.name,
         "parameters": point.parameters,
-        "code": work.code,
-        "seconds": 0.0,
         "host": socket.gethostname(),
         "finished": results.now(),
-        "claims": [],
-        "scalars": {},
+        **{"code": work.code, "seconds": 0.0, "claims": [], "scalars": {}},
+        **found,
     }
     if failure is not None:
         ending = "\n".join(failure.traceback.splitlines()[-_LINES:])

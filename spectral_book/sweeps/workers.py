@@ -1,7 +1,5 @@
 """Where points run: the workers of Dask, here, at an address, or by a batch system."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -324,7 +324,9 @@ def test_a_still_page_says_how_to_make_it_live_and_shows_the_end(chapter, shown,
     assert plt.get_fignums() == open_before
 
 
-def test_a_reader_gets_the_controls_with_the_same_caption(chapter, shown, monkeypatch):
+def test_a_reader_gets_the_controls_with_the_same_caption(
+    chapter, shown, cell, monkeypatch
+):
     box = widgets.VBox()
     made = []
 
@@ -336,7 +338,7 @@ def test_a_reader_gets_the_controls_with_the_same_caption(chapter, shown, monkey
         def close(self):
             made.append("closed")
 
-    monkeypatch.setattr(live, "is_live", lambda: True)
+    cell("a", 1)
     monkeypatch.setattr(live, "Panel", Panel)
     control = widgets.IntSlider(2, 0, 5)
     chapter.try_it(lines, height=control)

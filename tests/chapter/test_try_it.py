@@ -54,7 +54,7 @@ def steps():
 
 def test_without_a_reader_the_last_figure_is_there_and_all_are_closed(steps):
     before = plt.get_fignums()
-    figure = live.last_figure(steps.experiment(), {"level": slider(3)})
+    figure = live.last_figure(steps.experiment(), {"level": 3})
     # Wherever a style that another test has set puts titles.
     where = ("left", "center", "right")
     assert "".join(map(figure.axes[0].get_title, where)) == "3 2"
@@ -186,9 +186,9 @@ def test_the_stop_button_stops_between_two_steps(steps):
 @pytest.mark.parametrize(
     ("level", "said"),
     [
-        (4, "level is 4; give &lt;less&gt;."),
+        (4, "ValueError: level is 4; give &lt;less&gt;."),
         (5, "SystemExit: enough"),
-        (6, "KeyError"),
+        (6, "KeyError: "),
     ],
 )
 def test_an_error_is_one_sentence_and_the_panel_goes_on(steps, level, said):
@@ -239,10 +239,8 @@ def run(level):
         yield plt.figure(figsize=(1, 1))
 
 control = widgets.IntSlider(7, 0, 9)
-live_there = live.is_live()
-if live_there:
-    panel = live.Panel(run, {"level": control})
-    print(control.model_id, panel._stop.model_id)
+panel = live.Panel(run, {"level": control})
+print(control.model_id, panel._stop.model_id)
 """
 
 
@@ -297,9 +295,7 @@ async def meet(folder, threaded, scenario):
 
 @pytest.mark.processes
 @pytest.mark.parametrize("threaded", [False, True], ids=["one thread", "subshell"])
-def test_a_reader_changes_and_stops_a_run_while_the_kernel_answers(
-    tmp_path, monkeypatch, threaded
-):
+def test_a_reader_changes_and_stops_a_run_while_the_kernel_answers(tmp_path, threaded):
     async def scenario(reader):
         printed = await reader.run(CELL, {"cellId": "a"})
         control, stop = printed.split()
@@ -312,23 +308,4 @@ def test_a_reader_changes_and_stops_a_run_while_the_kernel_answers(
         await reader.run(wait.format("'stopped after' in panel._status.value"))
         await reader.run("assert plt.get_fignums() == []")
 
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.delenv("SPECTRAL_BUILD", raising=False)
     asyncio.run(meet(tmp_path, threaded, scenario))
-
-
-@pytest.mark.processes
-def test_no_reader_where_cells_have_no_name_or_the_environment_says_so(
-    tmp_path, monkeypatch
-):
-    async def scenario(reader):
-        nobody = "assert not live_there and not taken"
-        await reader.run(f"{CELL}\n{nobody}", {})
-        for name in ("CI", "SPECTRAL_BUILD"):
-            await reader.run(f"import os\nos.environ[{name!r}] = '1'")
-            await reader.run(f"{CELL}\n{nobody}", {"cellId": "a"})
-            await reader.run(f"del os.environ[{name!r}]")
-
-    for name in ("CI", "SPECTRAL_BUILD"):
-        monkeypatch.delenv(name, raising=False)
-    asyncio.run(meet(tmp_path, False, scenario))

@@ -185,12 +185,11 @@ def repository(tmp_path):
 
 
 def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
-    repository, monkeypatch, capsys
+    repository, monkeypatch
 ):
     monkeypatch.delenv("SPECTRAL_CHECKPOINTS", raising=False)
     monkeypatch.chdir(repository)
     path = records.record(repository, "tiny", "gpu", {"data_root": "elsewhere"})
-    assert "The recorded run took" not in capsys.readouterr().out
     run = repository / "book" / "_build" / "records" / "gpu" / "tiny.ipynb"
     assert str(repository / "elsewhere") in run.read_text()  # it ran in book/
     assert path == repository / "results" / "gpu" / "tiny.json"
@@ -220,7 +219,6 @@ def test_a_record_holds_what_ran_and_is_refused_once_it_no_longer_fits(
     git(repository, "add", ".")
     git(repository, "commit", "--quiet", "-m", "record")
     assert records.record(repository, "tiny", "gpu") == path
-    assert "The recorded run took 0 min on" in capsys.readouterr().out
 
     edit(repository / "params" / "gpu" / "tiny.yaml", "size: 4", "size: 5")
     (told,) = differences(one, repository)

@@ -120,7 +120,7 @@ def test_points_without_claims_have_a_row_each(done):
         *(n + 0.5 for n in range(2, 8)),
     ]
     text = write_page(done).read_text()
-    assert "8 points: 7 done, 1 failed, 0 pending." in text
+    assert "- 8 points: 7 done, 1 failed, 0 pending\n" in text
     assert "![final_loss against size, word.](figures/recorded_0.svg)" in text
     assert "final_loss" in (done / "page/figures/recorded_0.svg").read_text()
     assert "| 4 | a | done | 1 | here | False | 0.5 | large |" in text

@@ -49,14 +49,13 @@ def test_the_page(done):
     text = page.read_text()
     assert page == done / "page/index.md"
     assert "# Sweep of `tiny`" in text
-    assert "8 points, 2 claims each." in text
+    assert "- 8 points: 8 done, 0 failed, 0 pending\n- `size`: 1, 2, 3, 4\n" in text
     assert "- `size`: replicated at 1, 2; not replicated at 3, 4." in text
     assert "### grows" in text
     assert "### stays" not in text
     assert "| `grows` | 4 | 4 |" in text
     assert "| `stays` | 0 | 8 |" in text
-    assert "Incomplete" not in text
-    assert "older code" not in text
+    assert "older" not in text
     (figure,) = (page.parent / "figures").glob("*.svg")
     assert f"(figures/{figure.name})" in text
 
@@ -66,8 +65,8 @@ def test_the_page_says_what_is_missing_and_what_is_old(done, monkeypatch):
     notebook_path(done, name).unlink()
     monkeypatch.setattr("spectral_book.sweeps.collect.library_code", lambda: "new")
     text = write_page(done).read_text()
-    assert "**Incomplete:** 1 points failed or have not run." in text
-    assert "**7 points** ran with older code" in text
+    assert "- 8 points: 7 done, 0 failed, 1 pending" in text
+    assert "- 7 done with an older chapter or library" in text
 
 
 def test_nothing_to_show_yet(done, tmp_path):
