@@ -1,13 +1,11 @@
 """Which cell is running, where a reader's front end says so."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from IPython.core.getipython import get_ipython
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A cell, by the name that its front end gives it, and one of its runs."""
 
     name: str

@@ -10,7 +10,7 @@ import torch
 from IPython.display import HTML, Markdown, display
 from numpy.typing import ArrayLike
 
-from spectral_book.chapter.differences import Difference, differences, meanings
+from spectral_book.chapter.differences import differences, meanings
 from spectral_book.chapter.figures import use_house_style
 from spectral_book.chapter.judging import Judging
 from spectral_book.chapter.parameters import (
@@ -39,7 +39,7 @@ class Chapter(Judging, Showing):
 
     device: torch.device
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    differences: Sequence[Difference] = ()
+    differences: Sequence[Mapping[str, str]] = ()
     curve: dict[str, Any] | None = None
 
     def say(self, text: str, **numbers: Any) -> None:
@@ -87,7 +87,7 @@ class Chapter(Judging, Showing):
             "chapter": self.claims.chapter,
             **self._run(),
             "parameters": self.parameters,
-            "differences": [vars(one) for one in self.differences],
+            "differences": self.differences,
             "minute": [self._minute(line) for line in self.claims.minute],
             "panel": self._titled_panel(),
         }
@@ -105,7 +105,7 @@ class Chapter(Judging, Showing):
         if not self.differences:
             return ""
         head = ("Parameter", "Here", "Profile paper", "What it is")
-        rows = [(d.name, d.here, d.paper, d.meaning) for d in self.differences]
+        rows = [list(one.values()) for one in self.differences]
         return (
             "<details class='folded'><summary>What differs from the profile paper: "
             f"{len(rows)} parameters</summary>{tables.plain_html(head, rows)}</details>"

@@ -4,29 +4,23 @@ import ast
 import io
 import tokenize
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spectral_book.chapter.parameters import MACHINE, parameters_cell
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A parameter, its value in this run and the paper's, and what it is."""
-
-    name: str
-    here: str
-    paper: str
-    meaning: str
-
-
 def differences(
     here: Mapping[str, Any], paper: Mapping[str, Any], meanings: Mapping[str, str]
-) -> list[Difference]:
-    """Return the parameters that differ, in the order of this run's."""
+) -> list[dict[str, str]]:
+    """Return the parameters that differ, with what they are, in this run's order."""
     return [
-        Difference(name, _text(value), _text(paper[name]), meanings.get(name, ""))
+        {
+            "name": name,
+            "here": _text(value),
+            "paper": _text(paper[name]),
+            "meaning": meanings.get(name, ""),
+        }
         for name, value in here.items()
         if name in paper and value != paper[name]
         if name not in (*MACHINE, "profile")

@@ -134,12 +134,11 @@ def points_over_seeds(
     *,
     label: str,
     colour: str,
-    style: str = "o-",
 ) -> None:
     """Draw the geometric mean of y [K, R] at K settings, and each seed as a dot."""
     values = np.asarray(y, float)
     where = np.asarray(x, float)
     mean = np.exp(np.log(values).mean(1))
-    axes.plot(where, mean, style, color=colour, label=label)
+    axes.plot(where, mean, "o-", color=colour, label=label)
     for seed in values.T:
         axes.plot(where, seed, ".", color=colour, alpha=0.35, ms=4)

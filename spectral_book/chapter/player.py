@@ -19,6 +19,9 @@ Setting = TypeVar("Setting")
 MOST_FRAMES = 60
 """More frames make a page that is slow to load."""
 
+INTERVAL = 400
+"""Milliseconds a frame of a film that plays."""
+
 # Without scripts the frame of the start stands alone. Nothing plays by itself.
 _PAGE = """<div class="player">
 <img src="{start}" alt="{alt}">
@@ -86,11 +89,7 @@ class Player:
 
     @classmethod
     def of(
-        cls,
-        figures: Iterable[Figure],
-        choices: Sequence[Choice],
-        interval: int = 0,
-        dpi: int = 80,
+        cls, figures: Iterable[Figure], choices: Sequence[Choice], interval: int = 0
     ) -> Self:
         """Draw the figures of all combinations; ValueError for none or too many."""
         count = prod(len(choice.values) for choice in choices)
@@ -99,7 +98,7 @@ class Player:
         frames, drawn = [], []
         for figure in figures:
             drawn.append(numbers(figure))
-            frames.append(png(figure, dpi))
+            frames.append(png(figure))
         return cls(tuple(frames), tuple(choices), tuple(drawn), interval)
 
     def html(self, alt: str) -> str:
@@ -133,20 +132,18 @@ def player(
     settings: Iterable[Setting],
     draw: Callable[[Setting], Figure],
     description: str = "frame",
-    interval: int = 400,
-    dpi: int = 80,
 ) -> Player:
     """Draw one frame for each setting, for a play button and a slider.
 
     ``draw`` returns the figure of a setting, all of one size; ``description`` names
-    what the frames run over, and ``interval`` is in milliseconds a frame. ValueError
-    without frames, or with more than ``MOST_FRAMES``.
+    what the frames run over. ValueError without frames, or with more than
+    ``MOST_FRAMES``.
     """
     all_settings = list(settings)
     count = len(all_settings)
     places = tuple(f"{place} of {count}" for place in range(1, count + 1))
     choice = Choice(description, places, count - 1)
-    return Player.of(map(draw, all_settings), [choice], interval, dpi)
+    return Player.of(map(draw, all_settings), [choice], INTERVAL)
 
 
 def png(figure: Figure, dpi: int = 80) -> bytes:

@@ -134,19 +134,14 @@ class Panel:
             control.observe(self._changed, "value")
         buttons = widgets.HBox([self._stop, self._again, self._status])
         self.box = widgets.VBox([*self._controls.values(), buttons, self._image])
-        self._open = True
         self._start()
 
     def close(self) -> None:
-        """End a run under way, let go of the controls and take away the rest."""
-        self._open = False
+        """End a run under way and let go of the controls."""
         for control in self._controls.values():
             control.unobserve(self._changed, "value")
         self._cancel()
-        self._task = None
-        buttons = self.box.children[-2]
-        for widget in (self.box, buttons, *buttons.children, self._image):
-            widget.close()
+        self.box.close()
 
     def _changed(self, _: object) -> None:
         self._soon(self._start)
@@ -157,8 +152,6 @@ class Panel:
     def _start(self) -> None:
         """Run with what the controls say now, in place of a run under way."""
         self._cancel()
-        if not self._open:  # a change may arrive late, from another thread
-            return
         # The loop itself holds on to no task.
         self._task = self._loop.create_task(self._work())
 
@@ -229,11 +222,8 @@ def _without_progress_bars() -> Iterator[None]:
 
 
 def _value(control: widgets.ValueWidget) -> str:
-    """Return a control's value as the page would show it."""
-    chosen = getattr(control, "label", None)  # of a drop-down list
-    if chosen is not None:
-        return str(chosen)
-    return _word(control.value)
+    """Return a control's value as the page would show it: a drop-down list's label."""
+    return _word(getattr(control, "label", control.value))
 
 
 def _word(value: Any) -> str:

@@ -91,16 +91,11 @@ def status(out: Path) -> Status:
 def collect(out: Path) -> DataFrame:
     """Return one row for each claim of each finished point, or one a point without any.
 
-    The columns are the point's id, the parameters that differ between points (lists
-    as JSON), the claim's id, its verdict, estimate, interval and the value of every
-    seed (as JSON), those of its control, its texts, the point's seconds and host, and
-    `stale`: whether the library has changed since, or the chapter before the sweep was
-    last called.
-
-    Where no point has a claim, the columns are its id, the parameters that differ, its
-    state, seconds and host, `stale`, and what the notebook handed out by
-    :func:`spectral_book.sweeps.scalars.record`. A parameter with the name of another
-    column is `parameter_<name>`.
+    The columns are the point's id, the parameters that differ between points, the claim
+    with its control and texts, the point's seconds and host, and `stale`: whether the
+    library has changed since, or the chapter before the sweep was last called. Lists
+    are JSON. Where no point has a claim, its state and what the notebook recorded take
+    their place. A parameter with the name of another column is `parameter_<name>`.
     """
     import pandas
 

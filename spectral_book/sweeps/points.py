@@ -58,7 +58,7 @@ class SweptChapter:
 
     @property
     def name(self) -> str:
-        """The chapter's name: that of its file."""
+        """That of its file."""
         return self.path.stem
 
 

@@ -30,25 +30,12 @@ _WINDOW = 500  # points at a time with the scheduler, which keeps them in memory
 
 
 def run_sweep(
-    sweep: Mapping[str, Any] | str | Path,
-    out: Path | str,
-    *,
-    progress: bool = True,
-    **options: Any,
+    sweep: Mapping[str, Any] | str | Path, out: Path | str, **options: Any
 ) -> Status:
-    """Run what is missing or failed of a sweep, and return its state.
+    """Run what is missing or failed of a sweep in the folder `out`; return its state.
 
-    Parameters
-    ----------
-    sweep
-        A sweep file, or its content; then the chapter's path is relative to the
-        current folder.
-    out
-        The output folder.
-    progress
-        Whether to show a progress bar.
-    **options
-        Fields of :class:`Settings`.
+    `sweep` is a sweep file, or its content, and then the chapter's path is relative to
+    the current folder. `options` are fields of :class:`Settings`.
     """
     out, settings = Path(out).absolute(), Settings(**options)
     chapter, points = checked_points(sweep, settings, results.stored_ids(out))
@@ -67,7 +54,7 @@ def run_sweep(
             work = Work(out, copy, chapter.code, token, settings, gpus)
             with (
                 workers.workers(settings, out, len(todo), gpus, needs_gpu) as client,
-                tqdm(total=len(todo), unit="point", disable=not progress) as bar,
+                tqdm(total=len(todo), unit="point") as bar,
             ):
                 for _ in run_points(client, work, todo):
                     bar.update()

@@ -16,12 +16,8 @@ MIME_TYPE = "application/scrapbook.scrap.json+json"
 def record(**values: Any) -> None:
     """Hand out numbers, texts or truth values, each by its name.
 
-    One that is not finite is an empty place in the table.
-
-    Raises
-    ------
-    TypeError
-        If a value is something else, such as a list.
+    One that is not finite is an empty place in the table. TypeError for something else,
+    such as a list.
     """
     for name, value in values.items():
         scalar = value.item() if hasattr(value, "item") else value  # NumPy's, torch's

@@ -19,7 +19,6 @@ from spectral_book.chapter import cells, judging, showing
 from spectral_book.chapter import chapter as module
 from spectral_book.chapter import try_it as live
 from spectral_book.chapter.chapter import Chapter, open_chapter
-from spectral_book.chapter.differences import Difference
 from spectral_book.chapter.parameters import ChapterParameters
 from spectral_book.chapter.player import Choice, Player
 from spectral_book.chapter.provenance import Provenance
@@ -60,7 +59,7 @@ def chapter():
         device=torch.device("cpu"),
         provenance=Provenance("instabilities", "quick", [1], "cpu", {}),
         parameters={"size": 3},
-        differences=[Difference("size", "3", "5", "<b>")],
+        differences=[{"name": "size", "here": "3", "paper": "5", "meaning": "<b>"}],
     )
 
 
@@ -141,7 +140,7 @@ def test_what_is_published_without_a_curve_or_a_difference(chapter, shown):
     chapter.strips()
     chapter.publish()
     run = shown[-1][MIME_TYPE]["run"]
-    assert (run["panel"], run["differences"]) == (None, [])
+    assert (run["panel"], run["differences"]) == (None, ())
     assert run["minute"][0]["measured"] == "by –"
     assert "differs" not in shown[-1]["text/html"]
     chapter.panel([1], [0.5], "k")
@@ -416,8 +415,9 @@ def test_a_run_holds_its_parameters_what_differs_and_what_rounding_moves(book):
     )
     found = opened("quick", 3)
     assert found.parameters["size"] == 3
-    told = [vars(one) for one in found.differences]
-    assert told == [{"name": "size", "here": "3", "paper": "5", "meaning": ""}]
+    assert found.differences == [
+        {"name": "size", "here": "3", "paper": "5", "meaning": ""}
+    ]
     assert found.rounding == {"grows": (0.5, 0.5)}
     assert found.expected == {"grows": 2.5}
     # What was measured for a profile says nothing of a changed run.

@@ -33,7 +33,7 @@ def test_png_is_small_and_closes_its_figure():
 
 
 def test_the_last_frame_stands_in_the_page_and_the_others_in_its_script():
-    film = player([1, 5, 9], draw, 'a "level"', interval=70)
+    film = player([1, 5, 9], draw, 'a "level"')
     assert len(set(film.frames)) == 3
     html = film.html("Lines & more.")
     first, second, last = (b64encode(frame).decode() for frame in film.frames)
@@ -42,7 +42,7 @@ def test_the_last_frame_stands_in_the_page_and_the_others_in_its_script():
     assert 'min="0" max="2" value="2"' in html
     assert "<output>3 of 3</output>" in html
     assert "a &quot;level&quot;\n<input" in html
-    assert "setInterval(step, 70)" in html
+    assert "setInterval(step, 400)" in html
     assert " hidden>" in html  # until a script runs
 
 

@@ -122,8 +122,8 @@ def in_a_loop(steps, level, scenario):
         panel = live.Panel(steps.experiment(), {"level": control})
         assert not steps.taken  # the cell waits for no run
         await scenario(panel, control)
-        if panel._open:
-            panel.close()
+        panel.close()
+        await asyncio.gather(panel._task, return_exceptions=True)
 
     before = plt.get_fignums(), os.environ.get("CI")
     asyncio.run(cell())
@@ -217,11 +217,10 @@ def test_a_closed_panel_runs_no_more(steps):
         await until(lambda: steps.taken)
         panel.close()
         taken = len(steps.taken)
-        panel._soon(panel._start)  # a change on its way when it was closed
         control.value = 2
         await asyncio.sleep(live.DEBOUNCE + 0.1)
         assert len(steps.taken) == taken
-        assert panel._task is None
+        assert panel._task.done()
 
     in_a_loop(steps, LONG, scenario)
 

@@ -279,12 +279,7 @@ REFUSALS = (
     Refusal(
         "a profile that is not recorded",
         lambda folder: record(folder, "alpha", "quick"),
-        "profile is 'quick'; recorded are desk, gpu, paper",
-    ),
-    Refusal(
-        "a record of other parameters",
-        lambda folder: record(folder, "alpha", "gpu", {"epochs": "1"}),
-        "epochs cannot be set here",
+        "profile 'quick': there is no",
     ),
     Refusal("measurements that are none", measured, "cpu.json holds no measurements"),
 )

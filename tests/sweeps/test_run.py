@@ -106,7 +106,7 @@ def test_a_point_s_time_limit_is_over_all_cells(tmp_path):
     parts = [f"import time; time.sleep(0.5 + 0 * {i})" for i in range(400)]
     path = write_notebook(tmp_path / "long.ipynb", PARAMETERS, *parts)
     out = tmp_path / "out"
-    run_sweep({"chapter": path}, out, point_seconds=4, progress=False)
+    run_sweep({"chapter": path}, out, point_seconds=4)
     (record,) = records(out).values()
     assert record["error"] == "CellTimeoutError: the notebook took more than 4 s"
 
@@ -251,14 +251,14 @@ def swept(folder, **grid):
 
 def test_only_what_is_missing_or_damaged_runs_and_nothing_else_is_lost(tmp_path):
     sweep, log, out = swept(tmp_path, size=[0, 1, 2, 3])
-    run_sweep(sweep, out, jobs=1, progress=False)
+    run_sweep(sweep, out, jobs=1)
     paths = {int(p.name[5]): p for p in (out / "points").glob("*.json")}
     paths[0].unlink()
     edited = paths[1].read_text().replace('"estimate": 0.5', '"estimate": 9')
     paths[1].write_text(edited)
     paths[2].with_suffix(".ipynb").write_text("{}")
     sweep["grid"] = {"size": [0, 1, 2]}
-    run_sweep(sweep, out, jobs=1, progress=False)
+    run_sweep(sweep, out, jobs=1)
     ends = {int(s): n for (word, s), n in events(log).items() if word == "end"}
     assert ends == {0: 2, 1: 2, 2: 2, 3: 1}
     table = collect(out)
@@ -274,21 +274,21 @@ def test_only_what_is_missing_or_damaged_runs_and_nothing_else_is_lost(tmp_path)
     assert records(out)[record["id"]] == record
     other = write_notebook(tmp_path / "other.ipynb", "size: int = 1", "pass")
     with pytest.raises(InputError, match="holds points of 'tiny'"):
-        run_sweep({"chapter": other}, out, jobs=1, progress=False)
+        run_sweep({"chapter": other}, out, jobs=1)
 
 
 def test_changed_code_is_said_and_repeated_on_request(tmp_path):
     sweep, log, out = swept(tmp_path, size=[1, 2])
-    run_sweep(sweep, out, jobs=1, progress=False)
+    run_sweep(sweep, out, jobs=1)
     assert not collect(out)["stale"].any()
     write_tiny(tmp_path, work=WORK + "\nrate = 2 * rate")
     sweep["grid"] = {"size": [1, 2, 3]}
-    run_sweep(sweep, out, jobs=1, progress=False)
+    run_sweep(sweep, out, jobs=1)
     stale = collect(out).groupby("size")["stale"].all().to_dict()
     assert stale == {1: True, 2: True, 3: False}
     assert events(log)["end", "1"] == 1
     assert "2 done with an older chapter or library" in called("status", out)[1]
-    run_sweep(sweep, out, rerun_stale=True, jobs=1, progress=False)
+    run_sweep(sweep, out, rerun_stale=True, jobs=1)
     table = collect(out)
     assert not table["stale"].any()
     assert events(log)["end", "1"] == 2
@@ -302,9 +302,9 @@ def test_each_worker_of_this_machine_has_one_of_its_gpus(tmp_path, monkeypatch):
     parameters = 'device: str = "cpu"\nsize: int = 0'
     path = write_notebook(tmp_path / "a.ipynb", parameters, look)
     sweep = {"chapter": path, "fixed": {"device": "cuda"}, "grid": {"size": range(4)}}
-    run_sweep(sweep, tmp_path / "out", progress=False)
+    run_sweep(sweep, tmp_path / "out")
     seen = {printed(p).strip() for p in (tmp_path / "out").glob("points/*.ipynb")}
     assert seen == {"5", "7"}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(InputError, match="shows no GPU"):
-        run_sweep(sweep, tmp_path / "other", progress=False)
+        run_sweep(sweep, tmp_path / "other")

@@ -368,7 +368,7 @@ def test_gpu_points_run_where_a_gpu_is(two_kinds, tmp_path):
     path = write_notebook(tmp_path / "a.ipynb", parameters, look)
     sweep = {"chapter": path, "fixed": {"device": "cuda"}, "grid": {"size": range(2)}}
     out = tmp_path / "out"
-    run_sweep(sweep, out, scheduler=two_kinds, progress=False)
+    run_sweep(sweep, out, scheduler=two_kinds)
     assert whole(out, 2)
     assert {printed(p) for p in out.glob("points/*.ipynb")} == {"special\n"}
 
