@@ -36,16 +36,11 @@ def unknown_name(name: str, known: Sequence[str], kind: str = "name") -> str:
     return f"Unknown {kind} {name!r}: {hint}"
 
 
-def joined(place: Place) -> str:
-    """Return where an error is, such as `grid.size`."""
-    return ".".join(map(str, place))
-
-
 def error_sentences(
     error: ValidationError,
     known: Sequence[str] = (),
     kind: str = "name",
-    where: Callable[[Place], str] = joined,
+    where: Callable[[Place], str] = lambda place: ".".join(map(str, place)),
 ) -> str:
     """Return one sentence for each of pydantic's errors.
 

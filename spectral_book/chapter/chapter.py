@@ -16,8 +16,8 @@ from spectral_book.chapter.judging import Judging
 from spectral_book.chapter.parameters import (
     MACHINE,
     ChapterParameters,
-    defaults,
-    defaults_in,
+    literals,
+    parameters_cell,
 )
 from spectral_book.chapter.provenance import Provenance
 from spectral_book.chapter.showing import Showing
@@ -141,11 +141,12 @@ def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
     torch.set_default_dtype(torch.float32)  # a user's startup file may say otherwise
     use_house_style()
     file, values = Path(f"{name}.ipynb"), parameters.model_dump()
-    usual = defaults(file) if file.is_file() else {}
+    cell = parameters_cell(file.read_text("utf-8")) if file.is_file() else ""
+    usual = literals(cell)
     # A changed run must not be mistaken for its profile, whoever changed what: a sweep,
     # or a reader in the notebook's file.
     kept = committed(file)
-    expected = defaults_in(kept) if kept else usual
+    expected = literals(parameters_cell(kept)) if kept else usual
     expected = expected | _profile(name, parameters.profile)
     altered = set(_unlike(values, expected)) - set(MACHINE)
     label = f"{parameters.profile}, changed" if altered else parameters.profile
@@ -162,7 +163,7 @@ def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
         device=device,
         provenance=came_from,
         parameters=here,
-        differences=differences(here, usual | paper, meanings(file)) if paper else (),
+        differences=differences(here, usual | paper, meanings(cell)) if paper else (),
         # What was measured for a profile says nothing of a changed run.
         rounding={} if altered else read_spreads(results, label),
         expected={} if altered else read_expected(results, label),

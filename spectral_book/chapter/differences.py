@@ -4,10 +4,9 @@ import ast
 import io
 import tokenize
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from spectral_book.chapter.parameters import MACHINE, parameters_cell
+from spectral_book.chapter.parameters import MACHINE
 
 
 def differences(
@@ -27,14 +26,8 @@ def differences(
     ]
 
 
-def meanings(notebook: Path) -> dict[str, str]:
-    """Return what the comments of a notebook's parameters cell say of each name.
-
-    There are none where the notebook is not.
-    """
-    if not notebook.is_file():
-        return {}
-    source = parameters_cell(notebook.read_text("utf-8"))
+def meanings(source: str) -> dict[str, str]:
+    """Return what the comments of a parameters cell say of each name."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = {
         token.start[0]: token.string.lstrip("# ").strip()

@@ -199,14 +199,14 @@ def _only_assigns(cell: str) -> bool:
 
 def defaults(notebook: Path) -> dict[str, Any]:
     """What the tagged parameters cell of a notebook file assigns."""
-    return defaults_in(notebook.read_text("utf-8"))
+    return literals(parameters_cell(notebook.read_text("utf-8")))
 
 
-def defaults_in(text: str) -> dict[str, Any]:
-    """What the tagged parameters cell of a notebook's text assigns: literals alone."""
+def literals(source: str) -> dict[str, Any]:
+    """What a cell assigns, if it assigns literals to names and nothing else."""
     found: dict[str, Any] = {}
     try:
-        for statement in ast.parse(parameters_cell(text)).body:
+        for statement in ast.parse(source).body:
             match statement:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
                     pass

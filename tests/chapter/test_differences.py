@@ -4,6 +4,7 @@ import nbformat
 import pytest
 
 from spectral_book.chapter.differences import differences, meanings
+from spectral_book.chapter.parameters import parameters_cell
 
 CELL = """# Of all runs
 seeds = [1, 2]  # random starts
@@ -29,15 +30,15 @@ def notebook(tmp_path):
 
 
 def test_a_parameter_is_what_its_comment_says(notebook):
-    assert meanings(notebook) == {
+    assert meanings(parameters_cell(notebook.read_text())) == {
         "seeds": "random starts",
         "rates": "learning rates, slow",
         "size": "image size",
         "plain": "",
         "device": "where it runs",
     }
-    assert meanings(notebook.with_name("bare.ipynb")) == {}
-    assert meanings(notebook.with_name("absent.ipynb")) == {}
+    assert parameters_cell(notebook.with_name("bare.ipynb").read_text()) == ""
+    assert meanings("") == {}
 
 
 def test_values_that_differ_are_told_in_the_order_of_the_run():
