@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -145,7 +145,7 @@ def swept(parameters: Iterable[dict[str, Any]]) -> list[str]:
 
 def write_table(table: DataFrame, path: Path) -> None:
     """Write a table as CSV, parquet or netCDF, by the file's ending."""
-    writers = {
+    writers: dict[str, Callable[[Path], Any]] = {
         ".csv": lambda file: table.to_csv(file, index=False),
         ".parquet": lambda file: table.to_parquet(file, index=False),
         ".nc": lambda file: on_axes(table).to_netcdf(file),
