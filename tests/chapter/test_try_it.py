@@ -213,7 +213,9 @@ def test_changes_from_another_thread_run_in_that_of_the_cells(steps):
 
 
 def test_a_closed_panel_runs_no_more(steps):
-    async def scenario(panel, control):
+    async def cell():
+        control = slider(LONG)
+        panel = live.Panel(steps.experiment(), {"level": control})
         await until(lambda: steps.taken)
         panel.close()
         taken = len(steps.taken)
@@ -222,7 +224,7 @@ def test_a_closed_panel_runs_no_more(steps):
         assert len(steps.taken) == taken
         assert panel._task.done()
 
-    in_a_loop(steps, LONG, scenario)
+    asyncio.run(cell())
 
 
 CELL = """
