@@ -25,7 +25,7 @@ from spectral_book.claims import tables
 from spectral_book.claims.claims_file import MinuteLine, load_claims
 from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.claims.recorded import recorded_marks
-from spectral_book.claims.rounding import read_expected, read_spreads
+from spectral_book.claims.rounding import read_expected, read_reaches, read_spreads
 from spectral_book.claims.sentences import fill_sentence
 from spectral_book.claims.words import has_held
 from spectral_book.repository import committed
@@ -166,6 +166,7 @@ def open_chapter(name: str, parameters: ChapterParameters) -> Chapter:
         differences=differences(here, usual | paper, meanings(cell)) if paper else (),
         # What was measured for a profile says nothing of a changed run.
         rounding={} if altered else read_spreads(results, label),
+        reaches={} if altered else read_reaches(results, label),
         expected={} if altered else read_expected(results, label),
         recorded=recorded_marks(results, name, claims.claims) if quick else {},
     )

@@ -34,6 +34,7 @@ class Judging:
     claims: ClaimsFile
     provenance: Provenance
     rounding: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    reaches: Mapping[str, float] = field(default_factory=dict)
     recorded: Mapping[str, Row] = field(default_factory=dict)
     expected: Mapping[str, float] = field(default_factory=dict)
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -66,6 +67,7 @@ class Judging:
             control,
             precondition,
             self.rounding.get(claim_id),
+            self.reaches.get(claim_id),
             seconds=seconds,
             **self._run(),
         )

@@ -30,7 +30,8 @@ _APART = {"numbers": "less the control", "logarithms": "divided by the control's
 
 FAILS_HOLM = "may be chance: fails Holm's correction"
 
-ROUNDING_DECIDES = "rounding on another processor could change it"
+_LOST = re.compile(r"\d+ of \d+ seeds( of the control)? gave no number")
+"""How a reason counts seeds without a number."""
 
 _OPEN = {
     CONTROL_BETTER: "its control shows more",
@@ -40,9 +41,8 @@ _OPEN = {
     SOME_ENTRIES: "some entries miss the bar",
     EITHER_WAY: "too uncertain to tell",
     ACROSS_EDGE: "perhaps outside the band",
-    FEW_CONTROLS: "too few numbers",
+    FEW_CONTROLS: "its control gave too few numbers",
     "are needed": "too few numbers",
-    "gave no number": "seeds without a number",
 }
 """What keeps a claim open, by a part of its reason; the first that does."""
 
@@ -51,6 +51,11 @@ def facts(row: Row, recorded: Row | None = None) -> list[str]:
     """How a claim was measured and why its verdict is what it is."""
     found = [escape(row["otherwise"])] if row["otherwise"] else []
     found.append(escape(f"{row['why']}{share_reached(row)}"))
+    if elsewhere(row):
+        found.append(
+            "Rounding: two processors tell that on another one the interval may lie "
+            f"anywhere from {elsewhere(row)}."
+        )
     found.append(f"{escape(row['quantity'])}: {interval(row)} ({escape(_how(row))})")
     control = row["control"]
     beside = [interval(control), control_found(row), apart(row)]
@@ -75,12 +80,19 @@ def facts(row: Row, recorded: Row | None = None) -> list[str]:
 def marks(row: Row) -> list[str]:
     """What a verdict's word does not tell and has to stand beside it, in few words."""
     reason = row["why"] if row["rule"] == "inconclusive" else ""
-    found = [words for why, words in _OPEN.items() if why in reason][:1]
+    lost = [found[0] for found in _LOST.finditer(reason)]
+    found = [*(words for why, words in _OPEN.items() if why in reason), *lost][:1]
+    if row["rule"] == "not comparable" and row["precondition"]:
+        found.append(_unmet(row["precondition"]))
     if row["rule"] == "weaker than claimed" and row["interval"] == "range":
         found.append("no entry meets the bar")
-    if row["rounding_decides"]:
-        found.append(ROUNDING_DECIDES)
-    return found + ([FAILS_HOLM] if row["holm"] is False else [])
+    if elsewhere(row):
+        found.append(f"rounding could change it: {elsewhere(row)} on another processor")
+    elif row["rounding_decides"]:
+        found.append("rounding on another processor could change it")
+    if row["holm"] is False:
+        found.append(f"{FAILS_HOLM} ({p_value(row['p_bar'])})")
+    return found
 
 
 def place(row: Row) -> str:
@@ -113,6 +125,12 @@ def apart(row: Row) -> str:
     return f"{how}: {interval(difference)}"
 
 
+def elsewhere(row: Row) -> str:
+    """Where an interval may end on another processor; empty if that decides nothing."""
+    ends = row.get("elsewhere")  # older records have none
+    return f"{number(ends[0])} to {number(ends[1])}" if ends else ""
+
+
 def share_reached(row: Row) -> str:
     """How much of the effect that was asked for was there, where it was too weak.
 
@@ -122,6 +140,15 @@ def share_reached(row: Row) -> str:
     if not weaker or row["interval"] == "range":
         return ""
     return f" It reaches {number(row['share'], '.0%')} of the effect asked for."
+
+
+def _unmet(held: Row) -> str:
+    """What was measured of a precondition, and what it asks for."""
+    side = "above" if held["above"] is not None else "below"
+    return (
+        f"precondition not met: {number(held['measured'])}, needed {side} "
+        f"{number(held[side])}"
+    )
 
 
 def _how(row: Row) -> str:

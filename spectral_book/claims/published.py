@@ -91,6 +91,11 @@ class PublishedRow(Interval):
         "processors, on the claim's scale"
     )
     rounding_decides: bool
+    elsewhere: list[Number] | None = Field(
+        default=None,
+        description="where the interval may end on another processor, if rounding "
+        "decides and two builds tell by how much",
+    )
     differs: str
     values: list[Number] = Field(description="the statistic of each seed")
     control: Control

@@ -46,20 +46,24 @@ def read_spreads(results: Path, profile: str) -> dict[str, Spread]:
     Where such a move would change the verdict of either build, it has no bound: seen
     from the other one alone, the edge could be out of reach.
     """
-    path = results / "rounding" / f"{profile}.json"
-    if not path.is_file():
-        return {}
-    held = json.loads(path.read_text("utf-8"))
+    held = _read(results, profile)
     reckoned = {name: _twice(spread) for name, spread in held["spreads"].items()}
     return reckoned | dict.fromkeys(held["decides"], (LOST, LOST))
 
 
+def read_reaches(results: Path, profile: str) -> dict[str, float]:
+    """Return how far an end of a claim's interval may lie elsewhere, by the claim's id.
+
+    It is what parts the two builds, and twice that beyond either of them. Ends that
+    never moved, or that only one of the builds has, are left out.
+    """
+    spreads = _read(results, profile)["spreads"]
+    return {name: 3 * own for name, (own, _) in spreads.items() if 0 < own < LOST}
+
+
 def read_expected(results: Path, profile: str) -> dict[str, float]:
     """Return the estimate that a build of a profile had of each claim, by its id."""
-    path = results / "rounding" / f"{profile}.json"
-    if not path.is_file():
-        return {}
-    found: dict[str, float] = json.loads(path.read_text("utf-8"))["expected"]
+    found: dict[str, float] = _read(results, profile)["expected"]
     return found
 
 
@@ -97,6 +101,15 @@ def decided(rows: Iterable[Row], found: Mapping[str, Spread]) -> list[str]:
     moved = ({**row, "rounding": _twice(found.get(row["id"], (0, 0)))} for row in rows)
     names = [row["id"] for row in moved if rejudged(row)["rounding_decides"]]
     return sorted(set(names))
+
+
+def _read(results: Path, profile: str) -> dict[str, Any]:
+    """Return what two builds of a profile showed; empty parts where none was made."""
+    path = results / "rounding" / f"{profile}.json"
+    if not path.is_file():
+        return {"decides": [], "spreads": {}, "expected": {}}
+    held: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return held
 
 
 def _twice(spread: Sequence[float]) -> Spread:

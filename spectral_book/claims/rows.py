@@ -53,6 +53,7 @@ def judged_row(
     control: Inputs,
     precondition: ArrayLike | None = None,
     rounding: tuple[float, float] | None = None,
+    reach: float | None = None,
     **run: Any,
 ) -> dict[str, Any]:
     """A claim's row, judged from its statistic's inputs and its control's.
@@ -63,6 +64,8 @@ def judged_row(
         The quantity of the claim's precondition, one number a seed: their mean counts.
     rounding
         How far the claim's numbers are known to move between processors.
+    reach
+        How far the ends of its interval may lie from here on another processor.
     run
         What else the row holds of the run it comes from.
 
@@ -96,7 +99,8 @@ def judged_row(
     }
     row |= _findings(row, _judgement(row, bar_of(row)))
     sentence = claim.otherwise.get(row["rule"], "")
-    return {**row, "otherwise": fill_from_row(sentence, row)}
+    said = {"otherwise": fill_from_row(sentence, row)}
+    return {**row, **said, "elsewhere": _elsewhere(row, reach)}
 
 
 def row_without_numbers(
@@ -112,6 +116,7 @@ def row_without_numbers(
         "precondition": None,
         "rounding": None,
         "rounding_decides": False,
+        "elsewhere": None,
         **empty,
         "ci_method": "",
         "difference": None,
@@ -257,6 +262,15 @@ def _findings(row: Row, found: Judgement) -> dict[str, Any]:
         "why": found.why,
         "holm": None,
     }
+
+
+def _elsewhere(row: Row, reach: float | None) -> list[float | str | None] | None:
+    """Where an interval may end on another processor, if that decides the verdict."""
+    if reach is None or row["ci_low"] is None or not row["rounding_decides"]:
+        return None
+    scale = Scale.from_dict(row["scale"])
+    low, high = scale.judged([float(row["ci_low"]), float(row["ci_high"])])
+    return [_plain(scale.shown(z)) for z in (float(low) - reach, float(high) + reach)]
 
 
 def _ends(found: Estimate) -> dict[str, Any]:

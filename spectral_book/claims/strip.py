@@ -2,16 +2,17 @@
 
 The axis is SVG with places in per cent, so that it stretches and its marks do not. It
 lies on the scale that the claim is judged on. Shaded is what was needed; a dashed tick
-is "no effect", the dot and bar the estimate and its interval, a hollow dot the control,
-a diamond the paper's number, a square a recorded run. Numbers stand below the dashed
-tick and the edges of what was needed.
+is "no effect", the dot and bar the estimate and its interval, pale where that may reach
+on another processor. Above them are the control and its interval, a hollow dot and a
+thin line; a diamond is the paper's number, a square a recorded run. Numbers stand below
+the dashed tick and the edges of what was needed.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from spectral_book.claims.facts import facts, place
+from spectral_book.claims.facts import elsewhere, facts, place
 from spectral_book.claims.numbers import Row, interval, needed, needed_from, number
 from spectral_book.claims.scales import Scale
 from spectral_book.claims.tables import marked_chip
@@ -19,7 +20,11 @@ from spectral_book.claims.tables import marked_chip
 MARGIN = 0.08
 """Room at both ends of an axis, as a part of what it has to show."""
 
-_MIDDLE, _HEIGHT, _LABELS = 11, 35, 33
+_CONTROL, _MIDDLE, _RECORDED, _LABELS, _HEIGHT = 5, 13, 20, 34, 36
+"""How far below the upper edge the marks lie, and how high it all is, in pixels."""
+
+_ZONE, _FLOOR = 1, 21
+"""Between these what was needed is shaded."""
 
 _CLOSE = 16.0
 """Two labels nearer than this, in %, stand at the outer sides of their ticks."""
@@ -47,9 +52,10 @@ class Axis:
         return self.low <= float(self.scale.judged(float(x))) <= self.high
 
     def _wanted(self, row: Row) -> list[float]:
-        """What an axis has to show: bar, no effect and interval, where finite."""
+        """What an axis has to show: bar, no effect and intervals, where finite."""
         edges = row["band"] or [row["threshold"], row["no_effect"]]
         numbers = [*edges, row["ci_low"], row["ci_high"], row["estimate"]]
+        numbers += row.get("elsewhere") or []
         found = [float(self.scale.judged(float(x))) for x in numbers if x is not None]
         return [z for z in found if math.isfinite(z)]
 
@@ -72,7 +78,8 @@ def strip(row: Row, axis: Axis | None = None, recorded: Row | None = None) -> st
         The row of a recorded run, for a second mark.
     """
     verdict = row["verdict"].replace(" ", "-")
-    more = "".join(f"<li>{fact}</li>" for fact in facts(row, recorded))
+    told = [*facts(row, recorded), *([] if row["estimate"] is None else [MARKS])]
+    more = "".join(f"<li>{fact}</li>" for fact in told)
     return (
         f'<details class="strip strip-{row["origin"]} strip-{verdict}" '
         f'id="{escape(row["id"])}"><summary>'
@@ -86,11 +93,15 @@ def strip(row: Row, axis: Axis | None = None, recorded: Row | None = None) -> st
     )
 
 
-LEGEND = (
-    '<p class="strip-legend">Shaded: needed. Dot and bar: measured, with its interval. '
-    "Hollow dot: the control. Dashed: no effect, with its number. ◆ the paper's "
-    "number. ■ a recorded run. ◂ ▸ beyond the axis. Each opens to tell more.</p>"
+MARKS = (
+    "Shaded: needed. Dot and bar: measured, with its interval; pale: how far that may "
+    "reach on another processor. Hollow dot, thin line: the control, likewise. "
+    "Dashed: no effect, with its number. ◆ the paper's number. ■ a recorded run. "
+    "◂ ▸ beyond the axis."
 )
+"""What the marks mean; every strip unfolds to it, as links lead to single ones."""
+
+LEGEND = f'<p class="strip-legend">{MARKS} Each opens to tell more.</p>'
 """What the first strips of a page begin with."""
 
 
@@ -121,29 +132,29 @@ def _drawn(row: Row, axis: Axis, recorded: Row | None) -> str:
     left, right = _zone(row, axis)
     marks.insert(
         0,
-        f'<rect class="zone" x="{left:.2f}%" y="3" width="{right - left:.2f}%" '
-        'height="16"/>',
+        f'<rect class="zone" x="{left:.2f}%" y="{_ZONE}" width="{right - left:.2f}%" '
+        f'height="{_FLOOR - _ZONE}"/>',
     )
     if row["no_effect"] is not None and axis.holds(row["no_effect"]):
         x = f"{axis(row['no_effect']):.2f}%"
-        marks.append(f'<line class="none" x1="{x}" x2="{x}" y1="3" y2="19"/>')
-    control = row["control"]["estimate"]
-    if control is not None:
-        marks.append(_dot("control", axis(control), axis.holds(control)))
-    if row["ci_low"] is not None:
-        low, high = axis(row["ci_low"]), axis(row["ci_high"])
-        marks.append(
-            f'<line class="interval" x1="{low:.2f}%" x2="{high:.2f}%" {_level()}/>'
-        )
+        ends = f'y1="{_ZONE}" y2="{_FLOOR}"'
+        marks.append(f'<line class="none" x1="{x}" x2="{x}" {ends}/>')
+    control = row["control"]
+    if control["estimate"] is not None:
+        ends = (control["ci_low"], control["ci_high"])
+        marks.append(_line("control-interval", axis, ends, _CONTROL))
+        x, inside = axis(control["estimate"]), axis.holds(control["estimate"])
+        marks.append(_dot("control", x, inside, _CONTROL))
+    marks.append(_line("elsewhere", axis, row.get("elsewhere") or (None, None)))
+    marks.append(_line("interval", axis, (row["ci_low"], row["ci_high"])))
     if row["printed"]:
         value = row["printed"]["value"]
         marks.append(_glyph("paper", "◆", axis(value)))
     if recorded is not None and recorded["estimate"] is not None:
-        if recorded["ci_low"] is not None:
-            low, high = axis(recorded["ci_low"]), axis(recorded["ci_high"])
-            ends = f'x1="{low:.2f}%" x2="{high:.2f}%"'
-            marks.append(f'<line class="recorded" {ends} {_level(19)}/>')
-        marks.append(_glyph("recorded", "■", axis(recorded["estimate"]), 19))
+        ends = (recorded["ci_low"], recorded["ci_high"])
+        marks.append(_line("recorded", axis, ends, _RECORDED))
+        x = axis(recorded["estimate"])
+        marks.append(_glyph("recorded", "■", x, _RECORDED))
     marks.append(_dot("estimate", axis(row["estimate"]), True))
     marks += _labels(row, axis)
     label = escape(_spoken(row, recorded))
@@ -178,12 +189,23 @@ def _level(y: int = _MIDDLE) -> str:
     return f'y1="{y}" y2="{y}"'
 
 
-def _dot(kind: str, x: float, inside: bool) -> str:
+def _line(
+    kind: str, axis: Axis, ends: Sequence[float | str | None], y: int = _MIDDLE
+) -> str:
+    """An interval as a line, as far as the axis holds it; nothing if there is none."""
+    low, high = ends
+    if low is None or high is None:
+        return ""
+    x = f'x1="{axis(low):.2f}%" x2="{axis(high):.2f}%"'
+    return f'<line class="{kind}" {x} {_level(y)}/>'
+
+
+def _dot(kind: str, x: float, inside: bool, y: int = _MIDDLE) -> str:
     """A dot, or an arrow head at the end that a number lies beyond."""
     if not inside:
-        return _glyph(kind, "◂" if x < 50 else "▸", x)
+        return _glyph(kind, "◂" if x < 50 else "▸", x, y)
     radius = 5 if kind == "estimate" else 4
-    return f'<circle class="{kind}" cx="{x:.2f}%" cy="{_MIDDLE}" r="{radius}"/>'
+    return f'<circle class="{kind}" cx="{x:.2f}%" cy="{y}" r="{radius}"/>'
 
 
 def _glyph(kind: str, sign: str, x: float, y: int = _MIDDLE) -> str:
@@ -200,11 +222,13 @@ def _spoken(row: Row, recorded: Row | None) -> str:
     if row["ci_low"] is not None:
         ends = f"{number(row['ci_low'])} to {number(row['ci_high'])}"
         parts.append(f"interval {ends}")
+    if elsewhere(row):
+        parts.append(f"on another processor {elsewhere(row)}")
     parts.append(f"needed {needed(row)}")
     if row["no_effect"] is not None:
         parts.append(f"no effect {number(row['no_effect'])}")
     if row["control"]["estimate"] is not None:
-        parts.append(f"control {number(row['control']['estimate'])}")
+        parts.append(f"control {interval(row['control'])}")
     if row["printed"]:
         parts.append(f"the paper {number(row['printed']['value'])}")
     if recorded is not None and recorded["estimate"] is not None:

@@ -17,6 +17,7 @@ from spectral_book.claims.facts import (
     FAILS_HOLM,
     apart,
     control_found,
+    elsewhere,
     sample,
     share_reached,
 )
@@ -139,6 +140,7 @@ class LedgerDirective(ClaimsDirective):
             "needed_from": needed_from,
             "p_value": p_value,
             "control_found": control_found,
+            "elsewhere": elsewhere,
         }
 
 

@@ -61,8 +61,8 @@ def _panel(number: int, source: str, row: Row) -> str:
     told = f"recorded: {row['recorded']}"
     return (
         f'<details class="recorded-figure"><summary>{escape(told)}</summary>'
-        f'<img src="{source}" loading="lazy" '
-        f'alt="Figure {number} as the recorded run drew it"></details>'
+        f'<div class="recorded-box"><img src="{source}" loading="lazy" '
+        f'alt="Figure {number} as the recorded run drew it"></div></details>'
     )
 
 

@@ -156,10 +156,12 @@ def test_a_panel_with_a_number_missing_is_none(chapter):
 
 
 def test_what_rounding_is_known_to_move_reaches_the_verdict(chapter, shown):
-    chapter.rounding = {"grows": (2.0, 2.0)}
+    chapter.rounding, chapter.reaches = {"grows": (2.0, 2.0)}, {"grows": 3.0}
     chapter.judge("grows", **GOOD, control=NONE)
     assert chapter.rows["grows"]["verdict"] == "inconclusive"
     assert chapter.rows["grows"]["rounding_decides"]
+    low, high = (chapter.rows["grows"][end] for end in ("ci_low", "ci_high"))
+    assert chapter.rows["grows"]["elsewhere"] == pytest.approx([low - 3, high + 3])
 
 
 def test_a_precondition_is_measured_and_not_forgotten(chapter, shown):
@@ -419,10 +421,11 @@ def test_a_run_holds_its_parameters_what_differs_and_what_rounding_moves(book):
         {"name": "size", "here": "3", "paper": "5", "meaning": ""}
     ]
     assert found.rounding == {"grows": (0.5, 0.5)}
+    assert found.reaches == {"grows": 0.75}
     assert found.expected == {"grows": 2.5}
     # What was measured for a profile says nothing of a changed run.
     changed = opened("quick", 4)
-    assert changed.rounding == changed.expected == {}
+    assert changed.rounding == changed.reaches == changed.expected == {}
 
 
 def test_parameters_edited_in_the_notebook_file_are_changed(book, commit_all):

@@ -37,7 +37,14 @@ def file_of(*claims):
     return ClaimsFile(chapter="c", paper="P", frozen="then", claims=claims)
 
 
-def row(values, control=(0.0, 0.0, 0.0), measured=None, rounding=None, **changes):
+def row(
+    values,
+    control=(0.0, 0.0, 0.0),
+    measured=None,
+    rounding=None,
+    reach=None,
+    **changes,
+):
     """The ledger's row of a claim that was judged from these values."""
     one = claim(**changes)
     mine, other = {"x": values}, {"x": control}
@@ -46,5 +53,5 @@ def row(values, control=(0.0, 0.0, 0.0), measured=None, rounding=None, **changes
             {"numerator": x, "denominator": np.ones(len(x))} for x in (values, control)
         )
     moves = None if rounding is None else (rounding, rounding)
-    beside = (mine, other, measured, moves)
+    beside = (mine, other, measured, moves, reach)
     return judged_row(one, file_of(one), *beside, **RUN)

@@ -11,6 +11,7 @@ from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.rounding import (
     estimates,
     read_expected,
+    read_reaches,
     read_spreads,
     spreads,
     spreads_file,
@@ -53,11 +54,24 @@ def test_what_either_build_finds_near_an_edge_is_open_on_both(tmp_path):
     text = spreads_file(*files, ("one", "two"))
     (tmp_path / "rounding" / "quick.json").write_text(text)
     rounding = list(read_spreads(tmp_path, "quick")["a-claim"])
+    reach = read_reaches(tmp_path, "quick")["a-claim"]
     # Twice the move of 0.15 reaches the bar from the first build alone.
     for one in (near, far):
         assert rejudged({**one, "rounding": rounding})["verdict"] == "inconclusive"
     alone = far | {"rounding": [0.3, 0.3]}
     assert rejudged(alone)["verdict"] == "replicated"
+    # What is drawn reaches the bar from either build.
+    assert min(one["ci_low"] - reach for one in (near, far)) < near["threshold"]
+    assert far["ci_low"] - reach < far["threshold"] < far["ci_low"] - 0.3
+
+
+def test_ends_that_never_moved_or_moved_without_bound_have_no_reach(tmp_path):
+    (tmp_path / "rounding").mkdir()
+    moves = {"steady": [0.0, 0.2], "lost": [1e9, 1e9], "moved": [0.2, 0.0]}
+    held = {"made": {}, "decides": ["lost"], "spreads": moves, "expected": {}}
+    (tmp_path / "rounding" / "quick.json").write_text(json.dumps(held))
+    assert read_reaches(tmp_path, "quick") == {"moved": pytest.approx(0.6)}
+    assert read_reaches(tmp_path, "gpu") == {}
 
 
 def test_chapters_reckon_with_twice_of_what_was_measured(tmp_path):

@@ -16,7 +16,7 @@ from spectral_book.claims.facts import (
     share_reached,
 )
 from spectral_book.claims.rows import row_without_numbers, with_holm
-from spectral_book.claims.strip import common_axis, strip, strips
+from spectral_book.claims.strip import Axis, common_axis, strip, strips
 from spectral_book.claims.tables import beside, folded, html, plain_html, text
 
 FAR = [-1.0, -1.2, 0.0, -0.5, -0.7]
@@ -27,6 +27,7 @@ GOOD = row(around(1.41, 0.4), FAR)
 FINDING = row(around(1.5, 0.4), FAR, origin="book", source="Derived")
 RECORDED = {**FINDING, "recorded": "desk"}
 SHAKY = row(around(1.5, 0.4), FAR, rounding=0.2)
+REACHING = row(around(1.5, 0.4), FAR, rounding=0.2, reach=0.3)
 LOST = row([np.nan, 2.0, 2.1, 2.2], [1.0] * 4)
 RATIO = row(
     [4.0, 8.0, 4.1], [1.0, 2.0, 1.0], statistic="ratio", no_effect=1, threshold=2
@@ -107,10 +108,11 @@ def test_a_recorded_run_says_why_it_is_open():
 
 def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
     (failed, *_) = with_holm([GOOD, GOOD, GOOD])
+    assert marks(failed)[0].endswith("Holm's correction (p = 0.02)")
     drawn = html([ROW, SHAKY, failed, NOT_RUN])
     assert "<td>0.5 [0.1, 0.9]</td><td>≥\u00a01</td>" in drawn
     assert drawn.count(">rounding on another processor could change it<") == 1
-    assert drawn.count("may be chance: fails Holm&#x27;s correction<") == 1
+    assert drawn.count("may be chance: fails Holm&#x27;s correction (p = 0.02)<") == 1
     assert "ledger-weaker-than-claimed" in drawn
     assert "<td>–</td>" in drawn
     assert "<td>within [−0.5, 0.5]</td>" in html([row(around(0, 0.3), FAR, **BAND)])
@@ -165,9 +167,14 @@ def test_an_estimate_that_agrees_with_the_expected_one_is_rounded_like_it():
         (around(1.5, 0.1), [2.5, 2.6, 2.4, 2.5, 2.5], "its control shows more"),
         (around(1.2, 0.5), FAR, "the effect may be too small"),
         (around(0.6, 0.9), FAR, "too uncertain to tell"),
-        ([2.0, 2.1, 2.2, 2.1, np.nan], FAR, "seeds without a number"),
+        ([2.0, 2.1, 2.2, 2.1, np.nan], FAR, "1 of 5 seeds gave no number"),
+        (
+            [2.0, 2.1, 2.2, 2.1],
+            [*FAR[:3], np.nan],
+            "1 of 4 seeds of the control gave no number",
+        ),
         ([2.0, 2.1], FAR[:2], "too few numbers"),
-        ([2.0, 2.1, 2.2], [0.1, 0.2, np.nan], "too few numbers"),
+        ([2.0, 2.1, 2.2], [0.1, 0.2, np.nan], "its control gave too few numbers"),
         (around(1.5, 0.1), FAR, None),
     ],
 )
@@ -193,6 +200,49 @@ def test_the_face_of_a_claim_says_that_a_band_or_rounding_keeps_it_open():
         "rounding on another processor could change it</span>"
     )
     assert beside(GOOD) == ""
+
+
+def test_the_face_of_a_claim_says_which_precondition_was_not_met():
+    asked = {"precondition": {"quantity": "NMSE", "below": 0.1}}
+    found = row(around(1.5, 0.4), FAR, [0.25, 0.35], **asked)
+    assert found["verdict"] == "not comparable"
+    assert marks(found) == ["precondition not met: 0.3, needed below 0.1"]
+    assert marks(NOT_RUN) == []
+
+
+def test_a_strip_shows_how_far_rounding_may_carry_the_interval():
+    said = "rounding could change it: 0.8 to 2.2 on another processor"
+    assert marks(REACHING) == [said]
+    for drawn in (strip(REACHING), folded("More", [REACHING]), html([REACHING])):
+        assert said in drawn
+    for drawn in (strip(REACHING), folded("More", [REACHING])):
+        assert "the interval may lie anywhere from 0.8 to 2.2." in drawn
+    drawn = strip(REACHING)
+    assert "interval 1.1 to 1.9, on another processor 0.8 to 2.2" in drawn
+    # The pale part reaches out of what was needed, the interval does not.
+    assert places(drawn, "elsewhere") < places(drawn, "zone")
+    assert places(drawn, "zone") < places(drawn, "interval")
+    assert Axis([REACHING]).high > 2.2 > Axis([SHAKY]).high
+    # Nothing where it decides nothing, and on a scale by what the scale measures.
+    assert row(around(9.0, 0.4), FAR, rounding=0.2, reach=0.3)["elsewhere"] is None
+    assert "elsewhere" not in strip(SHAKY)
+    ratio = {"statistic": "ratio", "no_effect": 1.0, "threshold": 2.0}
+    near = row([2.2, 2.3, 2.4], [1.0] * 3, rounding=0.2, reach=np.log(2), **ratio)
+    assert near["elsewhere"] == pytest.approx([near["ci_low"] / 2, 2 * near["ci_high"]])
+
+
+def test_a_strip_draws_the_control_with_its_interval_and_explains_its_marks():
+    found = row(around(1.5, 0.1), [0.5, 5.0, 0.2, 3.0, 0.9])
+    drawn = strip(found)
+    assert marks(found) == ["like its control"]
+    # It lies around the measurement, which the interval of the control alone shows.
+    assert places(drawn, "control-interval") < places(drawn, "interval")
+    low, high = (found["control"][end] for end in ("ci_low", "ci_high"))
+    assert low < found["ci_low"] < found["ci_high"] < high
+    unfolded = drawn.partition("</summary>")[2]
+    assert "Hollow dot, thin line: the control" in unfolded
+    assert "Hollow dot" not in drawn.partition("</summary>")[0]
+    assert "Hollow dot" not in strip(NOT_RUN)
 
 
 def places(drawn, kind):
@@ -229,7 +279,7 @@ def test_a_strip_places_its_marks_on_the_scale():
 )
 def test_a_strip_has_numbers_at_no_effect_and_at_what_was_needed(found, labels):
     drawn = strip(found)
-    pattern = r'class="label" x="[\d.]+%" y="33" text-anchor="(\w+)">(.*?)<'
+    pattern = r'class="label" x="[\d.]+%" y="34" text-anchor="(\w+)">(.*?)<'
     assert re.findall(pattern, drawn) == labels
     if not found["band"]:
         assert f"(no effect {found['no_effect']:g})" in drawn.partition("</summary>")[0]

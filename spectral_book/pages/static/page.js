@@ -116,7 +116,9 @@
 
   window.addEventListener("load", addFilters);
 
-  const BOXES = "pre, .cell_output, .claims-table, details.provenance code";
+  const TABLES = ".claims-table, .pst-scrollable-table-container";
+  const FIGURES = ".recorded-box, .cell_output:has(> img, .player)";
+  const BOXES = `pre, .cell_output, ${TABLES}, .recorded-box, details.provenance code`;
 
   // Boxes that scroll can be reached with the keyboard, and only while they scroll.
   // The theme does so for code, but not when folded code is opened.
@@ -128,6 +130,19 @@
       } else {
         box.removeAttribute("tabindex");
       }
+    }
+    document.querySelectorAll(TABLES).forEach((box, n) => hint(box, "table", n + 1));
+    document.querySelectorAll(FIGURES).forEach((box, n) => hint(box, "figure", n + 1));
+  }
+
+  // A table or figure that is wider than its box says so, to all readers.
+  function hint(box, kind, number) {
+    if (box.scrollWidth > box.clientWidth + 1) {
+      box.dataset.scrolls = kind;
+      box.setAttribute("role", "region");
+      box.setAttribute("aria-label", `scrolling ${kind}, box ${number}`);
+    } else {
+      for (const name of ["data-scrolls", "role", "aria-label"]) box.removeAttribute(name);
     }
   }
 
