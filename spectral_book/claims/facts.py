@@ -28,8 +28,6 @@ _NUMBERED = re.compile(r"(Abstract|Appendix|Equation|Figure|Section|Table)s?\b")
 _APART = {"numbers": "less the control", "logarithms": "divided by the control's"}
 """How a difference from the control is told, by the scale it is taken on."""
 
-FAILS_HOLM = "may be chance: fails Holm's correction"
-
 _LOST = re.compile(r"\d+ of \d+ seeds( of the control)? gave no number")
 """How a reason counts seeds without a number."""
 
@@ -87,12 +85,17 @@ def marks(row: Row) -> list[str]:
     if row["rule"] == "weaker than claimed" and row["interval"] == "range":
         found.append("no entry meets the bar")
     if elsewhere(row):
-        found.append(f"rounding could change it: {elsewhere(row)} on another processor")
+        found.append(f"another processor could give {elsewhere(row)}")
     elif row["rounding_decides"]:
         found.append("rounding on another processor could change it")
-    if row["holm"] is False:
-        found.append(f"{FAILS_HOLM} ({p_value(row['p_bar'])})")
-    return found
+    return [*found, *filter(None, [chance(row)])]
+
+
+def chance(row: Row) -> str:
+    """That luck may have made a verdict, by Holm's correction; empty if not."""
+    if row["holm"] is not False:
+        return ""
+    return f"may be chance ({p_value(row['p_bar'])}, fails Holm)"
 
 
 def place(row: Row) -> str:

@@ -94,10 +94,9 @@ def strip(row: Row, axis: Axis | None = None, recorded: Row | None = None) -> st
 
 
 MARKS = (
-    "Shaded: needed. Dot and bar: measured, with its interval; pale: how far that may "
-    "reach on another processor. Hollow dot, thin line: the control, likewise. "
-    "Dashed: no effect, with its number. ◆ the paper's number. ■ a recorded run. "
-    "◂ ▸ beyond the axis."
+    "Shaded: needed. Dot and bar: measured, with its interval; pale: what another "
+    "processor could give. Hollow dot, thin line: the control. Dashed: no effect. "
+    "◆ the paper's number. ■ a recorded run. ◂ ▸ beyond the axis."
 )
 """What the marks mean; every strip unfolds to it, as links lead to single ones."""
 

@@ -14,8 +14,8 @@ from sphinx.errors import ExtensionError
 
 from spectral_book.claims.claims_file import ClaimsFile, load_claims
 from spectral_book.claims.facts import (
-    FAILS_HOLM,
     apart,
+    chance,
     control_found,
     elsewhere,
     sample,
@@ -129,8 +129,8 @@ class LedgerDirective(ClaimsDirective):
             **self.shared(self.ledger()),
             "records": self.env.spectral_records,  # type: ignore[attr-defined]
             "EXPLAINED": EXPLAINED,
-            "FAILS_HOLM": FAILS_HOLM,
             "apart": apart,
+            "chance": chance,
             "agreement": agreement,
             "chip": lambda row: Markup(chip(row["verdict"])),
             "run": run,

@@ -79,7 +79,8 @@ def test_what_is_no_row_is_refused_by_name(change, told):
     assert told in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted(set(FULL) - {"id"}))
+# Records made before rows had "elsewhere" count still.
+@pytest.mark.parametrize("name", sorted(set(FULL) - {"id", "elsewhere"}))
 def test_a_field_that_is_missing_is_named(name):
     with pytest.raises(ValueError, match=f"Field '{name}' is missing"):
         check_row({key: value for key, value in FULL.items() if key != name})

@@ -163,7 +163,7 @@ def test_a_strip_says_on_its_face_that_it_fails_holm(front):
         name: between(shown, f'id="{name}"><summary>', "</summary>")
         for name in ("after-figure", "no-figure")
     }
-    assert "fails Holm's correction" in words(faces["after-figure"])
+    assert "may be chance (p = 0.02, fails Holm)" in words(faces["after-figure"])
     assert "✓ replicated" in words(faces["no-figure"])
     assert "Holm" not in faces["no-figure"]
 
