@@ -24,6 +24,8 @@ from pages import (
     weight,
 )
 
+import spectral_book.pages
+
 
 def redirects(path):
     """Return whether a page only leads on to another one."""
@@ -172,6 +174,26 @@ def test_pale_code_in_a_folded_part_is_noticed(open_page, written):
     with open_page(written(body)) as seen:
         (found,) = barriers(seen.page)
         assert "(color-contrast)" in found
+
+
+def test_what_is_wider_than_its_box_says_so_and_is_reached(open_page, written):
+    static = Path(spectral_book.pages.__file__).parent / "static"
+    style, script = ((static / name).read_text() for name in ("chapter.css", "page.js"))
+    wide = "<div style='width: 3000px'>wide</div>"
+    kinds = ["claims-table", "pst-scrollable-table-container", "recorded-box"]
+    boxes = [f"<div class='{kind} box'>{wide}</div>" for kind in kinds]
+    boxes.append("<div class='claims-table box'>narrow</div>")
+    body = f"<div class='bd-content'>{''.join(boxes)}</div><script>{script}</script>"
+    style += ".box { overflow-x: auto }"
+    with open_page(written(f"<style>{style}</style>{body}")) as seen:
+        found = seen.page.locator(".box").all()
+        labels = [box.get_attribute("aria-label") for box in found]
+        tables = ["scrolling table, box 1", "scrolling table, box 2"]
+        assert labels == [*tables, "scrolling figure, box 1", None]
+        assert [box.get_attribute("tabindex") for box in found] == ["0"] * 3 + [None]
+        said = "box => getComputedStyle(box, '::before').content"
+        hints = [box.evaluate(said) for box in found]
+        assert ["scrolls" in hint for hint in hints] == [True] * 3 + [False]
 
 
 def test_broken_link_is_noticed(written):

@@ -279,7 +279,7 @@ def test_a_recorded_figure_is_shown_below_the_one_that_its_claim_belongs_to(tmp_
     shown = with_recorded_figures("part/tiny", notebook, rows, tmp_path)
     texts = [cell.outputs[-1].data["text/html"] for cell in shown.cells[::2]]
     assert ["recorded-figure" in text for text in texts] == [False, True, False]
-    assert 'src="../_recorded/gpu/tiny/beta.webp"' in texts[1]
+    assert '<div class="recorded-box"><img src="../_recorded/gpu/tiny/beta' in texts[1]
     assert "recorded: gpu, &lt;images&gt;, commit abc" in texts[1]
     assert "recorded-figure" not in nbformat.writes(notebook)
     refused = with_recorded_figures("part/tiny", notebook, {}, tmp_path)
