@@ -16,6 +16,7 @@ from spectral_book.claims.facts import elsewhere, facts, place
 from spectral_book.claims.numbers import Row, interval, needed, needed_from, number
 from spectral_book.claims.scales import Scale
 from spectral_book.claims.tables import marked_chip
+from spectral_book.claims.verdicts import BY_CONTROL
 
 MARGIN = 0.08
 """Room at both ends of an axis, as a part of what it has to show."""
@@ -52,10 +53,15 @@ class Axis:
         return self.low <= float(self.scale.judged(float(x))) <= self.high
 
     def _wanted(self, row: Row) -> list[float]:
-        """What an axis has to show: bar, no effect and intervals, where finite."""
+        """What an axis has to show: bar, no effect and intervals, where finite.
+
+        And the control, where that is what keeps the claim open.
+        """
         edges = row["band"] or [row["threshold"], row["no_effect"]]
         numbers = [*edges, row["ci_low"], row["ci_high"], row["estimate"]]
         numbers += row.get("elsewhere") or []
+        if any(reason in row["why"] for reason in BY_CONTROL):
+            numbers.append(row["control"]["estimate"])
         found = [float(self.scale.judged(float(x))) for x in numbers if x is not None]
         return [z for z in found if math.isfinite(z)]
 

@@ -40,6 +40,7 @@ Verdict = Literal[
 LIKE_CONTROL = "It cannot be told from its control."
 CONTROL_BETTER = "The control does better."
 CONTROL_TOO = "The control shows the effect, too."
+BY_CONTROL = (LIKE_CONTROL, CONTROL_BETTER, CONTROL_TOO)
 """What a control says against an interval that clears the bar."""
 
 SOME_EFFECT = "The interval lies between “no effect” and the bar."

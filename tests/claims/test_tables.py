@@ -238,6 +238,11 @@ def test_a_strip_draws_the_control_with_its_interval_and_explains_its_marks():
     assert places(drawn, "control-interval") < places(drawn, "interval")
     low, high = (found["control"][end] for end in ("ci_low", "ci_high"))
     assert low < found["ci_low"] < found["ci_high"] < high
+    # Where the control decides, the axis holds it.
+    better = row(around(1.5, 0.1), [2.5, 2.6, 2.4, 2.5, 2.5])
+    assert marks(better) == ["its control shows more"]
+    assert Axis([better]).holds(2.5)
+    assert not Axis([GOOD]).holds(-1.2)
     unfolded = drawn.partition("</summary>")[2]
     assert "Hollow dot, thin line: the control" in unfolded
     assert "Hollow dot" not in drawn.partition("</summary>")[0]
