@@ -141,12 +141,14 @@ def _drawn(row: Row, axis: Axis, recorded: Row | None) -> str:
         f'height="{_FLOOR - _ZONE}"/>',
     )
     if row["no_effect"] is not None and axis.holds(row["no_effect"]):
-        x = f"{axis(row['no_effect']):.2f}%"
-        ends = f'y1="{_ZONE}" y2="{_FLOOR}"'
-        marks.append(f'<line class="none" x1="{x}" x2="{x}" {ends}/>')
+        x = axis(row["no_effect"])
+        marks.append(
+            f'<line class="none" x1="{x:.2f}%" x2="{x:.2f}%" y1="{_ZONE}" '
+            f'y2="{_FLOOR}"/>'
+        )
     control = row["control"]
     if control["estimate"] is not None:
-        ends = (control["ci_low"], control["ci_high"])
+        ends = control["ci_low"], control["ci_high"]
         marks.append(_line("control-interval", axis, ends, _CONTROL))
         x, inside = axis(control["estimate"]), axis.holds(control["estimate"])
         marks.append(_dot("control", x, inside, _CONTROL))
