@@ -13,17 +13,11 @@ from numpy.typing import ArrayLike
 
 from spectral_book.claims.claims_file import Claim, ClaimsFile
 from spectral_book.claims.intervals import Estimate, holm
-from spectral_book.claims.numbers import Row
+from spectral_book.claims.numbers import Row, number
 from spectral_book.claims.scales import LOGARITHMS, Scale, scale_of
 from spectral_book.claims.sentences import fill_from_row
 from spectral_book.claims.statistics import STATISTICS, Values
-from spectral_book.claims.verdicts import (
-    Bar,
-    Judgement,
-    Precondition,
-    Verdict,
-    judge,
-)
+from spectral_book.claims.verdicts import Bar, Verdict, judge
 from spectral_book.claims.words import has_held, word
 
 Inputs = Mapping[str, ArrayLike]
@@ -79,25 +73,18 @@ def judged_row(
         raise ValueError(f"Claim {claim.id!r} {has} precondition's numbers.")
     held = None
     if claim.precondition is not None:
-        held = {
-            "quantity": claim.precondition.quantity,
-            "above": claim.precondition.above,
-            "below": claim.precondition.below,
-            "measured": _plain(float(np.mean(np.asarray(precondition, float)))),
-        }
-    row = {
-        **_said(claim, file),
-        "scale": scale_of(claim.statistic, inputs, claim.bounds).to_dict(),
-        "values": [_plain(x) for x in values_of(claim.statistic, inputs)],
-        "control": {
-            "name": claim.control,
-            "values": [_plain(x) for x in values_of(claim.statistic, control)],
-        },
-        "precondition": held,
-        "rounding": None if rounding is None else list(rounding),
+        measured = _plain(float(np.mean(np.asarray(precondition, float))))
+        held = {**claim.precondition.model_dump(), "measured": measured}
+    row = _row(
+        claim,
+        file,
+        scale_of(claim.statistic, inputs, claim.bounds),
+        values_of(claim.statistic, inputs),
+        values_of(claim.statistic, control),
+        precondition=held,
+        rounding=None if rounding is None else list(rounding),
         **run,
-    }
-    row |= _findings(row, _judgement(row, bar_of(row)))
+    )
     sentence = claim.otherwise.get(row["rule"], "")
     said = {"otherwise": fill_from_row(sentence, row)}
     return {**row, **said, "elsewhere": _elsewhere(row, reach)}
@@ -107,50 +94,47 @@ def row_without_numbers(
     claim: Claim, file: ClaimsFile, verdict: Verdict, why: str, **run: Any
 ) -> dict[str, Any]:
     """A claim's row where its experiment did not run, or gave nothing to judge."""
-    empty = {"estimate": None, "ci_low": None, "ci_high": None, "n": 0, "missing": 0}
-    return {
-        **_said(claim, file),
-        "scale": Scale().to_dict(),
-        "values": [],
-        "control": {"name": claim.control, "values": [], **empty, "shows": "undecided"},
-        "precondition": None,
-        "rounding": None,
-        "rounding_decides": False,
-        "elsewhere": None,
-        **empty,
-        "ci_method": "",
-        "difference": None,
-        "p_bar": None,
-        "share": None,
-        "rule": verdict,
-        "verdict": word(verdict, claim.origin),
-        "why": why,
-        "holm": None,
-        "otherwise": "",
-        **run,
+    row = _row(claim, file, Scale(), (), (), precondition=None, rounding=None, **run)
+    said = {"rule": verdict, "verdict": word(verdict, claim.origin), "why": why}
+    none = {"ci_method": "", "difference": None, "elsewhere": None, "otherwise": ""}
+    return {**row, **none, **said}
+
+
+def _row(
+    claim: Claim,
+    file: ClaimsFile,
+    scale: Scale,
+    values: Iterable[float],
+    control: Iterable[float],
+    **more: Any,
+) -> dict[str, Any]:
+    """What a claims file says, with numbers and what they were judged to be."""
+    said = claim.model_dump(
+        mode="json", exclude={"bounds", "precondition", "control", "otherwise"}
+    )
+    row = {
+        **{"chapter": file.chapter, "paper": file.paper, "frozen": file.frozen},
+        **said,
+        "scale": scale.to_dict(),
+        "values": [_plain(x) for x in values],
+        "control": {"name": claim.control, "values": [_plain(x) for x in control]},
+        **more,
     }
+    return row | _findings(row, bar_of(row))
 
 
 def bar_of(row: Row) -> Bar:
     """What a row's claim asks for."""
-    band = row["band"]
-    return Bar(
-        row["direction"],
-        row["threshold"],
-        row["no_effect"],
-        None if band is None else (band[0], band[1]),
-        exact=row["interval"] == "range",
-        rounding=tuple(row["rounding"] or (0.0, 0.0)),
-    )
+    start, end = row["band"] or (row["no_effect"], row["threshold"])
+    exact = row["interval"] == "range"
+    return Bar(row["direction"], (start, end), exact, tuple(row["rounding"] or (0, 0)))
 
 
 def rejudged(row: Row, bar: Bar | None = None) -> Row:
     """The same row with its verdict computed anew, by its own bar or another one."""
     if not row["values"]:
         return row
-    found = _findings(row, _judgement(row, bar or bar_of(row)))
-    control = {**row["control"], **found.pop("control")}
-    return {**row, **found, "control": control}
+    return {**row, **_findings(row, bar or bar_of(row))}
 
 
 def with_holm(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -195,53 +179,14 @@ def _flat(row: Row) -> dict[str, Any]:
     return {key: row[key] for key in keys} | inner
 
 
-def _said(claim: Claim, file: ClaimsFile) -> dict[str, Any]:
-    """What the claims file says."""
-    printed = claim.printed
-    return {
-        "id": claim.id,
-        "chapter": file.chapter,
-        "paper": file.paper,
-        "source": claim.source,
-        "origin": claim.origin,
-        "statement": claim.statement,
-        "statistic": claim.statistic,
-        "quantity": claim.quantity,
-        "direction": claim.direction,
-        "threshold": claim.threshold,
-        "no_effect": claim.no_effect,
-        "band": None if claim.band is None else list(claim.band),
-        "interval": claim.interval,
-        "printed": None if printed is None else printed.model_dump(),
-        "late": claim.late,
-        "frozen": file.frozen,
-        "differs": claim.differs,
-    }
-
-
-def _judgement(row: Row, bar: Bar) -> Judgement:
-    held = row["precondition"]
-    condition = None
-    if held is not None:
-        measured = math.nan if held["measured"] is None else float(held["measured"])
-        condition = Precondition(
-            held["quantity"], measured, held["above"], held["below"]
-        )
-    return judge(
-        bar,
-        numbers_of(row["values"]),
-        numbers_of(row["control"]["values"]),
-        Scale.from_dict(row["scale"]),
-        condition,
-    )
-
-
-def _findings(row: Row, found: Judgement) -> dict[str, Any]:
-    """What a judgement adds to a row."""
-    scale = row["scale"]["name"]
+def _findings(row: Row, bar: Bar) -> dict[str, Any]:
+    """What judging a row's numbers by a bar adds to it."""
+    scale = Scale.from_dict(row["scale"])
+    mine, other = (numbers_of(part["values"]) for part in (row, row["control"]))
+    found = judge(bar, mine, other, scale, _unmet(row["precondition"]))
     method = found.measured.method
-    if scale != "numbers" and method:
-        method = f"{method} of {scale}"
+    if scale.name != "numbers" and method:
+        method = f"{method} of {scale.name}"
     if row["statistic"] in _JACKKNIFED:
         method = f"{method}, jackknife"
     apart = found.difference
@@ -271,6 +216,24 @@ def _elsewhere(row: Row, reach: float | None) -> list[float | str | None] | None
     scale = Scale.from_dict(row["scale"])
     low, high = scale.judged([float(row["ci_low"]), float(row["ci_high"])])
     return [_plain(scale.shown(z)) for z in (float(low) - reach, float(high) + reach)]
+
+
+def _unmet(held: Mapping[str, Any] | None) -> str:
+    """Why a precondition does not hold; empty if it does, or there is none.
+
+    A number that is not there meets nothing.
+    """
+    if held is None:
+        return ""
+    side = "below" if held["above"] is None else "above"
+    bound, measured = held[side], held["measured"]
+    if measured is None:
+        was = "no number"
+    elif float(measured) > bound if side == "above" else float(measured) < bound:
+        return ""
+    else:
+        was = number(float(measured))
+    return f"{held['quantity']} is {was}; it has to be {side} {number(bound)}."
 
 
 def _ends(found: Estimate) -> dict[str, Any]:

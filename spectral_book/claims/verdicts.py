@@ -6,10 +6,9 @@ Numbers are compared on the claim's scale (`spectral_book.claims.scales`).
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import scipy
@@ -25,7 +24,6 @@ from spectral_book.claims.intervals import (
     difference,
     interval,
 )
-from spectral_book.claims.numbers import number
 from spectral_book.claims.scales import Scale
 from spectral_book.claims.statistics import Values
 
@@ -65,10 +63,8 @@ class Bar:
     ----------
     direction
         "greater", "less" or "within".
-    threshold, no_effect
-        The smallest effect that counts, and the value without any; None for "within".
-    band
-        The two ends for "within"; None otherwise.
+    ends
+        "No effect" and the smallest effect that counts; for "within" the band's ends.
     exact
         Whether the numbers are all entries of a table, and not a sample of seeds.
     rounding
@@ -77,47 +73,27 @@ class Bar:
     """
 
     direction: str
-    threshold: float | None = None
-    no_effect: float | None = None
-    band: tuple[float, float] | None = None
+    ends: tuple[float, float]
     exact: bool = False
     rounding: tuple[float, float] = (0.0, 0.0)
+
+    def on(self, scale: Scale) -> Self:
+        """The bar on the scale."""
+        start, end = (float(scale.judged(x)) for x in self.ends)
+        return replace(self, ends=(start, end))
 
     def scaled(self, factor: float, scale: Scale) -> Self:
         """The bar at so many times its distance from "no effect", or a band's width.
 
         Distances are those on the scale: twice a ratio of 0.3 is 0.09, and not -0.4.
         """
-
-        def moved(mark: float, start: float) -> float:
-            z, origin = float(scale.judged(mark)), float(scale.judged(start))
-            return scale.shown(origin + factor * (z - origin))
-
-        if self.band is not None:
-            ends = scale.judged(self.band)
-            middle = scale.shown(float(ends.mean()))
-            low, high = self.band
-            return replace(self, band=(moved(low, middle), moved(high, middle)))
-        assert self.threshold is not None
-        assert self.no_effect is not None
-        return replace(self, threshold=moved(self.threshold, self.no_effect))
-
-
-@dataclass(frozen=True)
-class Precondition:
-    """What has to hold for a claim to be tested at all, and what was measured."""
-
-    quantity: str
-    measured: float
-    above: float | None = None
-    below: float | None = None
-
-    def met(self) -> bool:
-        """Whether it holds; a number that is not there meets nothing."""
-        if self.above is not None:
-            return self.measured > self.above
-        assert self.below is not None
-        return self.measured < self.below
+        start, end = self.on(scale).ends
+        if self.direction != "within":
+            moved = scale.shown(start + factor * (end - start))
+            return replace(self, ends=(self.ends[0], moved))
+        middle, reach = (start + end) / 2, factor * (end - start) / 2
+        low, high = scale.shown(middle - reach), scale.shown(middle + reach)
+        return replace(self, ends=(low, high))
 
 
 @dataclass(frozen=True)
@@ -158,7 +134,7 @@ def judge(
     values: ArrayLike,
     control: ArrayLike,
     scale: Scale,
-    precondition: Precondition | None = None,
+    unmet: str = "",
 ) -> Judgement:
     """Judge a claim.
 
@@ -171,11 +147,11 @@ def judge(
         compared one by one, others as two samples.
     scale
         The scale to compare on.
-    precondition
-        What has to hold besides; unmet, the claim is not comparable.
+    unmet
+        Why the claim's precondition does not hold; then it is not comparable.
     """
     mine, other = scale.judged(values), scale.judged(control)
-    judged = _on_scale(bar, scale)
+    judged = bar.on(scale)
     measured, compared = interval(mine, bar.exact), interval(other, bar.exact)
     apart = difference(mine, other, bar.exact)
     shows = _shows(judged, compared)
@@ -189,23 +165,20 @@ def judge(
     own, beside = bar.rounding
     moved = product(_moved(measured, own), _moved(apart, beside))
     shaky = any(found(*ends)[0] != verdict for ends in moved)
-    share = None
-    if bar.band is None and measured.middle is not None:
-        share = _share(judged, measured.middle)
     if shaky and verdict != "inconclusive":
         why = f"{why} Rounding on another processor could turn that."
         verdict = "inconclusive"
-    if precondition is not None and not precondition.met():
-        verdict, why = "not comparable", _unmet(precondition)
+    if unmet:
+        verdict, why = "not comparable", unmet
     return Judgement(
         verdict,
         why,
         measured.shown(scale),
         compared.shown(scale),
         shows,
-        replace(apart, **_ratio(apart)) if scale.name == "logarithms" else apart,
+        apart.shown(scale) if scale.name == "logarithms" else apart,
         _p_bar(judged, mine),
-        share,
+        _share(judged, measured),
         shaky,
     )
 
@@ -216,21 +189,6 @@ def _moved(found: Estimate, by: float) -> list[Estimate]:
         return [found]
     ends = product((found.low - by, found.low + by), (found.high - by, found.high + by))
     return [found, *(replace(found, low=low, high=high) for low, high in ends)]
-
-
-def _on_scale(bar: Bar, scale: Scale) -> Bar:
-    """The bar on the scale."""
-
-    def turned(x: float) -> float:
-        return float(scale.judged(x))
-
-    if bar.band is not None:
-        return replace(bar, band=(turned(bar.band[0]), turned(bar.band[1])))
-    assert bar.threshold is not None
-    assert bar.no_effect is not None
-    return replace(
-        bar, threshold=turned(bar.threshold), no_effect=turned(bar.no_effect)
-    )
 
 
 def _verdict(
@@ -276,22 +234,19 @@ def _compare(bar: Bar, found: Estimate) -> tuple[Verdict, str]:
     low, high = found.low, found.high
     assert low is not None
     assert high is not None
-    if bar.band is not None:
-        start, end = bar.band
+    start, end = bar.ends
+    if bar.direction == "within":
         if _reaches(low, start) and _reaches(end, high):
             return "replicated", "The interval lies inside the band."
         if not _reaches(high, start) or not _reaches(end, low):
             return "not replicated", "The interval lies outside the band."
         return "inconclusive", ACROSS_EDGE
-    threshold, nothing = bar.threshold, bar.no_effect
-    assert threshold is not None
-    assert nothing is not None
     if bar.direction == "less":
-        low, high, threshold, nothing = -high, -low, -threshold, -nothing
-    effect = not _reaches(nothing, low)
-    if _reaches(low, threshold):
+        low, high, start, end = -high, -low, -start, -end
+    effect = not _reaches(start, low)
+    if _reaches(low, end):
         return "replicated", "The interval clears the bar."
-    if not _reaches(high, threshold):
+    if not _reaches(high, end):
         if effect:
             return "weaker than claimed", SOME_EFFECT
         return "not replicated", "The interval excludes the bar."
@@ -318,36 +273,28 @@ def _shows(bar: Bar, control: Estimate) -> Shown:
 
 
 def _against(bar: Bar, apart: Estimate) -> str:
-    """What a difference from the control says against a claim; empty if nothing."""
-    if _apart(bar, apart):
-        return ""
-    other = {"greater": "less", "less": "greater"}.get(bar.direction)
-    if other and _apart(replace(bar, direction=other), apart):
-        return CONTROL_BETTER
-    return LIKE_CONTROL
-
-
-def _apart(bar: Bar, apart: Estimate) -> bool:
-    """Whether measurement less control excludes 0 on the claim's side.
+    """What a difference from the control says against a claim; empty if nothing.
 
     Exact numbers leave nothing to chance: there, some entries may be alike.
     """
     low, high = apart.low, apart.high
     if low is None or high is None:
-        return False
+        return LIKE_CONTROL
     above, below = low > 0, high < 0
     if bar.exact:
         above, below = high > 0 and low >= 0, low < 0 and high <= 0
-    if bar.direction == "within":
-        return above or below
-    return above if bar.direction == "greater" else below
+    if not (above or below):
+        return LIKE_CONTROL
+    better = {"greater": above, "less": below, "within": True}[bar.direction]
+    return "" if better else CONTROL_BETTER
 
 
-def _share(bar: Bar, middle: float) -> float | None:
-    """The effect reached, of that asked for."""
-    assert bar.threshold is not None
-    assert bar.no_effect is not None
-    share = (middle - bar.no_effect) / (bar.threshold - bar.no_effect)
+def _share(bar: Bar, measured: Estimate) -> float | None:
+    """The effect reached, of that asked for; None of a band or what is infinite."""
+    if bar.direction == "within" or measured.middle is None:
+        return None
+    start, end = bar.ends
+    share = (measured.middle - start) / (end - start)
     return share if math.isfinite(share) else None
 
 
@@ -363,10 +310,10 @@ def _p_bar(bar: Bar, z: Values) -> float | None:
         test = scipy.stats.ttest_1samp(there, edge, alternative=side)
         return float(test.pvalue)
 
-    if bar.band is not None:
-        return max(p(bar.band[0], "greater"), p(bar.band[1], "less"))
-    assert bar.threshold is not None
-    return p(bar.threshold, bar.direction)
+    start, end = bar.ends
+    if bar.direction == "within":
+        return max(p(start, "greater"), p(end, "less"))
+    return p(end, bar.direction)
 
 
 def _lost(found: Estimate, whose: str) -> str:
@@ -374,22 +321,3 @@ def _lost(found: Estimate, whose: str) -> str:
     if not found.missing:
         return ""
     return f"{found.missing} of {found.n + found.missing} seeds{whose} gave no number."
-
-
-def _unmet(precondition: Precondition) -> str:
-    side = "above" if precondition.above is not None else "below"
-    bound = precondition.above if side == "above" else precondition.below
-    measured = precondition.measured
-    was = "no number" if math.isnan(measured) else number(measured)
-    return f"{precondition.quantity} is {was}; it has to be {side} {number(bound)}."
-
-
-def _ratio(apart: Estimate) -> dict[str, Any]:
-    """The ends of a difference of logarithms as ratios."""
-    ends: Mapping[str, float | None] = {
-        "middle": apart.middle,
-        "low": apart.low,
-        "high": apart.high,
-    }
-    shown = Scale("logarithms").shown
-    return {name: None if x is None else shown(x) for name, x in ends.items()}

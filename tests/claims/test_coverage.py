@@ -42,7 +42,7 @@ def test_the_rule_for_many_draws_is_that_of_verdicts(others):
     rng = np.random.default_rng(0)
     mine = rng.normal(1.5, 0.5, (300, 5))
     other = rng.normal(0.5, 0.5, (300, others))
-    bar = Bar("greater", 1.0, 0.0)
+    bar = Bar("greater", (0.0, 1.0))
     slow = [
         judge(bar, a, b, Scale()).verdict == "replicated"
         for a, b in zip(mine, other, strict=True)

@@ -107,10 +107,10 @@ def test_rounding_is_no_contradiction():
 
 def test_a_row_is_judged_by_another_bar():
     assert rejudged(ROWS["plain"])["verdict"] == "replicated"
-    higher = rejudged(ROWS["plain"], Bar("greater", 2.5, 0.0))
+    higher = rejudged(ROWS["plain"], Bar("greater", (0.0, 2.5)))
     assert (higher["verdict"], higher["threshold"]) == ("weaker than claimed", 1.0)
     assert ROWS["plain"]["verdict"] == "replicated"
-    assert rejudged(ROWS["not run"], Bar("greater", 2.5, 0.0)) == ROWS["not run"]
+    assert rejudged(ROWS["not run"], Bar("greater", (0.0, 2.5))) == ROWS["not run"]
 
 
 def test_a_row_says_what_its_file_says():

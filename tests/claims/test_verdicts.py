@@ -4,30 +4,31 @@ Every case of a bar is judged four times: as numbers and as logarithms, and mirr
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.stats
-from one_claim import around
+from one_claim import around, row
 
 from spectral_book.claims.scales import Scale
-from spectral_book.claims.verdicts import Bar, Precondition, judge
+from spectral_book.claims.verdicts import Bar, judge
 
 INF, NAN = math.inf, math.nan
 PLAIN, LOG = Scale(), Scale("logarithms")
 ODDS = Scale("log odds", (0.0, 1.0), 1e-3)
-GREATER = Bar("greater", 1.0, 0.0)
-BAND = Bar("within", band=(-0.5, 0.5))
+GREATER = Bar("greater", (0.0, 1.0))
+BAND = Bar("within", (-0.5, 0.5))
 FAR = np.array([-5.0, -6.0, -7.0, -5.5, -6.5])
 GOOD = around(1.5, 0.4)
 
 
 def turned(bar, f):
     """The same bar in other numbers; of a falling f the ends change places."""
-    if bar.band is not None:
-        return Bar("within", band=tuple(sorted(map(f, bar.band))), exact=bar.exact)
-    side = bar.direction if f(1) > f(0) else "less"
-    return Bar(side, f(bar.threshold), f(bar.no_effect), None, bar.exact, bar.rounding)
+    ends = tuple(map(f, bar.ends))
+    if bar.direction == "within":
+        return replace(bar, ends=tuple(sorted(ends)))
+    return replace(bar, direction="greater" if f(1) > f(0) else "less", ends=ends)
 
 
 def four(values, control, bar):
@@ -138,10 +139,10 @@ def test_a_band_is_held_left_or_crossed(values, verdict, why):
 
 def test_seeds_lost_near_an_edge_and_between_checkpoints_leave_a_finding_open():
     lost = "The interval lies inside the band. 2 of {} seeds gave no number."
-    bar = Bar("within", band=(0.99, 1.01))
+    bar = Bar("within", (0.99, 1.01))
     onset = judge(bar, [1, 1, 1.001, NAN, NAN], [0.9] * 5, LOG)
     assert (onset.verdict, onset.why) == ("inconclusive", lost.format(5))
-    bar = Bar("within", band=(-0.1, 0.1))
+    bar = Bar("within", (-0.1, 0.1))
     own = [0.01, -0.01, 0.02, 0.0, -0.02, NAN, NAN]
     over_time = judge(bar, own, [0.3, 0.4, 0.5, 0.3, 0.4, 0.5, 0.4], PLAIN)
     assert (over_time.verdict, over_time.why) == ("inconclusive", lost.format(7))
@@ -218,7 +219,7 @@ def test_a_control_of_a_band_lies_apart_on_either_side(far):
         assert found.why.endswith(UNTOLD)
 
 
-RANGE = Bar("greater", 1.0, 0.0, exact=True)
+RANGE = Bar("greater", (0.0, 1.0), exact=True)
 
 
 @pytest.mark.parametrize(
@@ -259,16 +260,16 @@ def test_of_exact_numbers_every_entry_counts(values, control, verdict, why):
     ],
 )
 def test_an_end_near_an_edge_is_left_open(values, control, rounding, verdict, decides):
-    bar = Bar("greater", 1.0, 0.0, rounding=(rounding, rounding))
+    bar = Bar("greater", (0.0, 1.0), rounding=(rounding, rounding))
     for found in four(values, control, bar):
         assert (found.verdict, found.rounding_decides) == (verdict, decides)
 
 
 def test_rounding_that_decides_says_what_it_was_here():
-    found = judge(Bar("greater", 1.0, 0.0, rounding=(0.2, 0.2)), GOOD, FAR, PLAIN)
+    found = judge(Bar("greater", (0.0, 1.0), rounding=(0.2, 0.2)), GOOD, FAR, PLAIN)
     assert found.why == f"{CLEARS} Rounding on another processor could turn that."
     # Open it was already: the reason stays.
-    bar = Bar("greater", 1.0, 0.0, rounding=(0.2, 0.2))
+    bar = Bar("greater", (0.0, 1.0), rounding=(0.2, 0.2))
     assert judge(bar, around(1.3, 0.4), FAR, PLAIN).why == HOLDS
 
 
@@ -291,13 +292,13 @@ def test_rounding_that_decides_says_what_it_was_here():
     ],
 )
 def test_a_precondition_comes_first(measured, bounds, why):
-    held = Precondition("NMSE", measured, **bounds)
-    found = judge(GREATER, GOOD, FAR, PLAIN, held)
-    assert found.why == why
-    assert found.verdict == ("replicated" if why == CLEARS else "not comparable")
-    shaky = Bar("greater", 1.0, 0.0, rounding=(9.0, 9.0))
-    if why != CLEARS:
-        assert judge(shaky, GOOD, FAR, PLAIN, held).verdict == "not comparable"
+    condition = {"precondition": {"quantity": "NMSE", **bounds}}
+    for rounding in (None, 9.0):
+        found = row(GOOD, FAR, [measured], rounding, **condition)
+        if why != CLEARS:
+            assert (found["rule"], found["why"]) == ("not comparable", why)
+        elif rounding is None:
+            assert (found["rule"], found["why"]) == ("replicated", why)
 
 
 def test_p_is_that_of_the_test_against_the_bar():
@@ -316,12 +317,12 @@ def test_p_is_that_of_the_test_against_the_bar():
 
 
 def test_numbers_are_shown_as_readers_see_them_and_shares_taken_on_the_scale():
-    found = judge(Bar("greater", 16.0, 1.0), [2.0, 8.0, 4.0], [1.0, 1.0, 2.0], LOG)
+    found = judge(Bar("greater", (1.0, 16.0)), [2.0, 8.0, 4.0], [1.0, 1.0, 2.0], LOG)
     assert found.measured.middle == pytest.approx(4.0)
     assert found.measured.low * found.measured.high == pytest.approx(16.0)
     assert found.difference.middle == pytest.approx(4.0 / 2 ** (1 / 3))
     assert found.share == pytest.approx(0.5)
-    shares = judge(Bar("greater", 0.9, 0.5), [0.8, 0.7, 0.9], [0.5] * 3, ODDS)
+    shares = judge(Bar("greater", (0.5, 0.9)), [0.8, 0.7, 0.9], [0.5] * 3, ODDS)
     assert 0.7 < shares.measured.middle < 0.9
     assert shares.measured.high < 1
     logit = np.log([4, 7 / 3, 9]).mean()
@@ -333,22 +334,23 @@ def test_numbers_are_shown_as_readers_see_them_and_shares_taken_on_the_scale():
 
 
 def test_numbers_that_only_the_scale_takes_for_equal_are_not_said_to_be():
-    near = judge(Bar("greater", 0.9, 0.5), [0.9992, 0.9996, 1.0], [0.5] * 3, ODDS)
+    near = judge(Bar("greater", (0.5, 0.9)), [0.9992, 0.9996, 1.0], [0.5] * 3, ODDS)
     assert (near.verdict, near.why) == ("replicated", CLEARS)
 
 
 @pytest.mark.parametrize(
     ("bar", "scale", "factor", "moved"),
     [
-        (Bar("greater", 3.0, 1.0), PLAIN, 2, 5.0),
-        (Bar("less", -1.0, 1.0), PLAIN, 0.5, 0.0),
-        (Bar("less", 0.3, 1.0), LOG, 2, 0.09),
-        (Bar("greater", 0.8, 0.5), ODDS, 2, 16 / 17),
-        (Bar("within", band=(1.0, 5.0)), PLAIN, 0.5, (2.0, 4.0)),
-        (Bar("within", band=(0.5, 2.0)), LOG, 2, (0.25, 4.0)),
+        (Bar("greater", (1.0, 3.0)), PLAIN, 2, 5.0),
+        (Bar("less", (1.0, -1.0)), PLAIN, 0.5, 0.0),
+        (Bar("less", (1.0, 0.3)), LOG, 2, 0.09),
+        (Bar("greater", (0.5, 0.8)), ODDS, 2, 16 / 17),
+        (Bar("within", (1.0, 5.0)), PLAIN, 0.5, (2.0, 4.0)),
+        (Bar("within", (0.5, 2.0)), LOG, 2, (0.25, 4.0)),
     ],
 )
 def test_a_bar_is_moved_on_its_scale(bar, scale, factor, moved):
     found = bar.scaled(factor, scale)
-    assert (found.band or found.threshold) == pytest.approx(moved)
-    assert (found.direction, found.no_effect) == (bar.direction, bar.no_effect)
+    start = moved[0] if bar.direction == "within" else bar.ends[0]
+    assert found.ends == pytest.approx((start, np.ravel(moved)[-1]))
+    assert found.direction == bar.direction
