@@ -130,6 +130,7 @@ class Claim(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        side = 1 if self.direction == "greater" else -1
         if self.direction == "within":
             if self.band is None or self.band[0] >= self.band[1]:
                 raise ValueError("direction 'within' needs a band [low, high].")
@@ -141,7 +142,7 @@ class Claim(BaseModel):
             raise ValueError(
                 f"direction {self.direction!r} needs threshold and no_effect."
             )
-        elif _lead(self.direction, self.threshold, self.no_effect) <= 0:
+        elif side * (self.threshold - self.no_effect) <= 0:
             raise ValueError("the threshold lies on the wrong side of no_effect.")
         self._on_scale()
         for sentence in self.otherwise.values():
@@ -168,11 +169,6 @@ class Claim(BaseModel):
                     f"{mark:g} cannot be reached: {self.statistic!r} lies between "
                     f"{low:g} and {high:g}."
                 )
-
-
-def _lead(direction: str, threshold: float, no_effect: float) -> float:
-    """Return how far a threshold lies from no effect in the claimed direction."""
-    return threshold - no_effect if direction == "greater" else no_effect - threshold
 
 
 class MinuteLine(BaseModel):

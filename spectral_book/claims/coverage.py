@@ -27,25 +27,15 @@ Power = tuple[float, ...]
 class Kind:
     """What the rule does with one kind of numbers.
 
-    Attributes
-    ----------
-    statistic, covers, distribution
-        What is judged, what its interval is meant to hold, and how it was drawn.
-    seeds, controls
-        How many numbers; equally many are compared one by one.
-    low, coverage
-        Whether the interval is known to hold it in fewer than 90 % of draws, and how
-        often it did.
-    false_positives
-        How often "replicated" came out where the control has the same distribution:
-        for the side, and the bar at the truth or short of it, where that is worst.
-    power
-        How often it came out where the effect is twice the bar and the control has
-        none, one for each of `RATIOS`; the noise is the distribution's.
+    ``low`` marks an interval known to hold what it is meant to in fewer than 90 % of
+    draws; ``coverage`` is how often it did. ``false_positives`` is how often
+    "replicated" came out where the control has the same distribution: for the side, and
+    the bar at the truth or short of it, where that is worst. ``power`` is how often it
+    came out where the effect is twice the bar and the control has none, one for each of
+    `RATIOS`; the noise is the distribution's.
     """
 
     statistic: str
-    covers: str
     distribution: str
     seeds: int
     controls: int
@@ -57,13 +47,11 @@ class Kind:
 
 def table(draws: int = 2000) -> list[Kind]:
     """Simulate every kind of number in use; the same each time."""
-    number, share = ("number", "the mean"), ("share", "the mean")
-    ratio = ("ratio, by logarithms", "the mean logarithm")
-    odds = ("share, by log odds", "the mean of log odds")
-    four = ("Spearman over 4 points, by Fisher's z", "the mean of Fisher's z")
-    eight = ("Spearman over 8 points, by Fisher's z", "the mean of Fisher's z")
-    spread = ("ratio of spreads, jackknife", "the true value")
-    over_runs = ("correlation over runs, jackknife", "the true value")
+    ratio, odds = "ratio, by logarithms", "share, by log odds"
+    four = "Spearman over 4 points, by Fisher's z"
+    eight = "Spearman over 8 points, by Fisher's z"
+    spread = "ratio of spreads, jackknife"
+    over_runs = "correlation over runs, jackknife"
     log, z = Scale("logarithms").judged, Scale("log odds", (0.0, 1.0), MARGIN).judged
     spreads = _jackknife(lambda x: np.subtract(*np.log(x.std(2, ddof=1))), 0.0)
     correlations = _jackknife(_pearson, 0.8)
@@ -72,30 +60,30 @@ def table(draws: int = 2000) -> list[Kind]:
     def mixed(rng: np.random.Generator, size: tuple[int, int]) -> Values:
         return rng.normal(rng.random(size) < 0.2, 0.04)
 
-    sources: list[tuple[str, str, str, int, int, bool, Draw, float | None]] = [
-        (*number, "normal", 5, 5, False, lambda g, n: g.normal(size=n), 0.0),
-        (*number, "exponential", 5, 5, True, lambda g, n: g.exponential(size=n), 1.0),
-        (*number, "exponential", 5, 15, True, lambda g, n: g.exponential(size=n), 1.0),
-        (*number, far, 5, 5, True, mixed, 0.2),
-        (*number, far, 5, 500, True, mixed, 0.2),
-        (*ratio, "lognormal", 5, 5, False, lambda g, n: log(g.lognormal(size=n)), 0.0),
-        (*odds, near, 5, 5, False, lambda g, n: z(g.beta(9, 0.5, n)), None),
-        (*share, near, 5, 5, True, lambda g, n: g.beta(9, 0.5, n), 9 / 9.5),
-        (*four, "a noisy rise", 5, 5, False, _spearman(4, 1), None),
-        (*eight, "a noisy rise", 5, 5, False, _spearman(8, 1), None),
-        (*eight, "random orders", 5, 500, False, _spearman(8, 0), 0.0),
-        (*spread, "lognormal", 5, 5, False, spreads, 0.0),
-        (*spread, "lognormal", 8, 8, False, spreads, 0.0),
-        (*over_runs, "normal, 0.8", 5, 5, True, correlations, 0.8),
-        (*over_runs, "normal, 0.8", 8, 8, True, correlations, 0.8),
+    sources: list[tuple[str, str, int, int, bool, Draw, float | None]] = [
+        ("number", "normal", 5, 5, False, lambda g, n: g.normal(size=n), 0.0),
+        ("number", "exponential", 5, 5, True, lambda g, n: g.exponential(size=n), 1.0),
+        ("number", "exponential", 5, 15, True, lambda g, n: g.exponential(size=n), 1.0),
+        ("number", far, 5, 5, True, mixed, 0.2),
+        ("number", far, 5, 500, True, mixed, 0.2),
+        (ratio, "lognormal", 5, 5, False, lambda g, n: log(g.lognormal(size=n)), 0.0),
+        (odds, near, 5, 5, False, lambda g, n: z(g.beta(9, 0.5, n)), None),
+        ("share", near, 5, 5, True, lambda g, n: g.beta(9, 0.5, n), 9 / 9.5),
+        (four, "a noisy rise", 5, 5, False, _spearman(4, 1), None),
+        (eight, "a noisy rise", 5, 5, False, _spearman(8, 1), None),
+        (eight, "random orders", 5, 500, False, _spearman(8, 0), 0.0),
+        (spread, "lognormal", 5, 5, False, spreads, 0.0),
+        (spread, "lognormal", 8, 8, False, spreads, 0.0),
+        (over_runs, "normal, 0.8", 5, 5, True, correlations, 0.8),
+        (over_runs, "normal, 0.8", 8, 8, True, correlations, 0.8),
     ]
     found: list[Kind] = []
-    for name, covers, how, n, others, low, draw, truth in sources:
+    for name, how, n, others, low, draw, truth in sources:
         rng = np.random.default_rng(len(found))
         mine, other = draw(rng, (draws, n)), draw(rng, (draws, others))
         middle = float(draw(rng, (2000, 50)).mean()) if truth is None else truth
         errors = _errors(mine, other, middle)
-        found.append(Kind(name, covers, how, n, others, low, *errors))
+        found.append(Kind(name, how, n, others, low, *errors))
     return found
 
 

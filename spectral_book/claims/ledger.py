@@ -1,8 +1,7 @@
 """The ledger: every claim of every chapter, collected from the executed notebooks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,19 +20,12 @@ ChapterRun = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Ledger:
-    """The claims of a build.
+    """The claims of a build, in the order of the table of contents.
 
-    Attributes
-    ----------
-    claims
-        All claims as their chapters wrote them, in the order of the table of contents,
-        plus where to look: `page`, the document that holds it, `figure`, the number of
-        its figure, and `code`, the anchor of the cell that judges it; the last two are
-        None where there is none.
-    failed
-        Documents that failed; their claims are not in the ledger.
-    runs
-        The run of each chapter.
+    To what their chapters wrote they add where to look: ``page``, the document that
+    holds a claim, ``figure``, the number of its figure, and ``code``, the anchor of the
+    cell that judges it; the last two are None where there is none. ``failed`` are
+    documents whose claims are not in the ledger.
     """
 
     claims: tuple[Row, ...]
@@ -44,7 +36,7 @@ class Ledger:
         """Return how many claims and findings there are, and of which verdicts."""
         return count_line(self.claims)
 
-    def of_chapter(self, name: str) -> Ledger:
+    def of_chapter(self, name: str) -> "Ledger":
         """Return the part of one chapter, given by its document or chapter name."""
         return Ledger(
             tuple(c for c in self.claims if name in (c["page"], c["chapter"])),
@@ -110,15 +102,15 @@ def without_claims(notebook: NotebookNode) -> NotebookNode:
     What a cell shows beside the claims stays, if it is not empty: a page in the dark
     would have a light box for it. The notebook itself is left as it is.
     """
-    cells = []
-    for cell in notebook.cells:
-        if "outputs" in cell:
-            outputs = [_without_claims(output) for output in cell.outputs]
-            kept = [o for o in outputs if "data" not in o or any(o.data.values())]
-            cell = NotebookNode({**cell, "outputs": kept})
-        cells.append(cell)
-    metadata = {k: v for k, v in notebook.metadata.items() if k != "widgets"}
-    return NotebookNode({**notebook, "cells": cells, "metadata": metadata})
+    shown = deepcopy(notebook)
+    shown.metadata.pop("widgets", None)
+    for cell in shown.cells:
+        for output in list(cell.get("outputs", [])):
+            if "data" in output:
+                output.data.pop(MIME_TYPE, None)
+                if not any(output.data.values()):
+                    cell.outputs.remove(output)
+    return shown
 
 
 def repeated_ids(claims: Iterable[Row]) -> list[str]:
@@ -131,11 +123,3 @@ def repeated_ids(claims: Iterable[Row]) -> list[str]:
         for name, found in pages.items()
         if len(found) > 1
     ]
-
-
-def _without_claims(output: NotebookNode) -> NotebookNode:
-    """Return an output less its claims."""
-    if "data" not in output:
-        return output
-    data = {kind: value for kind, value in output.data.items() if kind != MIME_TYPE}
-    return NotebookNode({**output, "data": data})

@@ -1,7 +1,5 @@
 """Where a chapter shows its claims: which figure belongs to one, and which cell."""
 
-from __future__ import annotations
-
 import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping

@@ -33,11 +33,6 @@ def agreement(row: Row) -> str:
     return f"{said}; {place} our interval {interval(row)}"
 
 
-def rule_holds(row: Row) -> bool | None:
-    """Whether the claim is replicated by the rule of this book."""
-    return has_held(row)
-
-
 def sign_and_significance(row: Row) -> bool | None:
     """Whether the interval excludes "no effect" on the claimed side, and no more."""
     if row["ci_low"] is None or row["band"] is not None:
@@ -71,25 +66,23 @@ def half_the_effect(row: Row) -> bool | None:
 
 
 _CRITERIA: Mapping[str, Callable[[Row], bool | None]] = {
-    "the rule of this book: bar cleared, and told from the control": rule_holds,
+    "the rule of this book: bar cleared, and told from the control": has_held,
     "sign and significance alone: “no effect” excluded": sign_and_significance,
     "the paper's number lies inside our interval": paper_inside,
     "our estimate is at least half the paper's effect": half_the_effect,
 }
 
 
-def criteria(rows: Sequence[Row]) -> list[Criterion]:
-    """Return, for each criterion, for how many of the papers' claims it holds.
+def papers_claims(rows: Sequence[Row]) -> list[Row]:
+    """Return the papers' claims that were tested."""
+    return [r for r in rows if r["origin"] == "paper" and r["rule"] != "not comparable"]
 
-    Claims that were not run are left out; each criterion counts those that it can tell.
-    """
-    claims = [
-        row
-        for row in rows
-        if row["origin"] == "paper" and row["verdict"] != "not comparable"
-    ]
+
+def criteria(rows: Sequence[Row]) -> list[Criterion]:
+    """Return of how many of the papers' claims each criterion can tell and holds."""
     found = []
     for name, holds in _CRITERIA.items():
-        told = [answer for row in claims if (answer := holds(row)) is not None]
+        answers = [holds(row) for row in papers_claims(rows)]
+        told = [answer for answer in answers if answer is not None]
         found.append(Criterion(name, sum(told), len(told)))
     return found

@@ -181,21 +181,21 @@ def check_row(row: object) -> None:
     """Raise a ValueError that says what is wrong with a row, if something is."""
     if not isinstance(row, Mapping):
         raise ValueError(f"a claim is {type(row).__name__}, not a mapping")
-    try:
-        PublishedRow.model_validate(dict(row))
-    except ValidationError as error:
-        known = list(PublishedRow.model_fields)
-        sentences = error_sentences(error, known, "field")
-        raise ValueError(f"claim {row.get('id')!r}: {sentences}") from None
+    _check(PublishedRow, dict(row), f"claim {row.get('id')!r}")
 
 
 def check_run(run: object) -> None:
     """Raise a ValueError that says what is wrong with a run, if something is."""
+    _check(ChapterRun, run, "its run")
+
+
+def _check(form: type[BaseModel], content: object, name: str) -> None:
     try:
-        ChapterRun.model_validate(run)
+        form.model_validate(content)
     except ValidationError as error:
-        known = list(ChapterRun.model_fields)
-        raise ValueError(f"its run: {error_sentences(error, known, 'field')}") from None
+        known = list(form.model_fields)
+        sentences = error_sentences(error, known, "field")
+        raise ValueError(f"{name}: {sentences}") from None
 
 
 def schema() -> str:

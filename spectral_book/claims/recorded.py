@@ -115,12 +115,13 @@ def compared(
     It is ``alike`` or ``other``, or could be reached in one of both alone, ``here`` or
     ``there``.
     """
-    found = {
-        kind: list[tuple[Row, Row]]() for kind in ("alike", "other", "here", "there")
+    found: dict[str, list[tuple[Row, Row]]] = {
+        kind: [] for kind in ("alike", "other", "here", "there")
     }
-    for row, then in (
-        (row, recorded[row["id"]]) for row in rows if row["id"] in recorded
-    ):
+    for row in rows:
+        if row["id"] not in recorded:
+            continue
+        then = recorded[row["id"]]
         tested = tuple(one["verdict"] != "not comparable" for one in (row, then))
         kind = "alike" if row["verdict"] == then["verdict"] else "other"
         if any(tested):

@@ -70,24 +70,18 @@ def read_expected(results: Path, profile: str) -> dict[str, float]:
 def spreads_file(
     one: Mapping[str, Any], other: Mapping[str, Any], names: tuple[str, str]
 ) -> str:
-    """Return the file of spreads between two ledgers: JSON, a line a claim.
+    """Return the file of spreads between two ledgers as JSON.
 
     With the estimates of the first one, which checks of other builds start from.
     """
-    made = {"between": names, "commit": one["commit"], "date": one["date"]}
     found = spreads(one["claims"], other["claims"])
-    lines = ",\n".join(
-        f"  {json.dumps(name)}: {json.dumps([float(f'{move:.3g}') for move in moves])}"
-        for name, moves in found.items()
-    )
-    expected = ",\n".join(
-        f"  {json.dumps(name)}: {estimate}"
-        for name, estimate in estimates(one["claims"]).items()
-    )
-    decides = json.dumps(decided((*one["claims"], *other["claims"]), found))
-    head = f' "made": {json.dumps(made)},\n "decides": {decides},\n'
-    parts = f' "spreads": {{\n{lines}\n }},\n "expected": {{\n{expected}\n }}'
-    return f"{{\n{head}{parts}\n}}\n"
+    content = {
+        "made": {"between": names, "commit": one["commit"], "date": one["date"]},
+        "decides": decided((*one["claims"], *other["claims"]), found),
+        "spreads": {k: [float(f"{x:.3g}") for x in v] for k, v in found.items()},
+        "expected": estimates(one["claims"]),
+    }
+    return json.dumps(content, indent=1) + "\n"
 
 
 def estimates(rows: Iterable[Row]) -> dict[str, float]:

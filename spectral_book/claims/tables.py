@@ -39,17 +39,10 @@ def html(rows: Sequence[Row], recorded: Mapping[str, Row] = {}) -> str:
 
     ``recorded`` holds rows of recorded runs by their claims' ids.
     """
-    head = "".join(
-        f"<th>{name}</th>"
-        for name in ("Verdict", "Claim", "Estimate [interval]", "Needed", "Control")
-    )
-    body = "".join(_line(row, recorded.get(row["id"])) for row in rows)
+    head = ("Verdict", "Claim", "Estimate [interval]", "Needed", "Control")
+    table = _table(head, [_cells(row, recorded.get(row["id"])) for row in rows])
     marked = any(row["id"] in recorded for row in rows)
-    return (
-        f"{RECORDED if marked else ''}"
-        '<div class="claims-table"><table><thead><tr>'
-        f"{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return f"{RECORDED if marked else ''}{table}"
 
 
 RECORDED = (
@@ -106,11 +99,15 @@ def text(rows: Sequence[Row], expected: Mapping[str, float] = {}) -> str:
 
 
 def plain_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of short texts that scrolls sideways where it does not fit."""
+    """A table of short texts."""
+    return _table([*map(escape, head)], [[*map(escape, row)] for row in rows])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of HTML that scrolls sideways where it does not fit."""
 
     def line(cells: Sequence[str], tag: str) -> str:
-        inner = "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
-        return f"<tr>{inner}</tr>"
+        return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in cells)}</tr>"
 
     body = "".join(line(row, "td") for row in rows)
     return (
@@ -136,21 +133,13 @@ def _rounded(row: Row, expected: float | None) -> str:
     return coarse(x, least)
 
 
-def _line(row: Row, then: Row | None) -> str:
-    """A claim as a line of the table; below it another verdict of a recorded run."""
+def _cells(row: Row, then: Row | None) -> list[str]:
+    """A claim's line of the table, with another verdict of a recorded run."""
     verdict, estimate = marked_chip(row), interval(row)
     if then is not None and then["verdict"] != row["verdict"]:
         told = "; ".join([f"{SIGNS[then['verdict']]} {then['verdict']}", *marks(then)])
         verdict += f"<br><small>■ {escape(told)}</small>"
         estimate += f"<br><small>■ {interval(then)}</small>"
-    return (
-        f"<tr><td>{verdict}</td>"
-        f"<td>{escape(row['statement'])} <small>{_link(row)}</small></td>"
-        f"<td>{estimate}</td><td>{escape(needed(row))}</td>"
-        f"<td>{interval(row['control'])}</td></tr>"
-    )
-
-
-def _link(row: Row) -> str:
-    """A link to the claim in its chapter, by its id."""
-    return f'<a href="#{escape(row["id"])}">{escape(row["id"])}</a>'
+    name = escape(row["id"])
+    claim = f'{escape(row["statement"])} <small><a href="#{name}">{name}</a></small>'
+    return [verdict, claim, estimate, escape(needed(row)), interval(row["control"])]

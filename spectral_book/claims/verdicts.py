@@ -100,22 +100,11 @@ class Bar:
 class Judgement:
     """A verdict with all that it rests on, numbers as readers see them.
 
-    Attributes
-    ----------
-    verdict, why
-        The verdict, and its reason in a sentence or two.
-    measured, control
-        The two estimates.
-    control_shows
-        What the control shows of the claim.
-    difference
-        Measurement less control on the claim's scale: a ratio for logarithms.
-    p_bar
-        One-sided p of the t test against the bar; None where there is none.
-    share
-        How much of the effect that was asked for was reached, on the claim's scale.
-    rounding_decides
-        Whether the verdict depends on how a processor rounds; it is left open then.
+    ``difference`` is measurement less control on the claim's scale: a ratio for
+    logarithms. ``p_bar`` is the one-sided p of the t test against the bar, and
+    ``share`` how much of the effect that was asked for was reached, on the claim's
+    scale; None where there is none. Where ``rounding_decides``, the verdict depends on
+    how a processor rounds, and is left open.
     """
 
     verdict: Verdict

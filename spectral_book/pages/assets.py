@@ -1,17 +1,16 @@
 """Scripts the pages need, copied from installed packages: the book works offline."""
 
-from __future__ import annotations
-
 import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from spectral_book.pages.pictures import name_players
+from spectral_book.chapter.player import with_alt
 
 STATIC = Path(__file__).parent / "static"
 
@@ -52,6 +51,17 @@ def copy_scripts(app: Sphinx) -> None:
     mathjax = files("sphinx-mathjax-offline") / "static" / "mathjax"
     for part in _MATHJAX_PARTS:
         _copy(mathjax / part, target / _MATHJAX / part)
+
+
+def name_players(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Give players the ``alt`` of their cell's ``mystnb`` metadata, as figures have."""
+    for cell in doctree.findall(nodes.container):
+        metadata = cell.get("cell_metadata", {}).get("mystnb", {})
+        alt = metadata.get("image", {}).get("alt")
+        for part in list(cell.findall(nodes.raw)) if alt else []:
+            html = with_alt(part.astext(), alt)
+            if html != part.astext():
+                part.parent.replace(part, nodes.raw("", html, format="html"))
 
 
 def mend_roles(

@@ -1,7 +1,5 @@
 """Labels of the bibliography: authors and year, as the pages cite."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from pybtex.database import Entry

@@ -1,7 +1,5 @@
 """What a build is compared with: claims files, other notebooks, its own warnings."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from spectral_book.claims.numbers import NOTHING, number, scientific
 from spectral_book.files import write_atomic
 
-COLUMNS = ("What", "Ours", "Compared with", "Ratio", "Same result", "Once")
+COLUMNS = ("What", "Ours", "Compared with", "Ratio", "Same result")
 """Titles of the cells that `Cost.cells` returns."""
 
 QUESTIONS = (
@@ -70,8 +70,6 @@ class Cost(_Strict):
         nothing to compare.
     note
         Further numbers, in words.
-    once
-        Seconds spent once before, to compile or to build something, or None.
     """
 
     quantity: str
@@ -83,7 +81,6 @@ class Cost(_Strict):
     share: bool = False
     gap: float | None = None
     note: str = ""
-    once: float | None = None
 
     @model_validator(mode="after")
     def _ratio_is_ordered(self) -> Self:
@@ -109,7 +106,6 @@ class Cost(_Strict):
             f"{self.against}: {_together(self.other, self.unit)}",
             middle if low == high else f"{middle} ({low} to {high})",
             NOTHING if self.gap is None else _agreement(self.gap),
-            NOTHING if self.once is None else _together(self.once, "s"),
         )
 
 

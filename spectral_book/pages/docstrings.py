@@ -1,7 +1,5 @@
 """Docstrings as the pages show them: attributes that share a line stay together."""
 
-from __future__ import annotations
-
 import re
 
 from sphinx.application import Sphinx

@@ -7,18 +7,17 @@ any page is read; myst-nb gets the executed notebooks and only renders them. A
 chapter that fails still gets its page, and the build ends with a nonzero status.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from myst_nb.core.read import is_myst_markdown_notebook
 from nbformat import NotebookNode
-from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
+from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ConfigError, ExtensionError
@@ -38,25 +37,9 @@ from spectral_book.claims.places import with_code_anchors
 from spectral_book.claims.recorded import name_of, read_records, recorded_claims
 from spectral_book.files import remove_all
 from spectral_book.pages import assets, bibliography, site
-from spectral_book.pages.build_lock import lock_folder
-from spectral_book.pages.chapter_directives import (
-    CiteDirective,
-    MinuteDirective,
-    RecordedDirective,
-)
-from spectral_book.pages.checks import (
-    Warnings,
-    left_out,
-    unlike_claims_file,
-)
-from spectral_book.pages.directives import (
-    ChaptersDirective,
-    CostsDirective,
-    LedgerDirective,
-    VerdictsDirective,
-)
+from spectral_book.pages.checks import Warnings, left_out, unlike_claims_file
+from spectral_book.pages.directives import CostsDirective, claims_directive
 from spectral_book.pages.docstrings import keep_together
-from spectral_book.pages.draft import announcement, drafted_chapter, last_executed
 from spectral_book.pages.execution import (
     CodeWatch,
     Results,
@@ -65,16 +48,15 @@ from spectral_book.pages.execution import (
     read_chapters,
 )
 from spectral_book.pages.figure_data import with_data_links, write_figure_data
-from spectral_book.pages.home import AnswerDirective, FindingsDirective
+from spectral_book.pages.home import FRONT_PAGE
 from spectral_book.pages.ledger_files import LEDGER_FILES, write_ledger
-from spectral_book.pages.leftovers import remove_leftovers
-from spectral_book.pages.reading import for_reading
+from spectral_book.pages.reading import CHAPTER_PAGE, for_reading
 from spectral_book.pages.recorded_figures import (
     copy_recorded_figures,
     with_recorded_figures,
 )
-from spectral_book.pages.rule_directives import RULE_DIRECTIVES
-from spectral_book.pages.settings import checked_budget
+from spectral_book.pages.rule_directives import RULE, claim_example
+from spectral_book.pages.settings import checked_budget, drafted_chapter, lock_folder
 from spectral_book.records import differences
 from spectral_book.repository import knows_commit
 from spectral_book.runner import NotebookJob
@@ -87,17 +69,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     bibliography.register()
     app.add_config_value("spectral_jobs", 0, "")
     app.add_config_value("spectral_threads", 0, "")
-    app.add_directive("chapters", ChaptersDirective)
+    for name, fill in {**FRONT_PAGE, **CHAPTER_PAGE, **RULE}.items():
+        app.add_directive(name, claims_directive(fill))
+    app.add_directive("claim-example", claims_directive(claim_example, arguments=1))
     app.add_directive("costs", CostsDirective)
-    app.add_directive("ledger", LedgerDirective)
-    app.add_directive("verdicts", VerdictsDirective)
-    app.add_directive("answer", AnswerDirective)
-    app.add_directive("findings", FindingsDirective)
-    app.add_directive("minute", MinuteDirective)
-    app.add_directive("cite-chapter", CiteDirective)
-    app.add_directive("recorded", RecordedDirective)
-    for name, directive in RULE_DIRECTIVES.items():
-        app.add_directive(name, directive)
     app.add_css_file("chapter.css")
     app.add_css_file("ledger.css")
     app.add_css_file("strip.css")
@@ -125,18 +100,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
 class BookBuild:
     """What one build knows of its chapters, from their execution to its end.
 
-    Attributes
-    ----------
-    problems
-        Messages of what went wrong; any of them makes the build fail.
-    notebooks
-        The notebooks as the pages show them, by document name.
-    ledger
-        The claims of the chapters that did not fail.
-    draft
-        The one chapter that is executed, if this is a draft (`pages.draft`).
-    watch
-        Whether the code has changed since the build began.
+    Any of ``problems``, messages of what went wrong, makes the build fail. The
+    ``notebooks`` are as pages show them, by document name; the ``ledger`` is that of
+    the chapters that did not fail. Of a ``draft`` one chapter alone is executed.
     """
 
     def __init__(self) -> None:
@@ -163,7 +129,11 @@ class BookBuild:
         except ConfigError as error:
             sys.exit(f"error: {error}")
         if self.draft:
-            config.html_theme_options["announcement"] = announcement(self.draft)
+            config.html_theme_options["announcement"] = (
+                f"<strong>Draft.</strong> Only <em>{self.draft}</em> was executed for "
+                "these pages; other chapters are shown as they were last executed "
+                "here, if they were."
+            )
         self.warnings = Warnings(Path(app.srcdir))
 
     def name_outdated(
@@ -174,29 +144,22 @@ class BookBuild:
         changed: set[str],
         removed: set[str],
     ) -> list[str]:
-        """Return the documents to read again: all, when chapters are executed."""
-        return sorted(env.found_docs) if _executes(app) else []
+        """Return the documents to read again: all, as results are on many pages."""
+        return sorted(env.found_docs)
 
     def prepare(self, app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
         """Get all chapters' results, by execution or from their files."""
         html, build = Path(app.outdir), Path(app.outdir).parent
         remove_all(html / name for name in LEDGER_FILES)
-        if app.builder.format == "html":
-            remove_leftovers(app)
         chapters = chapters_of(app, env)
-        if not _executes(app):
-            notebooks, failed = read_chapters(chapters)
-        else:
-            remove_all([html / "_images", html / "reports", build / "jupyter_execute"])
-            if self.draft:
-                notebooks, failed = self._execute_one(app, chapters)
-            else:
-                remove_all([build / "executed"])
-                notebooks, failed = self._execute(app, chapters)
-            # From here on the chapters are only to be rendered.
-            env.mystnb_config = env.mystnb_config.copy(  # type: ignore[attr-defined]
-                execution_mode="off"
-            )
+        notebooks, failed = self._results(app, chapters)
+        # All pages are written anew; those of an earlier build would stay.
+        remove_all(html / name for name in ("_images", "_sources", "reports"))
+        remove_all([build / "jupyter_execute", *_pages(html)])
+        # From here on the chapters are only to be rendered.
+        env.mystnb_config = env.mystnb_config.copy(  # type: ignore[attr-defined]
+            execution_mode="off"
+        )
         root = Path(app.srcdir).parent
         recorded = self._records(root)
         self._keep(notebooks, failed, recorded, root / "results")
@@ -235,39 +198,40 @@ class BookBuild:
         if self.problems:
             # The status is set whatever happens to the messages.
             app.statuscode = 1
-            # What was wrong would not be found again on pages that seem unchanged.
-            (Path(app.doctreedir) / ENV_PICKLE_FILENAME).unlink(missing_ok=True)
             with logging.skip_warningiserror():
                 for problem in self.problems:
                     _logger.error("%s", problem)
 
-    def _execute_one(self, app: Sphinx, chapters: list[NotebookJob]) -> Results:
-        """Execute the chapter of a draft; take the others as last executed.
+    def _results(self, app: Sphinx, chapters: list[NotebookJob]) -> Results:
+        """Execute chapters, of a draft one alone; take the others as last executed.
 
         Raises
         ------
         ExtensionError
             If the book has no such chapter.
         """
-        one = [job for job in chapters if job.name == self.draft]
-        if not one:
-            raise ExtensionError(f"the book has no chapter {self.draft!r} to draft")
-        builds = [Path(app.outdir).parent, Path(app.srcdir) / "_build"]
-        others = [last_executed(job, builds) for job in chapters if job not in one]
-        notebooks, failed = self._execute(app, one)
+        if app.config.nb_execution_mode != "force":
+            return read_chapters(chapters)
+        build, others = Path(app.outdir).parent, list[NotebookJob]()
+        if self.draft:
+            builds = [build, Path(app.srcdir) / "_build"]
+            others = [
+                _last_executed(job, builds)
+                for job in chapters
+                if job.name != self.draft
+            ]
+            chapters = [job for job in chapters if job.name == self.draft]
+            if not chapters:
+                raise ExtensionError(f"the book has no chapter {self.draft!r} to draft")
+        else:
+            remove_all([build / "executed"])
+        seconds = max(0, app.config.nb_execution_timeout)
+        root = Path(app.srcdir).parent
+        notebooks, failed = execute_chapters(
+            chapters, self.budget, seconds, build, self.watch, root
+        )
         rest, wrong = read_chapters(others)
         return notebooks | rest, failed | wrong
-
-    def _execute(self, app: Sphinx, chapters: list[NotebookJob]) -> Results:
-        """Execute chapters; return their notebooks, and how some failed."""
-        return execute_chapters(
-            chapters,
-            self.budget,
-            max(0, app.config.nb_execution_timeout),
-            Path(app.outdir).parent,
-            self.watch,
-            Path(app.srcdir).parent,
-        )
 
     def _records(self, root: Path) -> Mapping[str, Row]:
         """Return the claims of recorded runs; one that cannot be believed is a problem.
@@ -335,6 +299,19 @@ class BookBuild:
             self.problems += left_out(source, chapters)
 
 
-def _executes(app: Sphinx) -> bool:
-    """Return whether this build executes the chapters."""
-    return app.config.nb_execution_mode == "force"
+def _last_executed(job: NotebookJob, builds: list[Path]) -> NotebookJob:
+    """Return a chapter as the newest of some builds has executed it.
+
+    Where none has, it stays as it is, without results.
+    """
+    files = [build / "executed" / f"{job.name}.ipynb" for build in builds]
+    there = [file for file in files if file.is_file()]
+    if not there:
+        return job
+    return replace(job, path=max(there, key=lambda file: file.stat().st_mtime))
+
+
+def _pages(html: Path) -> list[Path]:
+    """Return the pages of an earlier build; folders named by "_" hold none."""
+    paths = [path.relative_to(html) for path in html.rglob("*.html")]
+    return [html / path for path in paths if not path.parts[0].startswith("_")]

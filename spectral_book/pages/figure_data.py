@@ -1,7 +1,5 @@
 """The numbers of figures: files beside the pages, each with a link below its figure."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from copy import deepcopy

@@ -1,23 +1,35 @@
-"""What only the front page shows: the answer in one picture, findings, cards."""
-
-from __future__ import annotations
+"""What the front page shows: answer, findings, chapters, verdicts and the ledger."""
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from sphinx.errors import ExtensionError
 
+from spectral_book.claims.claims_file import ClaimsFile, load_claims
+from spectral_book.claims.facts import sample
+from spectral_book.claims.ledger import ChapterRun
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.sentences import check_sentence, fill_from_row
-from spectral_book.claims.words import has_held
-from spectral_book.pages.curves import drawn
-from spectral_book.pages.directives import ClaimsDirective
-from spectral_book.pages.draft import VARIABLE
+from spectral_book.claims.tables import chip
+from spectral_book.claims.words import CLAIM_WORDS, FINDING_WORDS, has_held
+from spectral_book.pages.directives import ClaimsDirective, Fill
+from spectral_book.pages.settings import DRAFT
 from spectral_book.readable import error_sentences
 from spectral_book.yaml_files import read_yaml
+
+EXPLAINED = ("inconclusive", "not comparable")
+"""What a rule came to where a row says the reason."""
+
+KINDS = (("paper", CLAIM_WORDS), ("book", FINDING_WORDS))
+"""Whose a claim can be, and its verdicts, the best first."""
+
+WIDTH, HEIGHT = 200, 80
+"""The size of a curve, in units of its drawing."""
 
 
 class Finding(BaseModel):
@@ -60,47 +72,47 @@ def read_findings(path: Path) -> list[Finding]:
     return found
 
 
-class AnswerDirective(ClaimsDirective):
-    """Show the panel of every chapter that handed one over."""
-
-    template = "answer"
-
-    def context(self) -> dict[str, Any]:
-        """Return the panels in the order of the chapters."""
-        runs = self.ledger().runs
-        panels = [drawn(run) for run in runs if run["panel"]]
-        builder, here = self.env.app.builder, self.env.docname
-        return {
-            "panels": panels,
-            "address": lambda page: builder.get_relative_uri(here, page),
-        }
+def answer(page: ClaimsDirective) -> dict[str, Any]:
+    """The curve of every chapter that handed one over, in their order."""
+    return {"panels": curves(page.ledger.runs), "address": page.address}
 
 
-class FindingsDirective(ClaimsDirective):
-    """List the findings of `findings.yaml`, as this build has them."""
+def curves(runs: Sequence[ChapterRun]) -> list[dict[str, Any]]:
+    """Return what chapters miss at each frequency, as templates draw it."""
+    found = []
+    for run in runs:
+        if panel := run["panel"]:
+            x, y = panel["x"], panel["missing"]
+            low, width = min(x), max(x) - min(x) or 1
+            top = max(1.0, *y)
+            points = " ".join(
+                f"{WIDTH * (a - low) / width:.1f},{HEIGHT * (1 - b / top):.1f}"
+                for a, b in zip(x, y, strict=True)
+            )
+            spoken = (
+                f"{panel['title']}. Missing from the lowest to the highest frequency: "
+                f"{y[0]:.2f} to {y[-1]:.2f}"
+            )
+            drawn = {"page": run["page"], "points": points, "spoken": spoken}
+            found.append({**panel, **drawn})
+    return found
 
-    template = "findings"
 
-    def context(self) -> dict[str, Any]:
-        """Return each finding's row and sentence; claims that did not run are left out.
+def findings(page: ClaimsDirective) -> dict[str, Any]:
+    """Each finding of `findings.yaml`, as this build has it; none that did not run.
 
-        Raises
-        ------
-        ExtensionError
-            If the file cannot be read, or names a claim that the book does not have.
-        """
-        path = Path(self.env.srcdir) / "findings.yaml"
-        self.env.note_dependency(str(path))
-        ledger = self.ledger()
-        whole = not (ledger.failed or VARIABLE in os.environ)
-        try:
-            found = read_findings(path)
-        except ValueError as error:
-            raise ExtensionError(str(error)) from error
-        return {
-            **self.shared(ledger),
-            "findings": said(found, ledger.claims, complete=whole),
-        }
+    Raises
+    ------
+    ExtensionError
+        If the file cannot be read, or names a claim that the book does not have.
+    """
+    path = Path(page.env.srcdir) / "findings.yaml"
+    whole = not (page.ledger.failed or DRAFT in os.environ)
+    try:
+        found = read_findings(path)
+    except ValueError as error:
+        raise ExtensionError(str(error)) from error
+    return {"findings": said(found, page.ledger.claims, complete=whole)}
 
 
 def said(
@@ -119,3 +131,63 @@ def said(
         raise ExtensionError(f"findings.yaml names no claim of the book: {missing[0]}")
     judged = [(by_id[one.claim], one) for one in found if one.claim in by_id]
     return [(row, one.said(row)) for row, one in judged if row["estimate"] is not None]
+
+
+def chapters(page: ClaimsDirective) -> dict[str, Any]:
+    """A card for each chapter: curve, paper, question, answer, its claims.
+
+    A notebook that has no claims and did not fail is a page, and no chapter.
+    """
+    cards = []
+    for name in page.env.spectral_chapters:  # type: ignore[attr-defined]
+        file = Path(page.env.srcdir) / "claims" / f"{name}.yaml"
+        part = page.ledger.of_chapter(name)
+        if part.claims or part.failed or file.is_file():
+            curve = next(iter(curves(part.runs)), None)
+            cards.append((name, _head(file), part, curve))
+    return {"chapters": cards}
+
+
+def _head(file: Path) -> ClaimsFile | None:
+    """Return a chapter's claims file; the chapter itself reports a faulty one."""
+    try:
+        return load_claims(file)
+    except ValueError:
+        return None
+
+
+def verdicts(page: ClaimsDirective) -> dict[str, Any]:
+    """How many claims there are of each kind and verdict."""
+    rows = page.ledger.claims
+    return {
+        "KINDS": KINDS,
+        "chapters": by_page(rows),
+        "counts": Counter((row["origin"], row["verdict"]) for row in rows),
+        "whose": Counter(row["origin"] for row in rows),
+        "papers": len({row["chapter"] for row in rows if row["origin"] == "paper"}),
+    }
+
+
+def ledger(page: ClaimsDirective) -> dict[str, Any]:
+    """All claims of the book by page, and what a row says of each."""
+    return {
+        "EXPLAINED": EXPLAINED,
+        "chapters": by_page(page.ledger.claims),
+        "chip": lambda row: Markup(chip(row["verdict"])),
+        "run": lambda row: f"{row['profile']}, {row['device']}",
+        "sample": lambda row: f"{row['statistic'].replace('_', ' ')}, {sample(row)}",
+    }
+
+
+def by_page(claims: Iterable[Row]) -> list[tuple[str, list[Row]]]:
+    """Group claims by the page that holds them, in their order."""
+    pages: dict[str, list[Row]] = {}
+    for claim in claims:
+        pages.setdefault(claim["page"], []).append(claim)
+    return list(pages.items())
+
+
+FRONT_PAGE: Mapping[str, Fill] = {
+    f.__name__: f for f in (answer, findings, chapters, verdicts, ledger)
+}
+"""What fills each template of the front page."""

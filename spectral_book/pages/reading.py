@@ -3,10 +3,20 @@
 The notebook that a reader opens in Jupyter stays as it is; its page gets these.
 """
 
-from __future__ import annotations
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
+from docutils import nodes
+from markupsafe import Markup
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
+
+from spectral_book import __version__
+from spectral_book.claims.ledger import ChapterRun
+from spectral_book.claims.recorded import compared
+from spectral_book.claims.tables import marked_chip
+from spectral_book.pages.directives import ClaimsDirective, Fill
 
 CORE = "core"
 """The tag of a cell whose code a page shows unfolded: a paper's algorithm."""
@@ -54,17 +64,64 @@ def _folded(cell: NotebookNode) -> NotebookNode:
     return NotebookNode({**cell, "metadata": {**cell.metadata, "tags": [*tags, fold]}})
 
 
-def bibtex(
-    docname: str, *, title: str, book: str, author: str, version: str, date: str
-) -> str:
-    """Return the BibTeX entry of a chapter."""
+def minute(page: ClaimsDirective) -> dict[str, Any]:
+    """*In one minute*: what the paper says, what was measured, the verdict.
+
+    There are no lines where the chapter has no answer of this kind.
+    """
+    run = chapter_run(page)
+    lines = [] if run is None else run["minute"]
+    asked = all(line["says"].endswith("?") for line in lines)
+    return {
+        "lines": lines,
+        "heads": ("We ask" if asked else "The paper says", "We measured", "Verdict"),
+        "rows": {row["id"]: row for row in page.ledger.claims},
+        "up": "../" * page.env.docname.count("/"),
+    }
+
+
+def cite_chapter(page: ClaimsDirective) -> dict[str, Any]:
+    """The chapter's BibTeX entry; an empty text where the chapter has no run."""
+    if chapter_run(page) is None:
+        return {"entry": ""}
+    docname, config = page.env.docname, page.env.config
+    title = page.state.document.next_node(nodes.title)
+    date = datetime.now(UTC).date().isoformat()
     key = docname.rsplit("/", 1)[-1].replace("_", "-")
-    return (
-        f"@incollection{{{key},\n"
-        f"  title     = {{{title}}},\n"
-        f"  booktitle = {{{book}}},\n"
-        f"  author    = {{{{{author}}}}},\n"
+    return {
+        "entry": f"@incollection{{{key},\n"
+        f"  title     = {{{title.astext() if title else docname}}},\n"
+        f"  booktitle = {{{config.html_title}}},\n"
+        f"  author    = {{{{{config.author}}}}},\n"
         f"  year      = {{{date[:4]}}},\n"
-        f"  note      = {{Version {version}, built on {date}}},\n"
+        f"  note      = {{Version {__version__}, built on {date}}},\n"
         "}"
-    )
+    }
+
+
+def recorded(page: ClaimsDirective) -> dict[str, Any]:
+    """Which verdicts of this build a recorded run shares, and which not."""
+    run = chapter_run(page)
+    rows = [row for row in page.ledger.claims if row["page"] == page.env.docname]
+    found = compared(rows, page.records)
+    pairs = [pair for kind in found.values() for pair in kind]
+    return {
+        "found": found,
+        "runs": dict.fromkeys(then["recorded"] for _, then in pairs),
+        "data": "" if run is None else run["parameters"].get("data", ""),
+        "chip": lambda row: Markup(marked_chip(row)),
+    }
+
+
+def chapter_run(page: ClaimsDirective) -> ChapterRun | None:
+    """Return the run of the page's chapter; None if it published none."""
+    runs = [run for run in page.ledger.runs if run["page"] == page.env.docname]
+    return runs[0] if runs else None
+
+
+CHAPTER_PAGE: Mapping[str, Fill] = {
+    "minute": minute,
+    "cite-chapter": cite_chapter,
+    "recorded": recorded,
+}
+"""What fills each template of a chapter's page."""

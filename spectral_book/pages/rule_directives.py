@@ -3,25 +3,21 @@
 All numbers are those of the build that makes the pages.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from docutils.parsers.rst import Directive
 from markupsafe import Markup
 
 from spectral_book.claims import coverage
-from spectral_book.claims.facts import apart, control_found, sample
 from spectral_book.claims.intervals import FALSE_POSITIVES
-from spectral_book.claims.numbers import Row, interval, needed, number, p_value
-from spectral_book.claims.printed import criteria
+from spectral_book.claims.numbers import Row, number
+from spectral_book.claims.printed import criteria, papers_claims
 from spectral_book.claims.rows import bar_of, rejudged
 from spectral_book.claims.scales import Scale
 from spectral_book.claims.strip import strip
 from spectral_book.claims.words import has_held
-from spectral_book.pages.directives import ClaimsDirective
+from spectral_book.pages.directives import ClaimsDirective, Fill
 
 FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
 """How far the bars are moved: times their distance from "no effect"."""
@@ -30,91 +26,53 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 190, 40, 12, 14, 40
 """Of the picture of the bars and of what lies around its axes, in its own units."""
 
 
-class CriteriaDirective(ClaimsDirective):
-    """Show how many of the papers' claims hold by each of four criteria."""
-
-    template = "criteria"
-
-    def context(self) -> dict[str, Any]:
-        """Return the criteria with their counts."""
-        return {"criteria": criteria(self.ledger().claims)}
+def criteria_met(page: ClaimsDirective) -> dict[str, Any]:
+    """How many of the papers' claims hold by each of four criteria."""
+    return {"criteria": criteria(page.ledger.claims)}
 
 
-class BarsDirective(ClaimsDirective):
-    """Draw how many of the papers' claims are replicated as all bars are moved."""
-
-    template = "bars"
-
-    def context(self) -> dict[str, Any]:
-        """Return the picture's places and words."""
-        rows = papers_claims(self.ledger().claims)
-        counts = replicated_by_factor(rows)
-        return {
-            "drawn": drawn(counts, len(rows)),
-            "counts": [(number(f), count) for f, count in counts.items()],
-            "claims": len(rows),
-            "at": lambda factor: counts[factor],
-            "size": (WIDTH, HEIGHT),
-        }
+def bars(page: ClaimsDirective) -> dict[str, Any]:
+    """A picture of how many claims are replicated as all bars are moved."""
+    rows = papers_claims(page.ledger.claims)
+    counts = replicated_by_factor(rows)
+    return {
+        "drawn": drawn(counts, len(rows)),
+        "counts": [(number(f), count) for f, count in counts.items()],
+        "claims": len(rows),
+        "at": lambda factor: counts[factor],
+        "size": (WIDTH, HEIGHT),
+    }
 
 
-class ExpectedFalseDirective(ClaimsDirective):
-    """Say how many false positives the design expects, and what fails Holm."""
-
-    template = "expected_false"
-
-    def context(self) -> dict[str, Any]:
-        """Return the counts of the sentence."""
-        return {"chance": chance(self.ledger().claims), "number": number}
+def expected_false(page: ClaimsDirective) -> dict[str, Any]:
+    """How many false positives the design expects, and what fails Holm."""
+    return {"chance": chance(page.ledger.claims)}
 
 
-class CoverageDirective(ClaimsDirective):
-    """Show how often the intervals hold the truth, by simulation."""
-
-    template = "coverage"
-
-    def context(self) -> dict[str, Any]:
-        """Return the table of `spectral_book.claims.coverage`."""
-        return {"rows": coverage.table(), "number": number, "RATIOS": coverage.RATIOS}
+def simulated(page: ClaimsDirective) -> dict[str, Any]:
+    """How often the intervals hold the truth."""
+    return {"rows": coverage.table(), "RATIOS": coverage.RATIOS}
 
 
-class ClaimExampleDirective(ClaimsDirective):
-    """Show a claim of this build as its strip, with a note on each of its parts."""
-
-    template = "claim_example"
-    required_arguments = 1
-
-    def context(self) -> dict[str, Any]:
-        """Return the claim's row, none if a chapter that has no results may hold it."""
-        ledger, name = self.ledger(), self.arguments[0]
-        found = [row for row in ledger.claims if row["id"] == name]
-        pages = self.env.spectral_chapters  # type: ignore[attr-defined]
-        if not found and {row["page"] for row in ledger.claims} >= set(pages):
-            raise self.error(f"the book has no claim named {name!r}")
-        return {
-            "row": found[0] if found else None,
-            "name": name,
-            "strip": Markup(strip(found[0]).replace("<details ", "<details open ", 1))
-            if found
-            else "",
-            "uri": self.uri,
-            "apart": apart,
-            "control_found": control_found,
-            "interval": interval,
-            "needed": needed,
-            "p_value": p_value,
-            "sample": sample,
-        }
+def claim_example(page: ClaimsDirective) -> dict[str, Any]:
+    """A claim's row and strip, none if a chapter without results may hold it."""
+    rows, name = page.ledger.claims, page.arguments[0]
+    row = next((row for row in rows if row["id"] == name), None)
+    chapters = page.env.spectral_chapters  # type: ignore[attr-defined]
+    if row is None and {row["page"] for row in rows} >= set(chapters):
+        raise page.error(f"the book has no claim named {name!r}")
+    shown = "" if row is None else strip(row)
+    opened = Markup(shown.replace("<details ", "<details open ", 1))
+    return {"row": row, "name": name, "strip": opened}
 
 
-RULE_DIRECTIVES: Mapping[str, type[Directive]] = {
-    "criteria": CriteriaDirective,
-    "bars": BarsDirective,
-    "expected-false": ExpectedFalseDirective,
-    "coverage": CoverageDirective,
-    "claim-example": ClaimExampleDirective,
+RULE: Mapping[str, Fill] = {
+    "criteria": criteria_met,
+    "bars": bars,
+    "expected-false": expected_false,
+    "coverage": simulated,
 }
-"""The directives by the names that pages call them."""
+"""What fills each template of the rule; that of an example takes an argument."""
 
 
 @dataclass(frozen=True)
@@ -146,15 +104,6 @@ class Drawn:
     dots: Sequence[tuple[float, float]]
     across: Sequence[tuple[float, str]]
     up: Sequence[tuple[float, str]]
-
-
-def papers_claims(rows: Sequence[Row]) -> list[Row]:
-    """Return the papers' claims that were tested."""
-    return [
-        row
-        for row in rows
-        if row["origin"] == "paper" and row["rule"] != "not comparable"
-    ]
 
 
 def replicated_by_factor(rows: Sequence[Row]) -> dict[float, int]:

@@ -1,14 +1,20 @@
-"""Settings under which a build can be trusted."""
+"""What a build asks for before it begins: settings to trust, and its folder alone."""
 
-from __future__ import annotations
-
+import os
+import platform
 from collections.abc import Mapping
+from pathlib import Path
 
+from filelock import FileLock, Timeout
 from sphinx.config import Config
 from sphinx.errors import ConfigError
 
 from spectral_book.budget import Budget, resolve_budget
+from spectral_book.files import write_atomic
 from spectral_lib.threads import usable_cores
+
+DRAFT = "SPECTRAL_DRAFT"
+"""Environment variable: the chapter to execute, for pages in a folder ``draft``."""
 
 
 def checked_budget(config: Config, environ: Mapping[str, str]) -> Budget:
@@ -47,3 +53,43 @@ def checked_budget(config: Config, environ: Mapping[str, str]) -> Budget:
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def drafted_chapter(pages: Path, environ: Mapping[str, str]) -> str:
+    """Return the name of the chapter that a draft executes, empty for a book.
+
+    Raises
+    ------
+    ConfigError
+        If a draft would take the place of the book.
+    """
+    name = environ.get(DRAFT, "")
+    if name and "draft" not in pages.parts:
+        raise ConfigError(
+            f"{DRAFT} is set, but {pages} is no folder of drafts; unset it, or use "
+            f"make page CHAPTER={name}"
+        )
+    return name
+
+
+def lock_folder(folder: Path) -> FileLock:
+    """Hold a folder for this process: two builds would mix their pages.
+
+    The system lets go of it when the process ends.
+
+    Raises
+    ------
+    ConfigError
+        If another build holds it; the message names its process.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, note = FileLock(folder / ".lock"), folder / ".builder"
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        holder = note.read_text("utf-8") if note.is_file() else "one just begun"
+        raise ConfigError(
+            f"another build writes to {folder}: {holder}; wait until it ends, or end it"
+        ) from None
+    write_atomic(note, f"process {os.getpid()} on {platform.node()}")
+    return lock

@@ -7,8 +7,6 @@ Binder, and to Colab, which opens notebooks on GitHub alone. Without them no pag
 a place that may not be there.
 """
 
-from __future__ import annotations
-
 import os
 import textwrap
 from collections.abc import Iterator

@@ -9,10 +9,10 @@ from spectral_book.claims.printed import (
     criteria,
     half_the_effect,
     paper_inside,
-    rule_holds,
     sign_and_significance,
 )
 from spectral_book.claims.rows import row_without_numbers
+from spectral_book.claims.words import has_held
 
 FAR = [-5.0, -6.0, -7.0, -5.5, -6.5]
 UP = [5.0, 6.0, 7.0, 5.5, 6.5]
@@ -53,7 +53,7 @@ NONE = row_without_numbers(claim(), file_of(claim()), "inconclusive", "", **RUN)
     ],
 )
 def test_each_criterion_answers_for_itself(judged, rule, sign, inside, half):
-    assert rule_holds(judged) is rule
+    assert has_held(judged) is rule
     found = (sign_and_significance, paper_inside, half_the_effect)
     assert [f(judged) for f in found] == [sign, inside, half]
 

@@ -22,11 +22,9 @@ from rows import published, run_of
 from spectral_book.claims.claims_file import load_claims
 from spectral_book.claims.ledger import MIME_TYPE, claims_of, repeated_ids
 from spectral_book.claims.recorded import read_records
-from spectral_book.pages.build_lock import lock_folder
 from spectral_book.pages.checks import left_out, unlike_claims_file
 from spectral_book.pages.costs import read_costs
-from spectral_book.pages.draft import drafted_chapter
-from spectral_book.pages.settings import checked_budget
+from spectral_book.pages.settings import checked_budget, drafted_chapter, lock_folder
 from spectral_book.records import differences, record
 from spectral_book.runner import NotebookJob
 

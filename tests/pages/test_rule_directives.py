@@ -14,6 +14,7 @@ from minibook import claim, claim_cell
 from pages import barriers
 
 from spectral_book.claims import coverage
+from spectral_book.claims.printed import papers_claims
 from spectral_book.claims.rows import with_holm
 from spectral_book.pages.ledger_files import LEDGER_FILES
 from spectral_book.pages.rule_directives import (
@@ -21,7 +22,6 @@ from spectral_book.pages.rule_directives import (
     ClaimExampleDirective,
     chance,
     drawn,
-    papers_claims,
     replicated_by_factor,
 )
 

@@ -24,9 +24,9 @@ from sphinx.errors import ConfigError
 
 from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.kernels import remove_abandoned
-from spectral_book.pages.build_lock import lock_folder
 from spectral_book.pages.checks import left_out, unlike_claims_file
 from spectral_book.pages.ledger_files import LEDGER_FILES
+from spectral_book.pages.settings import lock_folder
 from spectral_book.runner import NotebookJob
 
 
