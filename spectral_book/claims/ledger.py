@@ -14,9 +14,6 @@ from spectral_book.claims.words import count_line
 
 MIME_TYPE = "application/vnd.spectral-ledger+json"
 
-ChapterRun = Mapping[str, Any]
-"""A chapter's run: its name, profile, device and parameters."""
-
 
 @dataclass(frozen=True)
 class Ledger:
@@ -30,7 +27,7 @@ class Ledger:
 
     claims: tuple[Row, ...]
     failed: tuple[str, ...] = ()
-    runs: tuple[ChapterRun, ...] = ()
+    runs: tuple[Mapping[str, Any], ...] = ()
 
     def count_line(self) -> str:
         """Return how many claims and findings there are, and of which verdicts."""
@@ -53,20 +50,20 @@ def claims_of(docname: str, notebook: NotebookNode) -> list[Row]:
     ValueError
         If an output does not hold claims, or a claim is not of the published form.
     """
-    claims: list[Row] = []
     figures, codes = figures_of_claims(notebook), code_anchors(notebook)
-    for published in _published(docname, notebook):
-        for row in published["claims"]:
-            try:
-                check_row(row)
-            except ValueError as error:
-                raise ValueError(f"{docname}: {error}") from None
-            places = {"figure": figures.get(row["id"]), "code": codes.get(row["id"])}
-            claims.append({**row, "page": docname, **places})
-    return claims
+    return [
+        {
+            **row,
+            "page": docname,
+            "figure": figures.get(row["id"]),
+            "code": codes.get(row["id"]),
+        }
+        for published in _published(docname, notebook)
+        for row in published["claims"]
+    ]
 
 
-def runs_of(docname: str, notebook: NotebookNode) -> list[ChapterRun]:
+def runs_of(docname: str, notebook: NotebookNode) -> list[Mapping[str, Any]]:
     """Return what a notebook's outputs say of the run that its claims come from.
 
     Raises
@@ -74,24 +71,24 @@ def runs_of(docname: str, notebook: NotebookNode) -> list[ChapterRun]:
     ValueError
         If it is not of the published form.
     """
-    runs = [published["run"] for published in _published(docname, notebook)]
-    try:
-        for run in runs:
-            check_run(run)
-    except ValueError as error:
-        raise ValueError(f"{docname}: {error}") from None
-    return [{**run, "page": docname} for run in runs]
+    found = _published(docname, notebook)
+    return [{**published["run"], "page": docname} for published in found]
 
 
 def _published(docname: str, notebook: NotebookNode) -> list[Mapping[str, Any]]:
-    """Return what a notebook's cells published."""
+    """Return what a notebook's cells published, if all is of its form."""
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
     found = [o["data"][MIME_TYPE] for o in outputs if MIME_TYPE in o.get("data", {})]
-    for published in found:
-        if not isinstance(published, Mapping) or set(published) != {"run", "claims"}:
-            raise ValueError(
-                f"{docname}: its ledger does not hold a run and its claims"
-            )
+    parts = {"run", "claims"}
+    try:
+        for published in found:
+            if not isinstance(published, Mapping) or set(published) != parts:
+                raise ValueError("its ledger does not hold a run and its claims")
+            for row in published["claims"]:
+                check_row(row)
+            check_run(published["run"])
+    except ValueError as error:
+        raise ValueError(f"{docname}: {error}") from None
     return found
 
 

@@ -5,6 +5,7 @@ axis R and returns [R]. Statistics that are ratios return logarithms;
 `spectral_book.claims.scales` names them, and readers see them turned back.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
@@ -296,13 +297,7 @@ def seeds_to_tell(ratio: float, columns: int, power: float = 0.8) -> int:
         f = scipy.stats.f(seeds - 1, seeds * (columns - 1))
         return float(f.sf(f.ppf(0.95) / growth))
 
-    low, high = 1, 2
-    while achieved(high) < power and high < 10**6:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if achieved(middle) >= power else (middle, high)
-    return high
+    return bisect_left(range(10**6), power, lo=2, key=achieved)
 
 
 STATISTICS: Mapping[str, Statistic] = {

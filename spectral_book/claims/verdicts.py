@@ -82,19 +82,6 @@ class Bar:
         start, end = (float(scale.judged(x)) for x in self.ends)
         return replace(self, ends=(start, end))
 
-    def scaled(self, factor: float, scale: Scale) -> Self:
-        """The bar at so many times its distance from "no effect", or a band's width.
-
-        Distances are those on the scale: twice a ratio of 0.3 is 0.09, and not -0.4.
-        """
-        start, end = self.on(scale).ends
-        if self.direction != "within":
-            moved = scale.shown(start + factor * (end - start))
-            return replace(self, ends=(self.ends[0], moved))
-        middle, reach = (start + end) / 2, factor * (end - start) / 2
-        low, high = scale.shown(middle - reach), scale.shown(middle + reach)
-        return replace(self, ends=(low, high))
-
 
 @dataclass(frozen=True)
 class Judgement:
@@ -189,14 +176,14 @@ def _verdict(
     shows: Shown,
 ) -> tuple[Verdict, str]:
     """The verdict of numbers, of which the intervals are on the scale, and why."""
+    there = values[~np.isnan(values)]
     if measured.low is None:
-        lost = _lost(measured, "")
-        infinite = not np.isfinite(values[~np.isnan(values)]).all()
-        needed = FEWEST_INFINITE if infinite else FEWEST_SEEDS
+        needed = f"{FEWEST_SEEDS} are needed"
+        if not np.isfinite(there).all():
+            needed = f"{FEWEST_INFINITE} are needed where one is infinite"
         noun = "value" if measured.n == 1 else "values"
-        few = f"{measured.n} {noun}; at least {needed} are needed."
-        few = f"{few[:-1]} where one is infinite." if infinite else few
-        return "inconclusive", f"{lost} {few}" if lost else few
+        few = f"{measured.n} {noun}; at least {needed}."
+        return "inconclusive", f"{_lost(measured, '')} {few}".lstrip()
     if control.low is None:
         return "inconclusive", FEW_CONTROLS
     verdict, why = _compare(bar, measured)
@@ -212,7 +199,6 @@ def _verdict(
             return "inconclusive", f"{why} {against}"
     elif measured.missing:
         why = f"{why} {_lost(measured, '')}"
-    there = values[~np.isnan(values)]
     if not bar.exact and (there == there[0]).all():
         why = f"{why} All {len(there)} seeds gave the same number."
     return verdict, why

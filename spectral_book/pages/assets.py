@@ -34,8 +34,7 @@ def use_local_scripts(app: Sphinx, config: Config) -> None:
     app.add_js_file("page.js", defer="defer")
     app.add_css_file("print.css", media="print")
     app.connect("doctree-resolved", name_players)
-    app.connect("html-page-context", mend_roles)
-    app.connect("html-page-context", keep_percents)
+    app.connect("html-page-context", mend_body)
     # Thebe runs code on a public server and puts its address on every page.
     for event in ("env-before-read-docs", "doctree-resolved"):
         for listener in list(app.events.listeners.get(event, [])):
@@ -64,19 +63,16 @@ def name_players(app: Sphinx, doctree: nodes.document, docname: str) -> None:
                 part.parent.replace(part, nodes.raw("", html, format="html"))
 
 
-def mend_roles(
+def mend_body(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """Take away the role of a list that docutils gives to one without list items."""
-    body = context.get("body", "").replace(_FALSE_LIST, '<div class="citation-list">')
+    """Keep a number and its per cent sign on one line, and take away false roles.
+
+    Docutils gives that of a list to citations, which have no list items.
+    """
+    body = _PERCENT.sub("\u00a0", context.get("body", ""))
+    body = body.replace(_FALSE_LIST, '<div class="citation-list">')
     context["body"] = body.replace(' role="doc-biblioentry"', "")
-
-
-def keep_percents(
-    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: object
-) -> None:
-    """Keep a number and its per cent sign on one line."""
-    context["body"] = _PERCENT.sub("\u00a0", context.get("body", ""))
 
 
 def _copy(source: Traversable, target: Path) -> None:

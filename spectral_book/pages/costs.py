@@ -17,29 +17,18 @@ COLUMNS = ("What", "Ours", "Compared with", "Ratio", "Same result")
 """Titles of the cells that `Cost.cells` returns."""
 
 QUESTIONS = (
-    ("How many times faster than a plain PyTorch loop?", "peers", "", "plain loop"),
-    ("How many times faster than Lightning?", "peers", "", "Lightning"),
-    ("How much of the speed of bare matrix products?", "rate", "", "product"),
-    (
-        "How long is a build, beside its training and computing?",
-        "book",
-        "Whole build, one",
-        "training",
-    ),
-    (
-        "How long is a reading of R_k, beside an epoch?",
-        "local_spectrum",
-        "",
-        "an epoch",
-    ),
+    ("How many times faster than a plain PyTorch loop?", "peers", "plain loop"),
+    ("How many times faster than Lightning?", "peers", "Lightning"),
+    ("How much of the speed of bare matrix products?", "rate", "product"),
+    ("How long is a build, beside its training and computing?", "book", "Whole build,"),
+    ("How long is a reading of R_k, beside an epoch?", "local_spectrum", "an epoch"),
     (
         "How many times faster is a sweep than papermill in a loop?",
         "batch",
-        "",
         "papermill",
     ),
 )
-"""What the short table asks: words, group, and how quantity and peer begin."""
+"""What the short table asks: words, group, and how the quantity or its peer begins."""
 
 _COUNTED = {"cores": "core", "threads": "thread", "rounds": "round"}
 _PEERS = ("Lightning",)
@@ -52,24 +41,10 @@ class _Strict(BaseModel):
 class Cost(_Strict):
     """One quantity, ours and what it is compared with.
 
-    Attributes
-    ----------
-    quantity
-        What was measured.
-    unit
-        Of ``ours`` and ``other``, both medians over rounds.
-    ours, against, other
-        Our value; what it is compared with, and its value.
-    ratio
-        Lowest, median and highest over rounds of other / ours, or of ours / other if
-        ``share``.
-    share
-        Whether the ratio is a share, shown in per cent.
-    gap
-        Largest relative difference of the two ways' results, or None where there is
-        nothing to compare.
-    note
-        Further numbers, in words.
+    ``ours`` and ``other`` are medians over rounds, in ``unit``. ``ratio`` is lowest,
+    median and highest over rounds of other / ours, or of ours / other if it is a
+    ``share``, shown in per cent. ``gap`` is the largest relative difference of the two
+    ways' results, or None where there is nothing to compare.
     """
 
     quantity: str
@@ -100,12 +75,15 @@ class Cost(_Strict):
     def cells(self) -> tuple[str, ...]:
         """The row of a table, as texts."""
         low, middle, high = self._ratios()
+        same = "identical" if self.gap == 0 else NOTHING
+        if self.gap:
+            same = f"to\u00a0{scientific(self.gap, 0)}"
         return (
             f"{self.quantity} ({self.note})" if self.note else self.quantity,
             _together(self.ours, self.unit),
             f"{self.against}: {_together(self.other, self.unit)}",
             middle if low == high else f"{middle} ({low} to {high})",
-            NOTHING if self.gap is None else _agreement(self.gap),
+            same,
         )
 
 
@@ -197,12 +175,12 @@ def in_short(groups: Mapping[str, CostGroup]) -> list[tuple[str, ...]]:
     A question with one row has no highest.
     """
     lines: list[tuple[str, ...]] = []
-    for words, group, quantity, against in QUESTIONS:
+    for words, group, start in QUESTIONS:
         rows = groups[group].rows if group in groups else []
         found = [
             row
             for row in rows
-            if row.quantity.startswith(quantity) and row.against.startswith(against)
+            if row.quantity.startswith(start) or row.against.startswith(start)
         ]
         if found:
             ends = sorted(found, key=lambda row: row.ratio[1])[
@@ -216,8 +194,3 @@ def in_short(groups: Mapping[str, CostGroup]) -> list[tuple[str, ...]]:
 def _together(value: float, unit: str) -> str:
     """A number and its unit on one line."""
     return "\u00a0".join([number(value), unit]) if unit else number(value)
-
-
-def _agreement(gap: float) -> str:
-    """How far two results are apart."""
-    return "identical" if gap == 0 else f"to\u00a0{scientific(gap, 0)}"

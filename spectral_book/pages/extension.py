@@ -25,7 +25,6 @@ from sphinx.util import logging
 
 from spectral_book.budget import Budget
 from spectral_book.claims.ledger import (
-    ChapterRun,
     Ledger,
     Row,
     claims_of,
@@ -265,7 +264,7 @@ class BookBuild:
         """Keep the notebooks to render, the problems, and the ledger."""
         self.problems += failed.values()
         claims: list[Row] = []
-        runs: list[ChapterRun] = []
+        runs: list[Mapping[str, Any]] = []
         unread: list[str] = []
         for docname, notebook in notebooks.items():
             shown = with_recorded_figures(docname, notebook, recorded, results)

@@ -12,7 +12,6 @@ from sphinx.errors import ExtensionError
 
 from spectral_book.claims.claims_file import ClaimsFile, load_claims
 from spectral_book.claims.facts import sample
-from spectral_book.claims.ledger import ChapterRun
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.sentences import check_sentence, fill_from_row
 from spectral_book.claims.tables import chip
@@ -46,13 +45,6 @@ class Finding(BaseModel):
     failed: str
     open: str
 
-    def said(self, row: Row) -> str:
-        """Return the sentence that is true of a row."""
-        if has_held(row):
-            return fill_from_row(self.held, row)
-        failed = row["rule"] in ("not replicated", "weaker than claimed")
-        return fill_from_row(self.failed if failed else self.open, row)
-
 
 def read_findings(path: Path) -> list[Finding]:
     """Read the file of findings.
@@ -77,7 +69,7 @@ def answer(page: ClaimsDirective) -> dict[str, Any]:
     return {"panels": curves(page.ledger.runs), "address": page.address}
 
 
-def curves(runs: Sequence[ChapterRun]) -> list[dict[str, Any]]:
+def curves(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return what chapters miss at each frequency, as templates draw it."""
     found = []
     for run in runs:
@@ -129,8 +121,15 @@ def said(
     missing = [one.claim for one in found if one.claim not in by_id]
     if missing and complete:
         raise ExtensionError(f"findings.yaml names no claim of the book: {missing[0]}")
-    judged = [(by_id[one.claim], one) for one in found if one.claim in by_id]
-    return [(row, one.said(row)) for row, one in judged if row["estimate"] is not None]
+    told = []
+    for one in found:
+        row = by_id.get(one.claim)
+        if row is not None and row["estimate"] is not None:
+            failed = row["rule"] in ("not replicated", "weaker than claimed")
+            otherwise = one.failed if failed else one.open
+            sentence = one.held if has_held(row) else otherwise
+            told.append((row, fill_from_row(sentence, row)))
+    return told
 
 
 def chapters(page: ClaimsDirective) -> dict[str, Any]:

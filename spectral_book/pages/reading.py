@@ -13,7 +13,6 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from spectral_book import __version__
-from spectral_book.claims.ledger import ChapterRun
 from spectral_book.claims.recorded import compared
 from spectral_book.claims.tables import marked_chip
 from spectral_book.pages.directives import ClaimsDirective, Fill
@@ -113,7 +112,7 @@ def recorded(page: ClaimsDirective) -> dict[str, Any]:
     }
 
 
-def chapter_run(page: ClaimsDirective) -> ChapterRun | None:
+def chapter_run(page: ClaimsDirective) -> Mapping[str, Any] | None:
     """Return the run of the page's chapter; None if it published none."""
     runs = [run for run in page.ledger.runs if run["page"] == page.env.docname]
     return runs[0] if runs else None

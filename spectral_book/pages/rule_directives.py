@@ -4,7 +4,7 @@ All numbers are those of the build that makes the pages.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
@@ -16,6 +16,7 @@ from spectral_book.claims.printed import criteria, papers_claims
 from spectral_book.claims.rows import bar_of, rejudged
 from spectral_book.claims.scales import Scale
 from spectral_book.claims.strip import strip
+from spectral_book.claims.verdicts import Bar
 from spectral_book.claims.words import has_held
 from spectral_book.pages.directives import ClaimsDirective, Fill
 
@@ -79,15 +80,9 @@ RULE: Mapping[str, Fill] = {
 class Chance:
     """What chance alone may do to a build's rows.
 
-    Attributes
-    ----------
-    tested
-        Rows judged by a t interval.
-    expected
-        How many of them would clear their bar if every truth lay exactly on it.
-    held, fail_holm
-        Rows that have held and have a p-value, and those among them that do not stand
-        Holm's correction within their chapter.
+    Of the ``tested`` rows, those judged by a t interval, ``expected`` would clear their
+    bar if every truth lay exactly on it. Of those that ``held`` and have a p-value
+    ``fail_holm`` do not stand Holm's correction within their chapter.
     """
 
     tested: int
@@ -117,10 +112,24 @@ def replicated_by_factor(rows: Sequence[Row]) -> dict[float, int]:
         if factor == 1 or not row["values"]:
             return has_held(row)
         far = 1 / factor if row["band"] else factor
-        moved = bar_of(row).scaled(far, Scale.from_dict(row["scale"]))
-        return has_held(rejudged(row, moved))
+        bar = moved(bar_of(row), far, Scale.from_dict(row["scale"]))
+        return has_held(rejudged(row, bar))
 
     return {factor: sum(holds(row, factor) for row in rows) for factor in FACTORS}
+
+
+def moved(bar: Bar, factor: float, scale: Scale) -> Bar:
+    """Return a bar at so many times its distance from "no effect", or a band's width.
+
+    Distances are those on the scale: twice a ratio of 0.3 is 0.09, and not -0.4.
+    """
+    start, end = bar.on(scale).ends
+    if bar.direction != "within":
+        end = scale.shown(start + factor * (end - start))
+        return replace(bar, ends=(bar.ends[0], end))
+    middle, reach = (start + end) / 2, factor * (end - start) / 2
+    ends = scale.shown(middle - reach), scale.shown(middle + reach)
+    return replace(bar, ends=ends)
 
 
 def drawn(counts: Mapping[float, int], most: int) -> Drawn:

@@ -336,21 +336,3 @@ def test_numbers_are_shown_as_readers_see_them_and_shares_taken_on_the_scale():
 def test_numbers_that_only_the_scale_takes_for_equal_are_not_said_to_be():
     near = judge(Bar("greater", (0.5, 0.9)), [0.9992, 0.9996, 1.0], [0.5] * 3, ODDS)
     assert (near.verdict, near.why) == ("replicated", CLEARS)
-
-
-@pytest.mark.parametrize(
-    ("bar", "scale", "factor", "moved"),
-    [
-        (Bar("greater", (1.0, 3.0)), PLAIN, 2, 5.0),
-        (Bar("less", (1.0, -1.0)), PLAIN, 0.5, 0.0),
-        (Bar("less", (1.0, 0.3)), LOG, 2, 0.09),
-        (Bar("greater", (0.5, 0.8)), ODDS, 2, 16 / 17),
-        (Bar("within", (1.0, 5.0)), PLAIN, 0.5, (2.0, 4.0)),
-        (Bar("within", (0.5, 2.0)), LOG, 2, (0.25, 4.0)),
-    ],
-)
-def test_a_bar_is_moved_on_its_scale(bar, scale, factor, moved):
-    found = bar.scaled(factor, scale)
-    start = moved[0] if bar.direction == "within" else bar.ends[0]
-    assert found.ends == pytest.approx((start, np.ravel(moved)[-1]))
-    assert found.direction == bar.direction

@@ -9,6 +9,7 @@ from html import unescape
 from types import SimpleNamespace
 
 import jsonschema
+import numpy as np
 import pytest
 from minibook import claim, claim_cell
 from pages import barriers
@@ -16,12 +17,15 @@ from pages import barriers
 from spectral_book.claims import coverage
 from spectral_book.claims.printed import papers_claims
 from spectral_book.claims.rows import with_holm
+from spectral_book.claims.scales import Scale
+from spectral_book.claims.verdicts import Bar
 from spectral_book.pages.ledger_files import LEDGER_FILES
 from spectral_book.pages.rule_directives import (
     FACTORS,
     ClaimExampleDirective,
     chance,
     drawn,
+    moved,
     replicated_by_factor,
 )
 
@@ -60,6 +64,24 @@ def test_bars_are_moved_on_the_scale_of_their_claim():
     # Log odds of 0.9 are 2.2, of 0.97 3.5: 1.58 times as far; by shares it were 1.18.
     counts = replicated_by_factor([row])
     assert (counts[1.4], counts[1.6]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("bar", "scale", "factor", "far"),
+    [
+        (Bar("greater", (1.0, 3.0)), Scale(), 2, 5.0),
+        (Bar("less", (1.0, -1.0)), Scale(), 0.5, 0.0),
+        (Bar("less", (1.0, 0.3)), Scale("logarithms"), 2, 0.09),
+        (Bar("greater", (0.5, 0.8)), Scale("log odds", (0.0, 1.0), 1e-3), 2, 16 / 17),
+        (Bar("within", (1.0, 5.0)), Scale(), 0.5, (2.0, 4.0)),
+        (Bar("within", (0.5, 2.0)), Scale("logarithms"), 2, (0.25, 4.0)),
+    ],
+)
+def test_a_bar_is_moved_on_its_scale(bar, scale, factor, far):
+    found = moved(bar, factor, scale)
+    start = far[0] if bar.direction == "within" else bar.ends[0]
+    assert found.ends == pytest.approx((start, np.ravel(far)[-1]))
+    assert found.direction == bar.direction
 
 
 def test_the_curve_lies_where_its_marks_say():

@@ -14,7 +14,7 @@ from minibook import PICTURES, claim, claim_cell
 from minibook import REPOSITORY as MINE
 from sphinx.errors import ConfigError
 
-from spectral_book.pages.assets import keep_percents
+from spectral_book.pages.assets import mend_body
 from spectral_book.pages.site import description, place
 
 SITE = "https://example.org/book"
@@ -123,5 +123,5 @@ def test_a_description_is_short(text, told):
 
 def test_a_number_and_its_per_cent_sign_stay_on_one_line():
     context = {"body": "<p>90 % of a, <code>5</code> % 3 %pip</p>"}
-    keep_percents(None, "", "", context, None)
+    mend_body(None, "", "", context, None)
     assert context["body"] == "<p>90\u00a0% of a, <code>5</code> % 3 %pip</p>"
