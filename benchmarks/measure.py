@@ -217,6 +217,6 @@ def commit() -> str:
 
 def _line(cells: Iterable[str]) -> str:
     """A line of the printed table."""
-    widths = (60, 10, 40, 24, 13, 9)
+    widths = (60, 10, 40, 24, 13)
     padded = (cell.ljust(n) for cell, n in zip(cells, widths, strict=True))
     return " ".join(padded).rstrip()

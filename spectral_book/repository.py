@@ -40,9 +40,11 @@ def knows_commit(root: Path, commit: str) -> bool | None:
     A shallow clone and an unpacked archive do not hold the commits of before.
     """
     try:
-        checkout(root)
+        top = _git(root, "rev-parse", "--show-toplevel").removesuffix("\n")
         shallow = _git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
     except ValueError:
+        return None
+    if not root.samefile(top):
         return None
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
         return False

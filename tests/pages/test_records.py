@@ -474,7 +474,7 @@ def test_marks_beside_a_run_are_those_of_claims_that_ask_for_the_same(repository
     assert f"Recorded run ({found['recorded']}): replicated, 4.02" in drawn
     assert 'class="recorded"' in drawn
     assert ", recorded run 4.02" in drawn
-    assert "recorded" not in strips([content["claims"][0]], {})
+    assert 'class="recorded"' not in strips([content["claims"][0]], {})
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from spectral_book.claims.verdicts import Bar
 from spectral_book.pages.ledger_files import LEDGER_FILES
 from spectral_book.pages.rule_directives import (
     FACTORS,
-    ClaimExampleDirective,
     chance,
+    claim_example,
     drawn,
     moved,
     replicated_by_factor,
@@ -175,13 +175,13 @@ def test_an_example_is_an_error_unless_a_chapter_without_results_may_hold_it():
 
     def shown(*chapters):
         directive = SimpleNamespace(
-            ledger=lambda: ledger,
+            ledger=ledger,
             arguments=["other"],
             env=SimpleNamespace(spectral_chapters=chapters),
             error=LookupError,
             uri=None,
         )
-        return ClaimExampleDirective.context(directive)
+        return claim_example(directive)
 
     with pytest.raises(LookupError, match="the book has no claim named 'other'"):
         shown("plain")
