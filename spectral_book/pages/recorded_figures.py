@@ -58,7 +58,7 @@ def with_recorded_figures(
 
 
 def _panel(number: int, source: str, row: Row) -> str:
-    told = f"recorded: {row['recorded']}"
+    told = f"The same figure, recorded: {row['recorded']}"
     return (
         f'<details class="recorded-figure"><summary>{escape(told)}</summary>'
         f'<div class="recorded-box"><img src="{source}" loading="lazy" '

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
+from html import unescape
 from pathlib import Path
 
 import nbformat
@@ -582,8 +583,9 @@ def test_the_front_page_shows_recorded_runs_and_refuses_those_that_do_not_fit(tm
     html = (book.html / "tiny.html").read_text()
     page = " ".join(re.sub(r"<[^>]+>", " ", html).split())
     assert "Recorded is gpu, commit abc. Of the 1 claims" in page
-    assert "size-counts ✓ replicated 0.61" in page
-    assert "? inconclusive too uncertain to tell 0.699" in page
+    page = unescape(page)
+    assert "size-counts 0.61 [0.598, 0.622] ✓ replicated 0.699 [−1.96" in page
+    assert "] ? inconclusive too uncertain to tell" in page
 
     (params / "tiny.yaml").write_text("profile: gpu\nepochs: 3\n")
     content["claims"][0] |= {"rule": "replicated", "verdict": "replicated"}
