@@ -99,9 +99,10 @@ def run_cells(chapter: MiniBook, monkeypatch: pytest.MonkeyPatch) -> RunCells:
 
     def run(cells: Sequence[str], **parameters: Any) -> dict[str, Any]:
         injected = "\n".join(f"{k} = {v!r}" for k, v in parameters.items())
-        namespace: dict[str, Any] = {"__name__": "chapter"}
+        namespace: dict[str, Any] = {"__name__": "chapter", "In": [""]}
         with plt.rc_context():
             for source in (cells[0], injected, *cells[1:]):
+                namespace["In"].append(source)
                 exec(compile(source, "cell", "exec", dont_inherit=True), namespace)
         return namespace
 

@@ -267,7 +267,7 @@ def test_only_what_is_missing_or_damaged_runs_and_nothing_else_is_lost(tmp_path)
     assert whole(out, 4)
     # Nor does what was stored before its worker could say so.
     record = next(r for r in records(out).values() if r["parameters"]["size"] == 3)
-    point = work.Point(record["id"], record["parameters"], {})
+    point = work.Point(record["id"], record["parameters"])
     code = record["code"].partition("-")[0]
     absent = work.NotebookJob("tiny", tmp_path / "absent.ipynb", tmp_path)
     work.run_point(work.Work(out, absent, code, "token", work.Settings()), point)
