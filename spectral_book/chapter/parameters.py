@@ -6,6 +6,7 @@ papermill may add a second one. The next cell declares the types and calls
 """
 
 import ast
+import difflib
 import itertools
 import symtable
 from collections.abc import Mapping
@@ -148,10 +149,13 @@ class ChapterParameters(BaseModel):
         """Add the fields that a namespace annotates and the class does not name."""
         annotate = namespace.get("__annotate__")  # of Python 3.14 and newer
         found = annotate(1) if annotate else namespace.get("__annotations__", {})
+        missing = [name for name in cls.model_fields if name not in namespace]
+        # A name like one that is missing is that one, misspelt.
         added: dict[str, Any] = {
             name: (BARE.get(kind, kind), ...)
             for name, kind in found.items()
             if name not in cls.model_fields
+            and not difflib.get_close_matches(name, missing)
         }
         return create_model(cls.__name__, __base__=cls, **added)
 
