@@ -141,9 +141,9 @@ def run_one(job, **limits):
 def test_the_limit_of_a_notebook_is_over_all_cells(tmp_path):
     cells = [f"import time; time.sleep(0.5 + 0 * {i})" for i in range(400)]
     job = write(tmp_path, "long", *cells)
-    failure = run_one(job, cell_seconds=100, total_seconds=3).failure
-    assert failure.error == "CellTimeoutError: the notebook took more than 3 s"
-    assert 2 <= failure.cell <= 7  # no cell takes that long by itself
+    failure = run_one(job, cell_seconds=100, total_seconds=6).failure
+    assert failure.error == "CellTimeoutError: the notebook took more than 6 s"
+    assert 2 <= failure.cell <= 13  # no cell takes that long by itself
 
 
 @pytest.mark.processes
