@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.func import functional_call
 
 Form = Literal["direct", "rows"]
 PaddingMode = Literal["zeros", "replicate", "circular"]
@@ -51,7 +52,8 @@ class ConvNet1d(nn.Module):
     initialization. Source: Wang, Wang & Lai 2024, Sections 3.2 and A.1.
 
     The two forms differ in speed alone. ``direct`` is torch's conv1d. ``rows`` is
-    `Rows` in training and where nobody asks for gradients; not under ``vmap``.
+    `Rows` in training and where nobody asks for gradients; not under ``vmap``, but with
+    all replicas of an ensemble in one pass.
 
     Raises
     ------
@@ -64,7 +66,7 @@ class ConvNet1d(nn.Module):
         s = settings
         if form == "rows" and s.padding_mode != "zeros":
             raise ValueError(f"rows pad with zeros; use 'direct' for {s.padding_mode}.")
-        self.rows = form == "rows"
+        self.takes_replicas = form == "rows"
         widths = [1, *[s.channels] * (s.layers - 1), 1]
         half, mode = s.kernel_size // 2, s.padding_mode
         self.convolutions = nn.ModuleList(
@@ -74,75 +76,106 @@ class ConvNet1d(nn.Module):
 
     def forward(self, u: Tensor) -> Tensor:
         """Predict the derivative of u [batch, points]."""
-        once = (self.training and not u.requires_grad) or not torch.is_grad_enabled()
-        if self.rows and once and not torch.is_autocast_enabled(u.device.type):
-            parameters = [(c.weight, c.bias) for c in self.convolutions]
-            return Rows.apply(u, *chain(*parameters))
+        if self._by_rows(u):
+            return Rows.apply(u[None], *(p[None] for p in self.parameters()))[0]
         y = u.unsqueeze(-2)
         for i, convolution in enumerate(self.convolutions):
             y = convolution(torch.relu(y) if i else y)
         return y.squeeze(-2)
 
+    def replicas(self, state: Mapping[str, Tensor], u: Tensor) -> Tensor:
+        """Outputs for u [R, batch, points] with parameters [R, ...], by name.
+
+        They are bit by bit those of each replica by itself.
+        """
+        names = [name for name, _ in self.named_parameters()]
+        parameters = [state[name] for name in names]
+        if self._by_rows(u):
+            return Rows.apply(u, *parameters)
+        alone = [
+            functional_call(self, dict(zip(names, own, strict=True)), (x,))
+            for x, *own in zip(u, *parameters, strict=True)
+        ]
+        return torch.stack(alone)
+
+    def _by_rows(self, u: Tensor) -> bool:
+        once = (self.training and not u.requires_grad) or not torch.is_grad_enabled()
+        rows = self.takes_replicas and once
+        return rows and not torch.is_autocast_enabled(u.device.type)
+
 
 class Rows(torch.autograd.Function):
-    """A `ConvNet1d` padded with zeros on rows [points, channels], and its gradient.
+    """R replicas of a `ConvNet1d` padded with zeros, and their gradient.
 
-    ``Rows.apply(u, weight, bias, weight, bias, ...)``. Between many channels it is
-    torch's conv2d with the channels last in memory; to and from one channel, which
-    conv2d treats like sixteen, it is a product with all windows of the one channel.
-    It overwrites what nobody needs, and has no second gradient and none by u.
+    ``Rows.apply(u, weight, bias, weight, bias, ...)``, all with a leading axis R. It
+    works on rows [points, channels]. Between many channels it is torch's conv2d with
+    the channels last in memory; to and from one channel, which conv2d treats like
+    sixteen, it is a product with all windows of the one channel. Each replica has
+    products and sums of its own, which round as they would without the others. It
+    overwrites what nobody needs, and has no second gradient and none by u.
     """
 
     @staticmethod
     def forward(ctx: Any, u: Tensor, *parameters: Tensor) -> Tensor:
-        """Apply the network to u [batch, points]."""
+        """Apply the networks to u [R, batch, points]."""
         (first, *weights, last), biases = parameters[::2], parameters[1::2]
-        batch, points, half = *u.shape, first.shape[-1] // 2
+        (replicas, batch, points), kernel = u.shape, first.shape[-1]
+        half = kernel // 2
         windows = _windows(u, half)
-        layers = [torch.addmm(biases[0], windows, first[:, 0].t()).relu_()]
-        for weight, bias in zip(weights, biases[1:-1], strict=True):
-            x = _image(layers[-1], batch)
-            y = F.conv2d(x, weight.unsqueeze(2), bias, padding=(0, half))
-            layers.append(_rows(y).relu_())
-        ctx.save_for_backward(first, *weights, last, windows, *layers)
-        taps = last[0].t().contiguous() @ layers[-1].t()
-        taps = F.pad(taps.view(-1, batch, points), (half, half))
+        kept, products = list[Tensor](), list[Tensor]()
+        for r in range(replicas):
+            start = torch.addmm(biases[0][r], windows[r], first[r, :, 0].t())
+            layers = [start.relu_()]
+            for weight, bias in zip(weights, biases[1:-1], strict=True):
+                x, w = _image(layers[-1], batch), weight[r].unsqueeze(2)
+                y = F.conv2d(x, w, bias[r], padding=(0, half))
+                layers.append(_rows(y).relu_())
+            products.append(last[r, 0].t().contiguous() @ layers[-1].t())
+            kept += layers
+        ctx.save_for_backward(*weights, last, windows, *kept)
+        taps = torch.stack(products).view(replicas, kernel, batch, points)
+        taps = F.pad(taps, (half, half))
         # One step further for each tap of the kernel.
-        steps = taps.stride(0) + 1, taps.stride(1), 1
-        return taps.as_strided((len(taps), batch, points), steps).sum(0) + biases[-1]
+        of_replica, of_tap, of_row, _ = taps.stride()
+        steps = of_replica, of_tap + 1, of_row, 1
+        y = taps.as_strided((replicas, kernel, batch, points), steps).sum(1)
+        return y + biases[-1].unsqueeze(-1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of weights and biases."""
-        count = len(ctx.saved_tensors) // 2
-        (_, *weights, last), kept = (
-            ctx.saved_tensors[:count],
-            ctx.saved_tensors[count:],
-        )
-        batch, half = len(gradient), last.shape[-1] // 2
-        windows, layers = _windows(gradient, half), kept[1:]
-        weight_gradient = (windows.t() @ layers[-1]).flip(0).t().unsqueeze(0)
-        found = [gradient.sum().view(1), weight_gradient]
-        g = windows @ last[0].t().flip(0)
-        steps = zip(weights[::-1], layers[-2::-1], layers[:0:-1], strict=True)
-        for weight, x, y in steps:
-            _through_relu(g, y)
-            found.append(g.sum(0))
-            back = torch.ops.aten.convolution_backward(
-                *(_image(g, batch), _image(x, batch), weight.unsqueeze(2), None),
-                *((1, 1), (0, half), (1, 1), False, (0, 0), 1, (True, True, False)),
-            )
-            found.append(back[1].squeeze(2))
-            g = _rows(back[0])
-        _through_relu(g, layers[0])
-        found += [g.sum(0), (kept[0].t() @ g).t().unsqueeze(1)]
-        return None, *found[::-1]
+        depth, batch = len(ctx.needs_input_grad) // 2 - 1, gradient.shape[1]
+        *weights, last = ctx.saved_tensors[:depth]
+        inputs, *kept = ctx.saved_tensors[depth:]
+        half = last.shape[-1] // 2
+        windows = _windows(gradient, half)
+        each = list[list[Tensor]]()
+        for r in range(len(gradient)):
+            layers = kept[r * depth : (r + 1) * depth]
+            weight_gradient = (windows[r].t() @ layers[-1]).flip(0).t().unsqueeze(0)
+            found = [gradient[r].sum().view(1), weight_gradient]
+            g = windows[r] @ last[r, 0].t().flip(0)
+            steps = zip(weights[::-1], layers[-2::-1], layers[:0:-1], strict=True)
+            for weight, x, y in steps:
+                _through_relu(g, y)
+                found.append(g.sum(0))
+                images = _image(g, batch), _image(x, batch), weight[r].unsqueeze(2)
+                back = torch.ops.aten.convolution_backward(
+                    *(*images, None, (1, 1), (0, half), (1, 1)),
+                    *(False, (0, 0), 1, (True, True, False)),
+                )
+                found.append(back[1].squeeze(2))
+                g = _rows(back[0])
+            _through_relu(g, layers[0])
+            found += [g.sum(0), (inputs[r].t() @ g).t().unsqueeze(1)]
+            each.append(found[::-1])
+        return None, *map(torch.stack, zip(*each, strict=True))
 
 
 def _windows(u: Tensor, half: int) -> Tensor:
-    """Each point of u [batch, points] with its neighbours, [batch points, kernel]."""
-    return F.pad(u, (half, half)).unfold(-1, 2 * half + 1, 1).flatten(0, 1)
+    """Each point of u [R, batch, points] and neighbours, [R, batch points, kernel]."""
+    return F.pad(u, (half, half)).unfold(-1, 2 * half + 1, 1).flatten(1, 2)
 
 
 def _image(rows: Tensor, batch: int) -> Tensor:

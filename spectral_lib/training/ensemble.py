@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,15 @@ def inner(module: nn.Module) -> nn.Module:
             module = within
         else:
             return module
+
+
+class Replicas(Protocol):
+    """A network that passes R replicas of itself at once, faster than ``vmap`` does."""
+
+    takes_replicas: bool
+
+    def replicas(self, state: State, x: Tensor) -> Tensor:
+        """Outputs [R, batch, ...] with parameters and buffers [R, ...], by name."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +104,15 @@ class Ensemble:
     def in_turn(self) -> bool:
         """Whether each replica passes through the network by itself.
 
-        Others do so in one pass (``torch.func.vmap``). Convolutions on a CPU run faster
-        in turn, and round as in a training of one replica; stacked, they still share
-        what is left of a step (``benchmarks/ensemble.py``).
+        Others do so in one pass: as the module does it if it is `Replicas`, else by
+        ``torch.func.vmap``. Other convolutions on a CPU run faster in turn, and round
+        as in a training of one replica; stacked, they still share what is left of a
+        step (``benchmarks/ensemble.py``).
         """
         if len(self) == 1 or not self.stacked:
             return True
+        if self._takes_replicas:
+            return False
         convolutions = nn.Conv1d, nn.Conv2d
         return self.device.type == "cpu" and any(
             isinstance(part, convolutions) for part in self.module.modules()
@@ -119,6 +132,8 @@ class Ensemble:
             return self._apply(state, x.squeeze(0)).unsqueeze(0)
         if self.in_turn:
             return torch.cat([self.replica(r)(x[r : r + 1]) for r in range(len(self))])
+        if self._takes_replicas:
+            return cast(Replicas, self.module).replicas(self._state(), x)
         return vmap(self._apply, randomness="different")(self._state(), x)
 
     def outputs_at(
@@ -206,6 +221,10 @@ class Ensemble:
             for name, piece, shape in zip(self.parameters, pieces, shapes, strict=True)
         }
         return replace(self, parameters=views)
+
+    @property
+    def _takes_replicas(self) -> bool:
+        return getattr(self.module, "takes_replicas", False)
 
     def _state(self) -> State:
         return {**self.parameters, **self.buffers}

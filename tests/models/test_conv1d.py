@@ -1,5 +1,6 @@
 """Every form of the network against nn.Conv1d, and the network's shape."""
 
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from spectral_lib.models.conv1d import ConvNet1d, ConvSettings, fastest, renamed
+from spectral_lib.training.ensemble import initialise
 
 PADDINGS = {"direct": ["zeros", "replicate", "circular"], "rows": ["zeros"]}
 
@@ -41,7 +43,8 @@ def test_forms_equal_torch_and_so_do_their_gradients(
         torch.autograd.grad(y, [*net.parameters()], g)
         for y, net in zip(outputs, (ours, peer), strict=True)
     ]
-    assert form == "direct" or ("Rows" in outputs[0].grad_fn.name()) == training
+    made = str(outputs[0].grad_fn.next_functions[0])
+    assert form == "direct" or ("Rows" in made) == training
     with torch.no_grad():
         pairs = [outputs, (ours(u), outputs[1]), *zip(*gradients, strict=True)]
     for a, b in pairs:
@@ -67,6 +70,30 @@ def test_rows_leave_what_they_cannot_to_the_direct_form():
         first.sum().backward()
     with pytest.raises(ValueError, match="use 'direct' for replicate"):
         ConvNet1d(ConvSettings(padding_mode="replicate"), "rows")
+
+
+@pytest.mark.parametrize("how", ["training", "no gradient", "by u", "bfloat16"])
+def test_replicas_at_once_give_what_each_gives_by_itself(how):
+    build = partial(ConvNet1d, ConvSettings(5, 4, 3), "rows")
+    ensemble = initialise(build, [1, 2, 3])
+    state = {k: v.requires_grad_() for k, v in ensemble.parameters.items()}
+    u = torch.randn(3, 2, 30).requires_grad_(how == "by u")
+    with (
+        torch.autocast("cpu", torch.bfloat16, enabled=how == "bfloat16"),
+        torch.set_grad_enabled(how != "no gradient"),
+    ):
+        ours = ensemble.module.replicas(state, u)
+        apart = torch.cat([ensemble.replica(r)(u[r : r + 1]) for r in range(3)])
+    assert torch.equal(ours, apart)
+    assert not torch.equal(ensemble.module.replicas(state, u[[0, 0, 0]])[0], ours[1])
+    if how != "no gradient":
+        given = [*state.values()] + [u] * (how == "by u")
+        for a, b in zip(
+            torch.autograd.grad(ours.square().sum(), given),
+            torch.autograd.grad(apart.square().sum(), given),
+            strict=True,
+        ):
+            assert torch.equal(a, b)
 
 
 def test_reach_is_the_radius_of_the_receptive_field():

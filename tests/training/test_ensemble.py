@@ -1,5 +1,7 @@
 """Replicas as an axis: built alike alone and together, in turn and in one pass."""
 
+from functools import partial
+
 import pytest
 import torch
 from small_runs import LINES, X, conv, mlp
@@ -78,7 +80,7 @@ def test_in_one_pass_they_end_the_same_but_for_rounding(kind, optimizer, request
         torch.testing.assert_close(ours, other, rtol=1e-8, atol=1e-9, msg=name)
 
 
-def test_only_convolutions_on_a_cpu_and_single_replicas_go_in_turn():
+def test_convolutions_on_a_cpu_go_in_turn_unless_they_take_all_replicas_at_once():
     def many(build, **how):
         return initialise(build, SEEDS, **how)
 
@@ -86,6 +88,7 @@ def test_only_convolutions_on_a_cpu_and_single_replicas_go_in_turn():
     assert many(mlp).replica(0).in_turn
     assert many(mlp, stacked=False).in_turn
     assert many(conv).in_turn
+    assert not many(partial(conv, "rows")).in_turn
     assert many(resnet).in_turn
     assert not many(conv, device="meta").in_turn
     assert many(mlp).passes == [slice(0, 3)]
