@@ -48,9 +48,10 @@ GROUP = Group(
     "stacking",
     "Replicas stacked, and one after another",
     "The same training through the library's loop: all replicas step by step, or one "
-    "training after another; milliseconds for each step and replica. On a CPU the "
-    "stacked replicas of a convolutional network pass through it in turn, which gives "
-    "the numbers of the other way to the last bit; all else passes at once. The same "
-    "result: largest relative difference of the losses of the last epoch.",
+    "training after another; milliseconds for each step and replica. On a CPU, stacked "
+    "replicas of a network that convolves images pass through it in turn, and those of "
+    "one that convolves lines padded with zeros at once, each with products of its own: "
+    "both give the numbers of the other way to the last bit. All others pass at once. "
+    "The same result: largest relative difference of the losses of the last epoch.",
     rows,
 )
