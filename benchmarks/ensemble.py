@@ -49,9 +49,9 @@ GROUP = Group(
     "Replicas stacked, and one after another",
     "The same training through the library's loop: all replicas step by step, or one "
     "training after another; milliseconds for each step and replica. On a CPU, stacked "
-    "replicas of a network that convolves images pass through it in turn, and those of "
-    "one that convolves lines padded with zeros at once, each with products of its own: "
-    "both give the numbers of the other way to the last bit. All others pass at once. "
+    "replicas of a network that convolves images pass through it in turn; those of one "
+    "that convolves lines padded with zeros pass at once, each with its own products. "
+    "Both give the numbers of the other way to the last bit. All others pass at once. "
     "The same result: largest relative difference of the losses of the last epoch.",
     rows,
 )
