@@ -12,12 +12,22 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import batch, book, choices, ensemble, local_spectrum, peers, rate
+from benchmarks import (
+    batch,
+    book,
+    choices,
+    ensemble,
+    forms,
+    local_spectrum,
+    peers,
+    rate,
+)
 from benchmarks.measure import run
 
 GROUPS = (
     ensemble.GROUP,
     peers.GROUP,
+    forms.GROUP,
     rate.GROUP,
     local_spectrum.GROUP,
     batch.GROUP,

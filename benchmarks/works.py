@@ -18,7 +18,7 @@ from benchmarks.measure import Setting
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.data.images import load_digits
 from spectral_lib.models.classifiers import builder
-from spectral_lib.models.conv1d import ConvNet1d, ConvSettings, fastest
+from spectral_lib.models.conv1d import ConvNet1d, ConvSettings, Form, fastest
 from spectral_lib.models.mlp import MLP
 from spectral_lib.models.resnet import ResNet, ResNetSettings, resnet18
 from spectral_lib.training.ensemble import initialise
@@ -211,10 +211,11 @@ def convolution(
     *,
     points: int = 250,
     epochs: int = 2,
+    form: Form | None = None,
 ) -> Work:
-    """Three convolutions that learn to differentiate, in the fastest form."""
+    """Three convolutions that learn to differentiate, in a form or the fastest."""
     settings = ConvSettings(kernel, 3, channels)
-    form = fastest(settings, setting.device)
+    taken = form or fastest(settings, setting.device)
     rows, half = setting.size(320, 32), kernel // 2
     g = torch.Generator().manual_seed(0)
     k = torch.randint(1, 8, (rows, 1), generator=g)
@@ -235,7 +236,7 @@ def convolution(
     name += f", {points} points" * (points != 250)
     return Work(
         name,
-        lambda: ConvNet1d(settings, form),
+        lambda: ConvNet1d(settings, taken),
         layers,
         data,
         batch=16,

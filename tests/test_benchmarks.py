@@ -17,6 +17,7 @@ from benchmarks import (
     choices,
     clock,
     ensemble,
+    forms,
     local_spectrum,
     measure,
     peers,
@@ -83,7 +84,7 @@ def test_rows_are_kept_as_they_come_and_merged(tmp_path, monkeypatch):
     assert row.quantity == "c"
 
 
-@pytest.mark.parametrize("module", [ensemble, rate, local_spectrum, peers])
+@pytest.mark.parametrize("module", [ensemble, rate, local_spectrum, peers, forms])
 def test_every_measurement_runs_and_ways_agree(module):
     rows = list(module.GROUP.rows(TINY))
     assert rows
