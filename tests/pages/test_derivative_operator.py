@@ -3,42 +3,20 @@
 import ast
 import cmath
 import math
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
-from matplotlib import pyplot as plt
+from chapter_code import functions_of
 
-from spectral_lib.training.losses import nmse
 from spectral_lib.training.runs import Record, Run
-
-BOOK = Path(__file__).parents[2] / "book"
-
-
-def until_the_networks(reading):
-    """What the notebook has run before it trains."""
-    cells = nbformat.read(BOOK / "derivative_operator.ipynb", 4).cells
-    namespace = {"__name__": "chapter"}
-    with pytest.MonkeyPatch.context() as patch, plt.rc_context():
-        patch.chdir(BOOK)
-        for cell in cells:
-            if cell.cell_type != "code":
-                continue
-            if "def learn(" in cell.source:
-                helpers = cell.source.partition("def until(")
-                exec(cell.source.partition("\n\n\ndef learn(")[0], namespace)
-                exec("".join(helpers[1:]), namespace)
-                break
-            exec(cell.source, namespace)
-            if "parameters" in cell.metadata.get("tags", []):
-                namespace |= {"device": "cpu", "functions": 200, "reading": reading}
-    return namespace
 
 
 @pytest.fixture(scope="module", params=["notebook", "paper"])
 def chapter(request):
-    return until_the_networks(request.param)
+    """What the notebook has run before it trains, and its functions after that."""
+    runs = dict.fromkeys(("early", "flat", "longer"))  # later functions name them
+    given = {"functions": 200, "reading": request.param} | runs
+    return functions_of("derivative_operator", "def learn(", ast.ImportFrom, **given)
 
 
 def test_u_and_its_derivative_are_the_sums_of_equation_1(chapter):
@@ -155,37 +133,30 @@ def test_readings_at_a_level_are_each_seeds_last_above_it_or_nan(chapter):
     assert torch.equal(kept["general"], errors[:3])
 
 
-def functions(names, **namespace):
-    """Functions that the notebook defines after its first training."""
-    cells = nbformat.read(BOOK / "derivative_operator.ipynb", 4).cells
-    for cell in (c for c in cells if c.cell_type == "code"):
-        for node in ast.parse(cell.source).body:
-            if isinstance(node, ast.FunctionDef) and node.name in names:
-                exec(ast.unparse(node), namespace)
-    return [namespace[name] for name in names]
-
-
-def test_a_u_is_seen_by_the_largest_over_the_smallest_and_its_low_side_by_the_halves():
+def test_a_u_is_seen_by_the_largest_over_the_smallest_and_its_low_side_by_the_halves(
+    chapter, monkeypatch
+):
     errors = torch.tensor([[0.9, 0.5, 0.1, 0.2, 0.6], [0.2, 0.2, 0.4, 0.4, 0.4]])
-    unevenness, low_to_high = functions(
-        ("unevenness", "low_to_high"), missing={(3, 0.1): errors}, k=torch.arange(1, 6)
-    )
-    assert unevenness(3, 0.1).tolist() == pytest.approx([9.0, 2.0])
-    assert low_to_high(3, 0.1).tolist() == pytest.approx([0.7 / 0.3, 0.5])
+    monkeypatch.setitem(chapter, "missing", {(3, 0.1): errors})
+    monkeypatch.setitem(chapter, "k", torch.arange(1, 6))
+    assert chapter["unevenness"](3, 0.1).tolist() == pytest.approx([9.0, 2.0])
+    found = chapter["low_to_high"](3, 0.1).tolist()
+    assert found == pytest.approx([0.7 / 0.3, 0.5])
 
 
-def test_steps_end_at_the_first_reading_below_one_half_or_are_no_number():
+def test_steps_end_at_the_first_reading_below_one_half_or_are_no_number(
+    chapter, monkeypatch
+):
     errors = torch.tensor([[1.0, 1.0], [0.6, 0.7], [0.4, 0.6], [0.7, 0.5]])
     record = Record(torch.tensor([0, 2, 4, 6]), {"general": errors})
     run = Run(None, {"error": record}, errors, torch.zeros(2), 0.0)
-    (steps,) = functions(("steps",), torch=torch, batches=5)
-    found = steps(run)
+    monkeypatch.setitem(chapter, "batches", 5)
+    found = chapter["steps"](run)
     assert found[0] == 20
     assert found[1].isnan()
 
 
-def test_a_drop_starts_on_a_plateau_that_lasts_or_is_none():
-    (drop,) = functions(("drop",), torch=torch)
+def test_a_drop_starts_on_a_plateau_that_lasts_or_is_none(chapter):
     time = torch.arange(40.0)
     plateau = torch.where(time < 20, 1.0, 0.02)
     at_once = torch.where(time < 4, 1.0, 0.02)  # no later than after an eighth
@@ -193,14 +164,16 @@ def test_a_drop_starts_on_a_plateau_that_lasts_or_is_none():
     errors = torch.stack([plateau, at_once, slow, 3 + 0 * time], 1)
     run = Run(None, {"error": Record(time, {"general": errors})}, errors, time, 0.0)
     expected = [50.0, 1.0, 0.97**-4, 1.0]
-    assert drop(run).tolist() == pytest.approx(expected, rel=1e-4)
+    assert chapter["drop"](run).tolist() == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_error_of_the_forward_difference_is_that_of_its_response(chapter):
+def test_the_error_of_the_forward_difference_is_that_of_its_response(
+    chapter, monkeypatch
+):
     """(exp(ikh) - 1) / (ikh) in place of 1, for one wave of frequency 7."""
     wave = tuple(torch.full((200, 1, 1), v) for v in (7.0, 1.0, 0.0, 0.3, 0.0))
-    names = {n: chapter[n] for n in ("u", "du", "x", "P")}
-    (error,) = functions(("difference_error",), **names, terms=wave, nmse=nmse)
+    monkeypatch.setitem(chapter, "terms", wave)
     for h in (float(chapter["x"][1]), 1e-3):
         response = (cmath.exp(7j * h) - 1) / (7j * h)
-        assert error(h) == pytest.approx(abs(response - 1) ** 2, rel=0.01)
+        error = chapter["difference_error"](h)
+        assert error == pytest.approx(abs(response - 1) ** 2, rel=0.01)

@@ -5,11 +5,10 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from matplotlib import pyplot as plt
+from chapter_code import functions_of
 from test_changed_run import said
 
 from spectral_book.claims.ledger import claims_of
@@ -46,22 +45,8 @@ RUN = a_run(
 @pytest.fixture(scope="module")
 def chapter():
     """What the notebook has run before it trains, and its functions after that."""
-    cells = nbformat.read(BOOK / f"{NAME}.ipynb", 4).cells
-    namespace = {"__name__": "chapter"}
-    later = (ast.FunctionDef, ast.ImportFrom)
-    with pytest.MonkeyPatch.context() as patch, plt.rc_context():
-        patch.chdir(BOOK)
-        before = True
-        for cell in (c for c in cells if c.cell_type == "code"):
-            before = before and "def learn(" not in cell.source
-            tree = ast.parse(cell.source)
-            if not before:
-                tree.body = [n for n in tree.body if isinstance(n, later)]
-                names = ("main", "calm", "loud", "toy")
-                namespace |= dict.fromkeys(names, RUN)
-            exec(compile(tree, "cell", "exec"), namespace)
-            if "parameters" in cell.metadata.get("tags", []):
-                namespace["device"] = "cpu"
+    runs = dict.fromkeys(("main", "calm", "loud", "toy"), RUN)
+    namespace = functions_of(NAME, "def learn(", ast.ImportFrom, **runs)
     namespace["search"] = namespace["Search"]()
     return namespace
 
