@@ -59,7 +59,6 @@ def test_a_claims_file_is_read(loaded):
         ("ratio", "zzz", "known are value"),
         ("threshold", "treshold", "treshold"),
         ("threshold: 2.0", "threshold: .nan", "threshold = nan: .*finite number"),
-        ("threshold: 2.0", "threshold: .inf", "threshold = inf: .*finite number"),
         ("no_effect: 1.0", "no_effect: -.inf", "no_effect = -inf: .*finite number"),
         ("no_effect: 1.0", "band: [-.inf, 1]", "band, 0 = -inf: .*finite number"),
         ("late: bar", "late: never", "claim 'first', late = 'never'"),

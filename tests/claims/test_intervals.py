@@ -7,7 +7,6 @@ import pytest
 import scipy.stats
 
 from spectral_book.claims.intervals import alike, difference, holm, interval
-from spectral_book.claims.scales import Scale
 
 INF, NAN = math.inf, math.nan
 
@@ -107,13 +106,6 @@ def test_two_infinite_samples_of_other_size_cannot_be_told_apart():
     e = difference(np.full(3, INF), np.full(4, INF))
     assert math.isnan(e.low)
     assert math.isnan(e.high)
-
-
-def test_an_estimate_is_turned_back_to_what_readers_see():
-    e = interval(np.log([1.0, 2.0, 4.0])).shown(Scale("logarithms"))
-    assert e.middle == pytest.approx(2.0)
-    assert e.low * e.high == pytest.approx(4.0)
-    assert interval(np.array([1.0])).shown(Scale("logarithms")).low is None
 
 
 def test_numbers_are_alike_to_rounding_of_their_size():

@@ -48,18 +48,9 @@ def test_claims_come_with_their_page_and_run():
     assert runs_of("one", nbformat.v4.new_notebook()) == []
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"verdict": "yes"}, "the verdict 'yes' is not the word for 'replicated'"),
-        ({"statement": ""}, "claim 'one.a': statement"),
-        ({"values": [float("nan")]}, "values"),
-    ],
-)
-def test_a_bad_claim_is_refused_with_its_page(change, message):
-    with pytest.raises(ValueError, match=r"^page/one: claim 'one\.a': ") as caught:
-        claims_of("page/one", notebook(row("one.a", **change)))
-    assert message in str(caught.value)
+def test_a_bad_claim_is_refused_with_its_page():
+    with pytest.raises(ValueError, match=r"^page/one: claim 'one\.a': statement"):
+        claims_of("page/one", notebook(row("one.a", statement="")))
 
 
 @pytest.mark.parametrize(

@@ -193,13 +193,6 @@ def test_between_runs_of_groups_is_the_mean_of_the_groups():
     )
 
 
-def test_a_measure_without_noise_is_reliable_and_one_of_noise_is_not():
-    true = np.arange(12.0)
-    assert rank_correlation_between_runs([true] * 4, [true] * 4).mean() == 1
-    noise = RNG.standard_normal((8, 12))
-    assert abs(rank_correlation_between_runs(noise, noise).mean()) < 0.3
-
-
 def test_interval_is_scipys_and_skips_what_is_not_finite():
     x = RNG.standard_normal(7)
     expected = scipy.stats.ttest_1samp(x, 0).confidence_interval()

@@ -107,12 +107,6 @@ def test_a_verdict_follows_from_the_interval(values, verdict, why):
         assert says(found, why)
 
 
-def test_three_survivors_of_three_hundred_are_no_replication():
-    lost = [NAN] * 297
-    why = f"{CLEARS} 297 of 300 seeds gave no number."
-    check([2, 2.1, 2.2, *lost], [*FAR] * 60, GREATER, "inconclusive", why)
-
-
 @pytest.mark.parametrize(
     ("values", "verdict", "why"),
     [
@@ -135,17 +129,6 @@ def test_a_band_is_held_left_or_crossed(values, verdict, why):
         assert found.verdict == verdict
         assert found.why.startswith("The interval ")
         assert found.why.endswith(why)
-
-
-def test_seeds_lost_near_an_edge_and_between_checkpoints_leave_a_finding_open():
-    lost = "The interval lies inside the band. 2 of {} seeds gave no number."
-    bar = Bar("within", (0.99, 1.01))
-    onset = judge(bar, [1, 1, 1.001, NAN, NAN], [0.9] * 5, LOG)
-    assert (onset.verdict, onset.why) == ("inconclusive", lost.format(5))
-    bar = Bar("within", (-0.1, 0.1))
-    own = [0.01, -0.01, 0.02, 0.0, -0.02, NAN, NAN]
-    over_time = judge(bar, own, [0.3, 0.4, 0.5, 0.3, 0.4, 0.5, 0.4], PLAIN)
-    assert (over_time.verdict, over_time.why) == ("inconclusive", lost.format(7))
 
 
 ALSO = f"{CLEARS} The control shows the effect, too."
