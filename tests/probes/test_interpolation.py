@@ -9,7 +9,6 @@ from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.mlp import MLP
 from spectral_lib.probes.interpolation import (
     PathSettings,
-    average_paths,
     follow_paths,
     interpolation,
     pairs_between,
@@ -141,57 +140,6 @@ def test_chunks_bound_every_pass_and_change_only_rounding(stacked, monkeypatch):
             torch.testing.assert_close(
                 parts[name], value, rtol=1e-5, atol=1e-6, equal_nan=True
             )
-
-
-def test_points_stand_a_step_apart_and_stop_before_the_other_image():
-    inputs = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.6, 0.0], [0.0, 0.0]])
-    seen = []
-
-    def function(x):
-        seen.append(x)
-        return x.softmax(-1)[None]
-
-    def points(pair, step):
-        seen.clear()
-        follow_paths(function, inputs, torch.tensor([pair]), PathSettings(step=step))
-        return torch.cat(seen)
-
-    wanted = torch.arange(5.0)[:, None] * torch.tensor([0.6, 0.8])
-    torch.testing.assert_close(points([0, 1], 1.0), wanted)
-    assert len(points([0, 1], 1.3)) == 4
-    assert len(points([0, 2], 1.0)) == 1
-    assert len(points([0, 3], 1.0)) == 1
-
-
-def test_paths_count_the_same_whatever_their_number_of_points():
-    """Two paths, one ten times as long, on which all changes are known."""
-    inputs = torch.tensor([[0.0], [10.0], [0.0], [-1.0]], dtype=torch.float64)
-
-    def function(x):
-        p = torch.where(x > 0, x / 10, -x / 2).squeeze(1) / math.sqrt(2)
-        return torch.stack([p, 1 - p], dim=-1)[None]
-
-    seen = average_paths(
-        function,
-        inputs,
-        torch.tensor([[0, 1], [2, 3]]),
-        torch.tensor([[True, True]]),
-        PathSettings(step=0.4, bins=5),
-    )
-    lengths, ends = (10, 1), (1.0, 0.5)
-    curves, gradients = [], []
-    for length, end in zip(lengths, ends, strict=True):
-        share = np.arange(math.ceil(length / 0.4)) * 0.4 / length
-        change = share * end
-        curves.append([change[(share * 5 // 1) == b] for b in range(5)])
-        gradients.append(end)
-    # The short path has the points 0, .4 and .8, in bins 0, 2 and 4.
-    assert [len(v) for v in curves[1]] == [1, 0, 1, 0, 1]
-    wanted = [np.mean([np.mean(c[b]) for c in curves if len(c[b])]) for b in range(5)]
-    np.testing.assert_allclose(seen["curve"][0].numpy(), wanted)
-    assert seen["gradient"].item() == pytest.approx(0.75)
-    whole = [np.mean(np.concatenate(c)) for c in curves]
-    assert seen["difference"].item() == pytest.approx(np.mean(whole))
 
 
 def test_equal_images_do_not_change_and_have_no_gradient():

@@ -266,38 +266,6 @@ def test_a_group_counts_as_an_ensemble_of_its_own():
     )
 
 
-def test_channels_last_changes_the_layout_and_rounding_alone():
-    layouts = []
-
-    class Conv(nn.Conv2d):
-        def forward(self, x):
-            last = x.is_contiguous(memory_format=torch.channels_last)
-            layouts.append(last and not x.is_contiguous())
-            return super().forward(x)
-
-    def build():
-        layers = Conv(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten()
-        return nn.Sequential(*layers, nn.Linear(5 * 16, 10))
-
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(40, 3, 6, 6, generator=generator, dtype=torch.float64)
-    labels = torch.randint(10, (40,), generator=generator)
-    start = made(build, (1, 2), stacked=False)
-    runs = []
-    for last in (False, True):
-        how = TrainSettings(3, 20, loss=cross_entropy, channels_last=last)
-        runs.append(train(start, Dataset(images, labels), how))
-    assert layouts == [False] * 12 + [True] * 12
-    first, second = runs
-    assert (first.ensemble.flatten() - second.ensemble.flatten()).abs().max() < 1e-6
-    data, flat = Dataset(images.float(), labels), Dataset(images.flatten(1), labels)
-    train(initialise(build, (1, 2)), data, how)
-    with pytest.raises(ValueError, match=r"inputs are \[108\] and each .* by itself"):
-        train(initialise(build, (1, 2)), flat, how)
-    with pytest.raises(ValueError, match=r"\[3, 6, 6\] .* passes stacked with"):
-        train(initialise(mlp, (1, 2)), data, how)
-
-
 @pytest.mark.parametrize(
     "network", ["cnn 4", "wrn 4", "pyramid 8", "shake 4", "resnet"]
 )
@@ -305,6 +273,9 @@ def test_channels_last_changes_the_layout_and_rounding_alone():
 def test_channels_last_in_all_layers_and_gradients(network, channels):
     """Also behind a single channel of pixels, which can lie in either order."""
     mixed = []
+
+    def watch_images(module, given):
+        assert given[0].is_contiguous(memory_format=torch.channels_last)
 
     def watch(module, _, output):
         if output.ndim == 4:
@@ -324,6 +295,7 @@ def test_channels_last_in_all_layers_and_gradients(network, channels):
     for last in (False, True):
         how = TrainSettings(2, 20, sgd, cross_entropy, channels_last=last)
         runs.append(train(start, data, how).ensemble)
+        start.module.register_forward_pre_hook(watch_images)
         for part in start.module.modules():
             if isinstance(part, nn.Conv2d | nn.BatchNorm2d):
                 part.register_forward_hook(watch)
@@ -333,6 +305,17 @@ def test_channels_last_in_all_layers_and_gradients(network, channels):
     assert (first.flatten() - second.flatten()).abs().max() < 1e-10
     for name, buffer in first.buffers.items():
         assert (buffer - second.buffers[name]).abs().max() < 1e-10, name
+
+
+def test_channels_last_is_for_images_of_replicas_in_turn():
+    images, lines = torch.randn(40, 3, 6, 6), torch.randn(40, 20)
+    for build, inputs, words in (
+        (lambda: classifier("cnn 4", 3, 6, 10), images.flatten(1), r"\[108\] and each"),
+        (mlp, images, r"\[3, 6, 6\] .* passes stacked with"),
+    ):
+        how = TrainSettings(3, 20, channels_last=True)
+        with pytest.raises(ValueError, match=words):
+            train(initialise(build, (1, 2)), Dataset(inputs, lines), how)
 
 
 def test_bars_are_quiet_in_ci_and_builds(data, monkeypatch, capsys):
