@@ -44,23 +44,6 @@ def test_noise_fitting_and_correlation_of_one_network_are_the_library_s(chapter,
     torch.testing.assert_close(chapter["smooth"](labels, s), smooth)
 
 
-def test_a_guess_that_knows_the_class_alone_has_nothing_left(chapter):
-    """It correlates with the chapter's lowest wave, and within classes not at all."""
-    (inputs, labels), K = chapter["tested"], chapter["K"]
-    norm = inputs.double().flatten(1).norm(dim=1)
-    f = chapter["P"].cycles[0] / norm.std()
-    s = chapter["wave_of"](norm, f, chapter["images"].mean_norm)
-    ideal = 1 - (1 - 1 / K) * s
-    own = torch.stack([ideal[labels == k].mean() for k in range(K)])[labels]
-    assert torch.stack([own, ideal]).corrcoef()[0, 1] > 0.3
-    knows = ((1 - own) / (K - 1))[:, None].repeat(1, K)
-    knows[range(len(labels)), labels] = own
-    found = correlation_within_classes(
-        knows.log()[None], labels, smoothed(labels, s, K)
-    )
-    assert found.isnan().all()
-
-
 def test_one_path_is_the_library_s(chapter, layer):
     inputs, step = chapter["tested"][0], chapter["P"].step
     settings = PathSettings(pairs=1, step=step, bins=10)
