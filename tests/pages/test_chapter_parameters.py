@@ -109,6 +109,11 @@ def test_defaults_and_profiles_are_possible(name):
         ("instabilities", "momentum", 1.0, "momentum = 1.0"),
         ("instabilities", "final_epochs", 99, "more than epochs"),
         ("instabilities", "weight_deacy", 1.0, "did you mean 'weight_decay'"),
+        ("sums_of_sinusoids", "points", 16, "cannot carry frequency 8; use more than"),
+        ("sums_of_sinusoids", "layers", 2, "layers = 2"),
+        ("sums_of_sinusoids", "frequencies", [2, 1], "must rise"),
+        ("sums_of_sinusoids", "lowest_amplitude", 0.0, "lowest_amplitude = 0.0"),
+        ("sums_of_sinusoids", "lowest_amplitude", 1.0, "lowest_amplitude = 1.0"),
     ],
 )
 def test_impossible_parameter(name, parameter, value, said):

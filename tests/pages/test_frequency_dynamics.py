@@ -1,12 +1,11 @@
 """The chapter's own functions: how a network's derivatives change a spectrum."""
 
 import ast
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
+from chapter_code import functions_of
 
 from spectral_lib.data.frequencies import Normal
 from spectral_lib.models.fourier_features import FourierFeatures, FourierSettings
@@ -14,25 +13,12 @@ from spectral_lib.probes.ntk import jacobian_ntk
 from spectral_lib.theory.infinite_width import WideNetwork
 from spectral_lib.training.ensemble import initialise
 
-NOTEBOOK = Path(__file__).parents[2] / "book" / "frequency_dynamics.ipynb"
-WANTED = {"falls", "initial_rates", "formula", "packets_of", "pace"}
-
 
 @pytest.fixture(scope="module")
 def chapter():
     """The functions under test, without what the notebook computes around them."""
-    cells = nbformat.read(NOTEBOOK, as_version=4).cells
-    trees = [ast.parse(c.source) for c in cells if c.cell_type == "code"]
-    kept = [
-        node
-        for tree in trees
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef) and node.name in WANTED
-    ]
-    assert {node.name for node in kept} == WANTED
-    namespace = {"np": np, "torch": torch}
-    exec(compile(ast.Module(kept, []), "cells", "exec"), namespace)
-    return namespace
+    grids = dict.fromkeys(("XI", "initial"))  # later functions name them
+    return functions_of("frequency_dynamics", "def falls(", ast.ImportFrom, **grids)
 
 
 @pytest.mark.parametrize("inputs", [1, 2])

@@ -8,7 +8,6 @@ import pytest
 import torch
 from chapter_code import functions_of
 
-from spectral_book.chapter.parameters import ParameterError
 from spectral_book.claims.statistics import ratio, spearman
 from spectral_lib.training.loop import Record, every
 
@@ -41,21 +40,6 @@ def test_the_phases_are_not_the_numbers_of_the_first_weights(chapter):
     same_stream = torch.rand(8, generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(2 * same_stream - 1, weights[:8])
     assert ((2 * chapter["phases"](3) - 1 - weights[:8]).abs() > 1e-3).all()
-
-
-@pytest.mark.parametrize("seeds", [[3, 4, 5], [5, 3], [4]])
-def test_each_network_gets_its_own_target_in_its_own_order(chapter, seeds):
-    y = chapter["targets"](torch.ones(8), [3, 4, 5])
-    rows = torch.stack([torch.randperm(48) for _ in seeds])
-    drawn = [torch.Generator().manual_seed(seed) for seed in seeds]
-    for g in drawn:
-        torch.rand(7, generator=g)  # as in training, later in its stream
-    x, own = chapter["own"](chapter["t"][rows], y[rows], drawn)
-    assert own.shape == (len(seeds), 48, 1)
-    for r, seed in enumerate(seeds):
-        wanted = y[rows[r], [3, 4, 5].index(seed)]
-        torch.testing.assert_close(own[r, :, 0], wanted, rtol=0, atol=0)
-        torch.testing.assert_close(x[r], chapter["t"][rows[r]], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("mode", ["all at once", "in groups", "one after another"])
@@ -149,23 +133,6 @@ def test_expressions_against_plain_numpy(chapter):
         assert found["public"][r].item() == pytest.approx(9 * quotient)
         norm = np.linalg.svd(matrix)[1][0]
         assert 0.8 * norm < found["norm by iteration"][r].item() <= norm * (1 + 1e-9)
-
-
-@pytest.mark.parametrize(
-    ("parameter", "value", "said"),
-    [
-        ("points", 16, "points = 16 cannot carry frequency 8; use more than 16"),
-        ("layers", 2, "layers = 2"),
-        ("frequencies", [2, 1], "must rise"),
-        ("lowest_amplitude", 0.0, "lowest_amplitude = 0.0"),
-        ("lowest_amplitude", 1.0, "lowest_amplitude = 1.0"),
-    ],
-)
-def test_impossible_parameter(chapter, parameter, value, said):
-    values = chapter["P"].model_dump() | {parameter: value}
-    with pytest.raises(ParameterError) as told:
-        type(chapter["P"]).check(values)
-    assert said in str(told.value)
 
 
 def test_noise_in_the_weights_is_as_long_as_it_says_and_moves_sines_as_read(chapter):
