@@ -241,17 +241,6 @@ def test_any_size_is_cut_to_a_square_and_resized(tmp_path):
     assert f"{path}, column 'image', row 0" in str(raised.value)
 
 
-def test_resized_images_are_pillows(tmp_path):
-    square = noise(3, 31, 31)
-    for split in ("train", "test"):
-        own(tmp_path, [encode(p) for p in square], split=split)
-    found = load_images("folder", str(tmp_path), side=12, scaling=Scaling()).train
-    for picture, pixels in zip(square, found.inputs, strict=True):
-        size, how = (12, 12), Image.Resampling.BILINEAR
-        wanted = np.asarray(Image.fromarray(picture).resize(size, how)) / 255
-        assert pixels[0].numpy() == pytest.approx(wanted, abs=1e-7)
-
-
 def test_orientation_of_a_camera_is_followed(tmp_path):
     picture = noise(1, 16, 16, 3)[0]
     exif = Image.Exif()

@@ -26,24 +26,6 @@ def test_two_layer_kernel_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("options", "parts"),
-    [
-        ({}, (1.0, 4.0)),
-        ({"train_frequencies": False}, (1.0, 0.0)),
-    ],
-)
-def test_what_is_trained_sets_the_two_parts(options, parts):
-    network = WideNetwork(Uniform(9.0), 2.0, **options)
-    k = np.array([-0.2, 0.5, 1.0])
-    for found, factor in zip(network.parts(k), parts, strict=True):
-        np.testing.assert_allclose(found, factor * k)
-    xi = np.array([0.0, 5.0, 10.0])
-    density = np.array([1.0, 1.0, 0.0]) / 18
-    np.testing.assert_allclose(network.damping(xi), parts[0] * density)
-    np.testing.assert_allclose(network.diffusion(xi), parts[1] * density)
-
-
-@pytest.mark.parametrize(
     "options",
     [
         {"sigma_a": 1.7},
