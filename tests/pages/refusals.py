@@ -6,7 +6,6 @@ cannot be in a book with other troubles, and what needs no build is called direc
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,18 +13,13 @@ from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
-import nbformat
-import yaml
-from minibook import MiniBook, claim
-from rows import published, run_of
+from minibook import claim
+from rows import run_of
 
-from spectral_book.claims.claims_file import load_claims
-from spectral_book.claims.ledger import MIME_TYPE, claims_of, repeated_ids
-from spectral_book.claims.recorded import read_records
 from spectral_book.pages.checks import left_out, unlike_claims_file
-from spectral_book.pages.costs import read_costs
+from spectral_book.pages.extension import BookBuild
 from spectral_book.pages.settings import checked_budget, drafted_chapter, lock_folder
-from spectral_book.records import differences, record
+from spectral_book.records import differences
 from spectral_book.runner import NotebookJob
 
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -67,24 +61,25 @@ def drafting(folder: Path) -> object:
     return drafted_chapter(folder / "html", {"SPECTRAL_DRAFT": "alpha"})
 
 
+def drafting_another(folder: Path) -> object:
+    """Draft a chapter that the book has not."""
+    config = SimpleNamespace(nb_execution_mode="force")
+    app = SimpleNamespace(config=config, outdir=folder / "html", srcdir=folder)
+    build = BookBuild()
+    build.draft = "gamma"
+    return build._results(app, [NotebookJob("alpha", folder / "alpha.ipynb")])  # type: ignore[arg-type]
+
+
+def in_markdown(folder: Path) -> None:
+    """Read a page that myst-nb would take for a notebook."""
+    text = ["---\nfile_format: mystnb\n---\n# Page\n"]
+    BookBuild().give_source(SimpleNamespace(), "page", text)  # type: ignore[arg-type]
+
+
 def locked(folder: Path) -> None:
     """Build in a folder where a build is going on."""
     with lock_folder(folder):
         lock_folder(folder)
-
-
-def publishing(*rows: object) -> Callable:
-    """Read the claims of an executed notebook."""
-    shown = {"run": run_of([claim("a")]), "claims": list(rows)}
-    output = nbformat.v4.new_output("display_data", {MIME_TYPE: shown})
-    cell = nbformat.v4.new_code_cell("", outputs=[output])
-    notebook = nbformat.v4.new_notebook(cells=[cell])
-    return lambda folder: claims_of("alpha", notebook)
-
-
-def sharing(folder: Path) -> list[str]:
-    """Publish one claim in two chapters."""
-    return repeated_ids([claim("a") | {"page": page} for page in ("one", "two")])
 
 
 def comparing(text: str | None, *ids: str) -> Callable:
@@ -96,25 +91,6 @@ def comparing(text: str | None, *ids: str) -> Callable:
             (folder / "claims" / "alpha.yaml").write_text(text)
         chapter = NotebookJob("alpha", folder / "alpha.ipynb")
         return unlike_claims_file(chapter, [claim(name) for name in ids])
-
-    return done
-
-
-def file_of_claims(folder: Path) -> dict[str, Any]:
-    """Return the content of a claims file of two claims."""
-    MiniBook(folder).write_claims("alpha", ["one", "two"])
-    return yaml.safe_load((folder / "claims" / "alpha.yaml").read_text())
-
-
-def claims_file(**changed: object) -> Callable:
-    """Read a claims file whose second claim is changed."""
-
-    def done(folder: Path) -> object:
-        content = file_of_claims(folder)
-        content["claims"][1] |= changed
-        path = folder / "claims" / "alpha.yaml"
-        path.write_text(yaml.safe_dump(content))
-        return load_claims(path)
 
     return done
 
@@ -131,17 +107,6 @@ def apart(*files: str) -> Callable:
     return done
 
 
-def recorded(text: str) -> Callable:
-    """Read a file of records that holds a text."""
-
-    def done(folder: Path) -> object:
-        (folder / "gpu").mkdir()
-        (folder / "gpu" / "alpha.json").write_text(text)
-        return read_records(folder)
-
-    return done
-
-
 def outdated(folder: Path) -> list[str]:
     """Compare a record with a repository that has lost its chapter."""
     run = run_of([claim("alpha-one")]) | {"profile": "gpu"}
@@ -149,14 +114,7 @@ def outdated(folder: Path) -> list[str]:
     return differences(kept, folder)
 
 
-def measured(folder: Path) -> object:
-    """Read measurements from a file that holds something else."""
-    (folder / "cpu.json").write_text('{"groups": {"a": 7}}')
-    return read_costs(folder / "cpu.json")
-
-
 WHOLE = "must be a whole number, 0 (automatic) or more; got "
-OTHER = published(claim("beta-one", profile="gpu")) | {"made": {"commit": "abc"}}
 
 REFUSALS = (
     Refusal(
@@ -165,21 +123,9 @@ REFUSALS = (
         f"SPECTRAL_JOBS {WHOLE}'many'",
     ),
     Refusal(
-        "jobs below none", settings({"SPECTRAL_JOBS": "-1"}), f"SPECTRAL_JOBS {WHOLE}"
-    ),
-    Refusal(
-        "half a thread", settings({"SPECTRAL_THREADS": "0.5"}), f"THREADS {WHOLE}'0.5'"
-    ),
-    Refusal("jobs: yes", settings(spectral_jobs=True), f"spectral_jobs {WHOLE}True"),
-    Refusal(
         "results of a cache",
         settings(nb_execution_mode="cache"),
         'execute_notebooks must be "force" or "off", not \'cache\'',
-    ),
-    Refusal(
-        "results where there are some",
-        settings(nb_execution_mode="auto"),
-        'execute_notebooks must be "force" or "off", not \'auto\'',
     ),
     Refusal(
         "errors allowed",
@@ -197,39 +143,12 @@ REFUSALS = (
         "for a draft of one chapter: make page CHAPTER=alpha",
     ),
     Refusal("a draft in place of the book", drafting, "SPECTRAL_DRAFT is set, but"),
+    Refusal(
+        "a draft of no chapter",
+        drafting_another,
+        "the book has no chapter 'gamma' to draft",
+    ),
     Refusal("a second build", locked, f"process {os.getpid()} on "),
-    Refusal(
-        "a verdict that is none",
-        publishing(claim("a") | {"verdict": "certainly"}),
-        "alpha: claim 'a': the verdict 'certainly' is not the word for 'replicated'",
-    ),
-    Refusal(
-        "a claim without a statement",
-        publishing(claim("a") | {"statement": ""}),
-        "alpha: claim 'a': statement = '': String should have at least 1 character",
-    ),
-    Refusal(
-        "a claim without an id",
-        publishing(claim("a") | {"id": ""}),
-        "claim '': id = ''",
-    ),
-    Refusal(
-        "an estimate in words",
-        publishing(claim("a") | {"estimate": "large"}),
-        "alpha: claim 'a': estimate.float = 'large': Input should be a valid number",
-    ),
-    Refusal(
-        "an estimate that is no number",
-        publishing(claim("a") | {"estimate": float("nan")}),
-        "alpha: claim 'a': estimate.float = nan: Input should be a finite number",
-    ),
-    Refusal(
-        "a control that is a number",
-        publishing(claim("a") | {"control": 0.5}),
-        "alpha: claim 'a': control = 0.5: Input should be a valid dictionary",
-    ),
-    Refusal("a claim that is a number", publishing(7), "alpha: a claim is int"),
-    Refusal("one claim in two chapters", sharing, "'a' is used 2 times: in one, two"),
     Refusal(
         "claims without a file",
         comparing(None, "one"),
@@ -241,22 +160,6 @@ REFUSALS = (
         "claims/alpha.yaml is not valid",
     ),
     Refusal(
-        "two claims with one id",
-        claims_file(id="one"),
-        "claims/alpha.yaml is not valid: two claims share an id",
-    ),
-    Refusal(
-        "an unknown statistic",
-        claims_file(statistic="spearmann"),
-        "statistic 'spearmann' is unknown; did you mean 'spearman'?",
-    ),
-    Refusal(
-        "a threshold that nothing passes by chance",
-        claims_file(threshold=-1.0),
-        "the threshold lies on the wrong side of no_effect",
-    ),
-    Refusal("a claim of no size", claims_file(threshold=None), "claim 'two'"),
-    Refusal(
         "a notebook in a folder of its own",
         apart("drafts/beta.ipynb"),
         "drafts/beta.ipynb is not in the table of contents",
@@ -266,18 +169,10 @@ REFUSALS = (
         apart("claims/beta.yaml"),
         "the table of contents has no notebook beta.ipynb",
     ),
-    Refusal("a record cut short", recorded('{"chapter": "al'), "is not a record"),
-    Refusal("a record of nothing", recorded("[]"), "is not a record"),
     Refusal(
-        "a record under another name",
-        recorded(json.dumps(OTHER)),
-        "alpha.json holds a record of beta, gpu; make it anew",
+        "a notebook that nothing executes",
+        in_markdown,
+        "page is a notebook in Markdown; a chapter must be .ipynb",
     ),
     Refusal("a record of a chapter that is gone", outdated, "alpha, gpu: "),
-    Refusal(
-        "a profile that is not recorded",
-        lambda folder: record(folder, "alpha", "quick"),
-        "profile 'quick': there is no",
-    ),
-    Refusal("measurements that are none", measured, "cpu.json holds no measurements"),
 )
