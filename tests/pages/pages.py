@@ -120,35 +120,34 @@ def broken_images(page: Page) -> Sequence[str]:
 
 
 def check_page(seen: Seen) -> None:
-    """Check what every page must fulfil, in all widths and both schemes.
+    """Check what every page must fulfil, in all widths and both schemes."""
+    found = faults(seen.page)
+    assert not found, found
 
-    It was opened on a desktop in the light; all that follows is of this one opening.
-    """
-    page = seen.page
-    assert out_of_reach(page) == []
-    assert moving(page) == []
+
+def faults(page: Page) -> list[str]:
+    """Return what is wrong with a page, which was opened on a desktop in the light."""
+    found = [f"out of reach: {part}" for part in out_of_reach(page)]
+    found += [f"moves: {part}" for part in moving(page)]
     page.set_viewport_size({"width": WIDTHS[0], "height": 800})
     page.wait_for_timeout(400)  # the theme looks 0.3 s later what scrolls now
-    found = barriers(page, ["scrollable-region-focusable"])
-    assert not found, found
+    found += barriers(page, ["scrollable-region-focusable"])
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
         overflow = "document.documentElement.scrollWidth - window.innerWidth"
-        assert page.evaluate(overflow) <= 1, f"scrolls sideways at {width} pixels"
-    raw = RAW_LATEX.search(visible_text(page))
-    assert raw is None, raw
-    missing = broken_images(page)
-    assert not missing, missing
-    unnamed = unnamed_images(page)
-    assert not unnamed, unnamed
+        if page.evaluate(overflow) > 1:
+            found.append(f"scrolls sideways at {width} pixels")
+    if raw := RAW_LATEX.search(visible_text(page)):
+        found.append(f"raw: {raw[0]}")
+    found += [f"does not load: {source}" for source in broken_images(page)]
+    found += [f"has no words: {source}" for source in unnamed_images(page)]
     page.wait_for_timeout(400)
     # Colours do not change with the width, and nothing else in the dark.
-    found = barriers(page)
-    assert not found, found
+    found += barriers(page)
     page.emulate_media(color_scheme="dark")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    found = barriers(page, ["color-contrast", "link-in-text-block"])
-    assert not found, found
+    dark = barriers(page, ["color-contrast", "link-in-text-block"])
+    return found + [f"in the dark, {part}" for part in dark]
 
 
 def out_of_reach(page: Page) -> Sequence[str]:

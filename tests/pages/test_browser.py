@@ -19,6 +19,7 @@ from pages import (
     barriers,
     broken_links,
     check_page,
+    faults,
     moving,
     out_of_reach,
     weight,
@@ -50,12 +51,13 @@ def test_page_is_whole(good_book, open_page, name):
         check_page(seen)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("name", ["intro", "alpha", "search", "404"])
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [("alpha", "light"), *((name, "dark") for name in ("alpha", "search", "404"))],
+)
 def test_first_visit_has_the_colours_of_the_system(good_book, open_page, name, scheme):
     with open_page(good_book.html / f"{name}.html", scheme=scheme) as seen:
         assert seen.page.locator("html").get_attribute("data-theme") == scheme
-        assert contrast(seen.page, "h1") >= 7
 
 
 def test_a_choice_of_colours_stays(good_book, open_page):
@@ -145,25 +147,40 @@ def test_faultless_page_passes(open_page, written):
         check_page(seen)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "<script>console.warn('hm')</script>",
-        "<script>throw new Error('no')</script>",
-        "<script src='https://example.org/x.js'></script>",
-        "<script src='missing.js'></script>",
-        "<div style='width: 3000px'>wide</div>",
-        r"<p>an equation \(x\) that stayed raw</p>",
-        "<img alt='nothing' src='missing.png'>",
-        f"<img alt='' src='{DOT}'>",
-        "<div style='width: 900px'>too wide for two of three widths</div>",
-        "<button></button>",
-        "<style>[data-theme=dark] { color: #333; background: #222 }</style>dim",
-    ],
-)
-def test_faulty_page_is_noticed(open_page, written, body):
+FAULTS = {
+    r"<p>an equation \(x\) that stayed raw</p>": r"raw: \(",
+    "<img alt='nothing' src='missing.png'>": "does not load: ",
+    f"<img alt='' src='{DOT}'>": "has no words: data:",
+    "<div style='width: 900px'>too wide</div>": "scrolls sideways at 820 pixels",
+    "<button></button>": "(button-name)",
+    "<style>[data-theme=dark] { color: #333; background: #222 }</style>dim": (
+        "in the dark, serious: "
+    ),
+}
+COMPLAINTS = {
+    "<script>console.warn('hm')</script>": "warning: hm",
+    "<script>throw new Error('no')</script>": "no",
+    "<script src='missing.js'></script>": "error: Failed to load",
+}
+
+
+def test_every_fault_of_a_page_is_noticed(open_page, written):
+    body = "".join((*FAULTS, *COMPLAINTS))
+    body += "<script src='https://example.org/x.js'></script>"
     with pytest.raises(AssertionError), open_page(written(body)) as seen:
-        check_page(seen)
+        found = faults(seen.page)
+    for told in FAULTS.values():
+        assert any(told in fault for fault in found), told
+    assert "scrolls sideways at 1280 pixels" not in found
+    for told in COMPLAINTS.values():
+        assert any(told in complaint for complaint in seen.complaints), told
+    assert seen.requests == ["https://example.org/x.js"]
+
+
+def test_a_page_that_complains_fails_when_it_is_left(open_page, written):
+    body = "<script>throw new Error('no')</script>"
+    with pytest.raises(AssertionError), open_page(written(body)):
+        pass
 
 
 def test_pale_code_in_a_folded_part_is_noticed(open_page, written):
@@ -223,47 +240,6 @@ def test_mathematics_is_typeset(good_book, open_page):
         assert seen.page.evaluate("document.fonts.check('12px MJXTEX')")
 
 
-def contrast(page, selector):
-    """Return the contrast of a text with what is painted behind it, as WCAG counts."""
-    return page.evaluate(
-        """(selector) => {
-            const canvas = document.createElement("canvas");
-            const pen = canvas.getContext("2d", { willReadFrequently: true });
-            const element = document.querySelector(selector);
-            const layers = [];
-            for (let e = element; e; e = e.parentElement) {
-                layers.unshift(getComputedStyle(e).backgroundColor);
-            }
-            const light = (colors) => {
-                pen.fillStyle = "white";
-                pen.fillRect(0, 0, 1, 1);
-                for (const color of colors) {
-                    pen.fillStyle = color;
-                    pen.fillRect(0, 0, 1, 1);
-                }
-                const part = [...pen.getImageData(0, 0, 1, 1).data].map((c) => {
-                    const s = c / 255;
-                    return s <= 0.03928 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
-                });
-                return 0.2126 * part[0] + 0.7152 * part[1] + 0.0722 * part[2];
-            };
-            const back = light(layers);
-            const text = light([...layers, getComputedStyle(element).color]);
-            return (Math.max(back, text) + 0.05) / (Math.min(back, text) + 0.05);
-        }""",
-        selector,
-    )
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_chips_and_labels_are_readable(good_book, open_page, scheme):
-    with open_page(good_book.html / "intro.html", 1280, scheme) as seen:
-        for kind in ("replicated", "weaker-than-claimed", "not-replicated"):
-            assert contrast(seen.page, f".ledger-{kind}") >= 4.5
-    with open_page(good_book.html / "beta.html", 1280, scheme) as seen:
-        assert contrast(seen.page, ".player label") >= 4.5
-
-
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_an_output_with_nothing_in_it_is_no_box(good_book, open_page, scheme):
     """As the mark that a claim leaves where it is judged."""
@@ -297,20 +273,17 @@ def test_ledger_shows_every_claim_and_links_to_its_chapter(good_book, open_page)
         assert page.url.endswith("/beta.html")
 
 
-def test_ledger_stacks_on_a_phone(good_book, open_page):
+def test_ledger_stacks_on_a_phone_and_is_a_table_on_a_desktop(good_book, open_page):
     with open_page(good_book.html / "intro.html", 390) as seen:
         for line in seen.page.locator(".ledger summary").all():
             line.click()
         for box in seen.page.locator(".ledger").all():
             assert box.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
-        assert seen.page.locator(".ledger-label >> visible=true").count() > 0
-
-
-def test_ledger_is_a_table_on_a_desktop(good_book, open_page):
-    with open_page(good_book.html / "intro.html", 1200) as seen:
-        seen.page.locator(".ledger summary").first.click()
-        assert seen.page.locator(".ledger thead >> visible=true").count() == 1
-        assert seen.page.locator(".ledger-label >> visible=true").count() == 0
+        label = seen.page.locator(".ledger-label >> visible=true")
+        assert label.count() > 0
+        seen.page.set_viewport_size({"width": 1200, "height": 800})
+        assert seen.page.locator(".ledger thead >> visible=true").count() >= 1
+        assert label.count() == 0
 
 
 def test_folded_claims_open_for_a_link_and_on_paper(good_book, open_page):
@@ -381,5 +354,6 @@ def test_paper_has_no_buttons_and_nothing_cut_off(good_book, open_page):
             assert page.locator(f"{part} >> visible=true").count(), part
         widths = "b => [...b].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
         assert page.locator(".highlight pre").evaluate_all(widths) == 0
-        assert contrast(page, "h1") >= 7
+        ink = page.locator("h1").first.evaluate("e => getComputedStyle(e).color")
+        assert max(map(int, re.findall(r"\d+", ink)[:3])) < 100, "pale on paper"
         assert page.pdf().startswith(b"%PDF")

@@ -88,6 +88,7 @@ ALIVE = (
     "<script>alert(1)</script> $1<x$ <img src=x onerror=alert(1)> "
     "`<svg onload=alert(1)>`"
 )
+LIVING = {"statement": f"Alive? {ALIVE}", "otherwise": f"Dead. {ALIVE}"}
 
 
 def many(verdict, number, **more):
@@ -121,6 +122,7 @@ def front(new_book) -> MiniBook:
     )
     rows = [
         claim("lucky", values=LUCKY, chapter="plain", printed=PRINTED),
+        claim("alive", "weaker than claimed", chapter="plain", **LIVING),
         *many("not replicated", 9),
         *many("weaker than claimed", 3),
         *many("inconclusive", 2, values=[0.6, 0.61, 0.62], rounding=(0.5, 0.5)),
@@ -228,7 +230,7 @@ def test_the_ledger_unfolds_chapter_by_chapter(front):
         "3 claims of the paper: 2 replicated, 1 weaker than claimed"
     )
     assert tiny.count('class="ledger-claim') == 3
-    assert plain.count('class="ledger-claim') == 19
+    assert plain.count('class="ledger-claim') == 20
     assert ledger.count("</details>") == 2
 
 
@@ -236,11 +238,11 @@ def test_the_picture_has_a_square_for_each_claim_and_a_circle_for_each_finding(f
     shown = (front.html / "intro.html").read_text()
     picture = between(shown, 'class="verdicts"', 'id="after-verdicts"')
     claims, findings, *rows = re.split("verdicts-legend|verdicts-row", picture)[1:]
-    assert "18 claims of the papers" in words(claims)
+    assert "19 claims of the papers" in words(claims)
     counted = r"(\d+) (\w[a-z ]+)<"
     assert re.findall(counted, claims.partition("papers")[2]) == [
         ("3", "replicated"),
-        ("4", "weaker than claimed"),
+        ("5", "weaker than claimed"),
         ("9", "not replicated"),
         ("2", "inconclusive"),
     ]
@@ -251,33 +253,19 @@ def test_the_picture_has_a_square_for_each_claim_and_a_circle_for_each_finding(f
         ("1", "open"),
     ]
     marks = "".join(rows)
-    assert marks.count('class="verdict verdict-paper') == 18
+    assert marks.count('class="verdict verdict-paper') == 19
     assert marks.count('class="verdict verdict-book') == 4
     assert marks.count("✗") == 9
     assert 'title="weaker than claimed: The size is large."' in marks
 
 
-@pytest.fixture(scope="module")
-def alive(new_book) -> MiniBook:
-    """A book whose claim holds HTML."""
-    book = new_book("alive")
-    said = {"statement": f"Alive? {ALIVE}", "otherwise": f"Dead. {ALIVE}"}
-    book.add("gamma", claim_cell(claim("alive", "weaker than claimed", **said)))
-    (book.folder / "findings.yaml").write_text("[]")
-    shown = ("verdicts", "ledger", "findings")
-    book.configure("\n".join(f"```{{{name}}}\n```\n" for name in shown))
-    built = book.build()
-    assert built.returncode == 0, built.stdout
-    return book
-
-
-def test_html_in_claims_and_sentences_is_text_on_the_page(alive):
-    front = (alive.html / "intro.html").read_text()
-    assert front.count("Alive?") == 2  # in the ledger, and in the picture's title
+def test_html_in_claims_and_sentences_is_text_on_the_page(front):
+    shown = (front.html / "intro.html").read_text()
+    assert shown.count("Alive?") == 2  # in the ledger, and in the picture's title
     for tag in TAGS:
-        assert tag not in front
-    assert front.count("alert(1)") == 6
-    assert r"\(1&lt; x\)" in front  # the space does not show
+        assert tag not in shown
+    assert shown.count("alert(1)") == 6
+    assert r"\(1&lt; x\)" in shown  # the space does not show
 
 
 def test_chapters_are_listed_in_order_with_paper_question_and_claims(front):
@@ -292,7 +280,7 @@ def test_chapters_are_listed_in_order_with_paper_question_and_claims(front):
         "3 claims of the paper: 2 replicated, 1 weaker than claimed"
     )
     assert told[1] == (
-        "Chapter plain 15 claims of the paper: 1 replicated, 3 weaker than claimed, "
+        "Chapter plain 16 claims of the paper: 1 replicated, 4 weaker than claimed, "
         "9 not replicated, 2 inconclusive; 4 findings of this book: 1 holds, "
         "2 do not hold, 1 open"
     )

@@ -75,6 +75,9 @@ def test_ledger_file_follows_the_table_of_contents(good_book):
     where = {"page": "alpha", "figure": None, "code": None}
     assert rows[0] == claim("alpha-one") | where
     assert [run["chapter"] for run in held["chapters"]] == ["alpha", "beta"]
+    assert held["commit"] == "not under version control"
+    table = (good_book.html / "ledger.csv").read_text().splitlines()
+    assert [line.split(",")[1] for line in table[1:]] == [row["id"] for row in rows]
 
 
 @dataclass
