@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from spectral_lib.threads import variable, whole_number
+from spectral_lib.threads import variable
 
 
 @dataclass(frozen=True)
@@ -24,18 +24,12 @@ class Budget:
         return {**base, **threads, "SPECTRAL_BUILD": "1"}
 
 
-def resolve_budget(
-    jobs: object, threads: object, environ: Mapping[str, str], cores: int
-) -> Budget:
-    """Return the budget that the configuration and the environment ask for.
+def resolve_budget(environ: Mapping[str, str], cores: int) -> Budget:
+    """Return the budget that `SPECTRAL_JOBS` and `SPECTRAL_THREADS` ask for.
 
-    `SPECTRAL_JOBS` and `SPECTRAL_THREADS` in `environ` go before the configured values.
-    0 jobs are one for each of the usable `cores`, 0 threads the cores divided by jobs.
-    ValueError if a value is not a whole number of at least 0.
+    Without them, or with 0, jobs are one for each of the usable `cores`, and threads
+    the cores divided by jobs. ValueError if one is not a whole number of at least 0.
     """
-    asked_jobs = whole_number("spectral_jobs", jobs)
-    asked_threads = whole_number("spectral_threads", threads)
-    n_jobs = variable("SPECTRAL_JOBS", environ, asked_jobs) or cores
-    at_most = max(1, cores // n_jobs)
-    n_threads = variable("SPECTRAL_THREADS", environ, asked_threads) or at_most
-    return Budget(n_jobs, n_threads)
+    jobs = variable("SPECTRAL_JOBS", environ, unset=0) or cores
+    threads = variable("SPECTRAL_THREADS", environ, unset=0) or max(1, cores // jobs)
+    return Budget(jobs, threads)

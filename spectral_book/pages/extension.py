@@ -66,8 +66,6 @@ _logger = logging.getLogger(__name__)
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     bibliography.register()
-    app.add_config_value("spectral_jobs", 0, "")
-    app.add_config_value("spectral_threads", 0, "")
     for name, fill in {**FRONT_PAGE, **CHAPTER_PAGE, **RULE}.items():
         app.add_directive(name, claims_directive(fill))
     app.add_directive("claim-example", claims_directive(claim_example, arguments=1))

@@ -48,9 +48,7 @@ def checked_budget(config: Config, environ: Mapping[str, str]) -> Budget:
             "leave the chapter out of the table of contents instead"
         )
     try:
-        return resolve_budget(
-            config.spectral_jobs, config.spectral_threads, environ, usable_cores()
-        )
+        return resolve_budget(environ, usable_cores())
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

@@ -47,8 +47,6 @@ def settings(environ: Mapping[str, str] = NONE, **changed: Any) -> Callable:
         "nb_execution_mode": "force",
         "nb_execution_allow_errors": False,
         "nb_execution_excludepatterns": [],
-        "spectral_jobs": 0,
-        "spectral_threads": 0,
         "master_doc": "alpha",
         "external_toc_path": "_toc.yml",
     }
