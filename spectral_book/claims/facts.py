@@ -9,6 +9,7 @@ from spectral_book.claims.numbers import (
     needed_from,
     number,
     p_value,
+    required,
 )
 from spectral_book.claims.printed import agreement
 from spectral_book.claims.verdicts import (
@@ -81,7 +82,9 @@ def marks(row: Row) -> list[str]:
     lost = [found[0] for found in _LOST.finditer(reason)]
     found = [*(words for why, words in _OPEN.items() if why in reason), *lost][:1]
     if row["rule"] == "not comparable" and row["precondition"]:
-        found.append(_unmet(row["precondition"]))
+        held = row["precondition"]
+        measured = number(held["measured"])
+        found.append(f"precondition not met: {measured}, needed {required(held)}")
     if row["rule"] == "weaker than claimed" and row["interval"] == "range":
         found.append("no entry meets the bar")
     if elsewhere(row):
@@ -143,15 +146,6 @@ def share_reached(row: Row) -> str:
     if not weaker or row["interval"] == "range":
         return ""
     return f" It reaches {number(row['share'], '.0%')} of the effect asked for."
-
-
-def _unmet(held: Row) -> str:
-    """What was measured of a precondition, and what it asks for."""
-    side = "above" if held["above"] is not None else "below"
-    return (
-        f"precondition not met: {number(held['measured'])}, needed {side} "
-        f"{number(held[side])}"
-    )
 
 
 def _how(row: Row) -> str:

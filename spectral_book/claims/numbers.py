@@ -98,6 +98,12 @@ def needed_from(row: Row) -> str:
     return f"{needed(row)} (no effect {number(row['no_effect'])})"
 
 
+def required(condition: Row) -> str:
+    """What a precondition asks of its quantity."""
+    side = "below" if condition["above"] is None else "above"
+    return f"{side} {number(condition[side])}"
+
+
 def resolution(row: Row) -> float:
     """Below this an estimate is as good as zero beside what the claim asks."""
     if row["band"] is not None:

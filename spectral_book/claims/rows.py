@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from spectral_book.claims.claims_file import Claim, ClaimsFile
 from spectral_book.claims.intervals import Estimate, holm
-from spectral_book.claims.numbers import Row, number
+from spectral_book.claims.numbers import Row, number, required
 from spectral_book.claims.scales import LOGARITHMS, Scale, scale_of
 from spectral_book.claims.sentences import fill_from_row
 from spectral_book.claims.statistics import STATISTICS, Values
@@ -225,15 +225,12 @@ def _unmet(held: Mapping[str, Any] | None) -> str:
     """
     if held is None:
         return ""
-    side = "below" if held["above"] is None else "above"
-    bound, measured = held[side], held["measured"]
-    if measured is None:
-        was = "no number"
-    elif float(measured) > bound if side == "above" else float(measured) < bound:
+    (measured,) = numbers_of([held["measured"]])
+    above, below = held["above"], held["below"]
+    if measured < below if above is None else measured > above:
         return ""
-    else:
-        was = number(float(measured))
-    return f"{held['quantity']} is {was}; it has to be {side} {number(bound)}."
+    was = "no number" if math.isnan(measured) else number(float(measured))
+    return f"{held['quantity']} is {was}; it has to be {required(held)}."
 
 
 def _ends(found: Estimate) -> dict[str, Any]:

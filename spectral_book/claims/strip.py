@@ -38,7 +38,7 @@ class Axis:
         rows = list(rows)
         self.scale = Scale.from_dict(rows[0]["scale"])
         places = [z for row in rows for z in self._wanted(row)]
-        low, high = min(places, default=0.0), max(places, default=1.0)
+        low, high = min(places), max(places)
         room = MARGIN * (high - low) or 1.0
         self.low, self.high = low - room, high + room
 
@@ -133,14 +133,13 @@ def _drawn(row: Row, axis: Axis, recorded: Row | None) -> str:
     """The axis as SVG; its text is what it shows."""
     if row["estimate"] is None:
         return ""
-    marks = [f'<line class="base" x1="0" x2="100%" {_level()}/>']
     left, right = _zone(row, axis)
-    marks.insert(
-        0,
+    marks = [
         f'<rect class="zone" x="{left:.2f}%" y="{_ZONE}" width="{right - left:.2f}%" '
         f'height="{_FLOOR - _ZONE}"/>',
-    )
-    if row["no_effect"] is not None and axis.holds(row["no_effect"]):
+        f'<line class="base" x1="0" x2="100%" {_level()}/>',
+    ]
+    if row["no_effect"] is not None:
         x = axis(row["no_effect"])
         marks.append(
             f'<line class="none" x1="{x:.2f}%" x2="{x:.2f}%" y1="{_ZONE}" '
@@ -182,13 +181,13 @@ def _zone(row: Row, axis: Axis) -> tuple[float, float]:
 def _labels(row: Row, axis: Axis) -> list[str]:
     """Two numbers at their places: no effect and the bar, or the ends of a band."""
     marked = row["band"] or [row["no_effect"], row["threshold"]]
-    places = sorted((axis(x), number(x)) for x in marked if axis.holds(x))
-    close = len(places) == 2 and places[1][0] - places[0][0] < _CLOSE
+    places = sorted((axis(x), number(x)) for x in marked)
+    close = places[1][0] - places[0][0] < _CLOSE
     anchors = ("end", "start") if close else ("middle", "middle")
     return [
         f'<text class="label" x="{x:.2f}%" y="{_LABELS}" text-anchor="{anchor}">'
         f"{text}</text>"
-        for (x, text), anchor in zip(places, anchors, strict=False)
+        for (x, text), anchor in zip(places, anchors, strict=True)
     ]
 
 
