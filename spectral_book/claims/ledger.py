@@ -10,7 +10,6 @@ from nbformat import NotebookNode
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.places import code_anchors, figures_of_claims
 from spectral_book.claims.published import check_row, check_run
-from spectral_book.claims.words import count_line
 
 MIME_TYPE = "application/vnd.spectral-ledger+json"
 
@@ -29,17 +28,13 @@ class Ledger:
     failed: tuple[str, ...] = ()
     runs: tuple[Mapping[str, Any], ...] = ()
 
-    def count_line(self) -> str:
-        """Return how many claims and findings there are, and of which verdicts."""
-        return count_line(self.claims)
+    def rows_of(self, docname: str) -> list[Row]:
+        """Return the claims that a page holds."""
+        return [row for row in self.claims if row["page"] == docname]
 
-    def of_chapter(self, name: str) -> "Ledger":
-        """Return the part of one chapter, given by its document or chapter name."""
-        return Ledger(
-            tuple(c for c in self.claims if name in (c["page"], c["chapter"])),
-            tuple(page for page in self.failed if page == name),
-            tuple(run for run in self.runs if name in (run["page"], run["chapter"])),
-        )
+    def run_of(self, docname: str) -> Mapping[str, Any] | None:
+        """Return the run of a page's chapter; None if it published none."""
+        return next((run for run in self.runs if run["page"] == docname), None)
 
 
 def claims_of(docname: str, notebook: NotebookNode) -> list[Row]:

@@ -290,8 +290,7 @@ class BookBuild:
                 continue
             if not self.notebooks[name].cells:
                 self.problems.append(f"chapter {name} has no cells")
-            rows = [claim for claim in self.ledger.claims if claim["page"] == name]
-            self.problems += unlike_claims_file(chapter, rows)
+            self.problems += unlike_claims_file(chapter, self.ledger.rows_of(name))
         if not self.draft:
             self.problems += left_out(source, chapters)
 

@@ -66,28 +66,24 @@ def read_findings(path: Path) -> list[Finding]:
 
 def answer(page: ClaimsDirective) -> dict[str, Any]:
     """The curve of every chapter that handed one over, in their order."""
-    return {"panels": curves(page.ledger.runs), "address": page.address}
+    runs = [run for run in page.ledger.runs if run["panel"]]
+    return {"runs": runs, "drawn": drawn, "address": page.address}
 
 
-def curves(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what chapters miss at each frequency, as templates draw it."""
-    found = []
-    for run in runs:
-        if panel := run["panel"]:
-            x, y = panel["x"], panel["missing"]
-            low, width = min(x), max(x) - min(x) or 1
-            top = max(1.0, *y)
-            points = " ".join(
-                f"{WIDTH * (a - low) / width:.1f},{HEIGHT * (1 - b / top):.1f}"
-                for a, b in zip(x, y, strict=True)
-            )
-            spoken = (
-                f"{panel['title']}. Missing from the lowest to the highest frequency: "
-                f"{y[0]:.2f} to {y[-1]:.2f}"
-            )
-            drawn = {"page": run["page"], "points": points, "spoken": spoken}
-            found.append({**panel, **drawn})
-    return found
+def drawn(panel: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a chapter misses at each frequency, as templates draw it."""
+    x, y = panel["x"], panel["missing"]
+    low, width = min(x), max(x) - min(x) or 1
+    top = max(1.0, *y)
+    points = " ".join(
+        f"{WIDTH * (a - low) / width:.1f},{HEIGHT * (1 - b / top):.1f}"
+        for a, b in zip(x, y, strict=True)
+    )
+    spoken = (
+        f"{panel['title']}. Missing from the lowest to the highest frequency: "
+        f"{y[0]:.2f} to {y[-1]:.2f}"
+    )
+    return {**panel, "points": points, "spoken": spoken}
 
 
 def findings(page: ClaimsDirective) -> dict[str, Any]:
@@ -140,11 +136,10 @@ def chapters(page: ClaimsDirective) -> dict[str, Any]:
     cards = []
     for name in page.env.spectral_chapters:  # type: ignore[attr-defined]
         file = Path(page.env.srcdir) / "claims" / f"{name}.yaml"
-        part = page.ledger.of_chapter(name)
-        if part.claims or part.failed or file.is_file():
-            curve = next(iter(curves(part.runs)), None)
-            cards.append((name, _head(file), part, curve))
-    return {"chapters": cards}
+        rows, run = page.ledger.rows_of(name), page.ledger.run_of(name)
+        if rows or name in page.ledger.failed or file.is_file():
+            cards.append((name, _head(file), rows, run))
+    return {"chapters": cards, "drawn": drawn}
 
 
 def _head(file: Path) -> ClaimsFile | None:

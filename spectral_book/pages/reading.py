@@ -68,7 +68,7 @@ def minute(page: ClaimsDirective) -> dict[str, Any]:
 
     There are no lines where the chapter has no answer of this kind.
     """
-    run = chapter_run(page)
+    run = page.ledger.run_of(page.env.docname)
     lines = [] if run is None else run["minute"]
     asked = all(line["says"].endswith("?") for line in lines)
     return {
@@ -81,9 +81,9 @@ def minute(page: ClaimsDirective) -> dict[str, Any]:
 
 def cite_chapter(page: ClaimsDirective) -> dict[str, Any]:
     """The chapter's BibTeX entry; an empty text where the chapter has no run."""
-    if chapter_run(page) is None:
-        return {"entry": ""}
     docname, config = page.env.docname, page.env.config
+    if page.ledger.run_of(docname) is None:
+        return {"entry": ""}
     title = page.state.document.next_node(nodes.title)
     date = datetime.now(UTC).date().isoformat()
     key = docname.rsplit("/", 1)[-1].replace("_", "-")
@@ -100,9 +100,8 @@ def cite_chapter(page: ClaimsDirective) -> dict[str, Any]:
 
 def recorded(page: ClaimsDirective) -> dict[str, Any]:
     """Which verdicts of this build a recorded run shares, and which not."""
-    run = chapter_run(page)
-    rows = [row for row in page.ledger.claims if row["page"] == page.env.docname]
-    found = compared(rows, page.records)
+    run = page.ledger.run_of(page.env.docname)
+    found = compared(page.ledger.rows_of(page.env.docname), page.records)
     pairs = [pair for kind in found.values() for pair in kind]
     return {
         "found": found,
@@ -110,12 +109,6 @@ def recorded(page: ClaimsDirective) -> dict[str, Any]:
         "data": "" if run is None else run["parameters"].get("data", ""),
         "chip": lambda row: Markup(marked_chip(row)),
     }
-
-
-def chapter_run(page: ClaimsDirective) -> Mapping[str, Any] | None:
-    """Return the run of the page's chapter; None if it published none."""
-    runs = [run for run in page.ledger.runs if run["page"] == page.env.docname]
-    return runs[0] if runs else None
 
 
 CHAPTER_PAGE: Mapping[str, Fill] = {

@@ -73,14 +73,13 @@ def test_repeated_id_is_found_within_and_across_pages():
     ]
 
 
-def test_a_chapter_is_named_by_its_document_or_by_itself():
-    rows = (row("a", page="pages/first", chapter="first"), row("b", page="second"))
-    runs = ({"chapter": "first", "page": "pages/first"}, {"chapter": "o", "page": "o"})
+def test_a_page_has_its_own_rows_and_run():
+    rows = (row("a", page="pages/first"), row("b", page="second"))
+    runs = ({"page": "other"}, {"page": "pages/first"})
     ledger = Ledger(rows, ("third",), runs)
-    assert ledger.of_chapter("first") == Ledger(rows[:1], (), runs[:1])
-    assert ledger.of_chapter("pages/first") == Ledger(rows[:1], (), runs[:1])
-    assert ledger.of_chapter("third") == Ledger((), ("third",))
-    assert ledger.count_line() == "2 claims of the papers: 2 replicated"
+    assert ledger.rows_of("pages/first") == [rows[0]]
+    assert ledger.run_of("pages/first") == runs[1]
+    assert (ledger.rows_of("third"), ledger.run_of("third")) == ([], None)
 
 
 def test_page_keeps_what_stands_beside_the_claims():
