@@ -1,10 +1,13 @@
-"""Files that appear whole or not at all, and folders that start empty."""
+"""Files that appear whole or not at all, and folders that one process holds."""
 
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -25,6 +28,22 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def lock(folder: Path) -> FileLock:
+    """Hold a folder for this process; the system lets go of it when that ends.
+
+    BlockingIOError if another one holds it; the text says which.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    held, note = FileLock(folder / ".lock"), folder / ".holder"
+    try:
+        held.acquire(blocking=False)
+    except Timeout:
+        holder = note.read_text("utf-8") if note.is_file() else "one just begun"
+        raise BlockingIOError(holder) from None
+    write_atomic(note, f"process {os.getpid()} on {platform.node()}")
+    return held
 
 
 def remove_all(paths: Iterable[Path]) -> None:

@@ -1,16 +1,14 @@
 """What a build asks for before it begins: settings to trust, and its folder alone."""
 
-import os
-import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from sphinx.config import Config
 from sphinx.errors import ConfigError
 
 from spectral_book.budget import Budget, resolve_budget
-from spectral_book.files import write_atomic
+from spectral_book.files import lock
 from spectral_lib.threads import usable_cores
 
 DRAFT = "SPECTRAL_DRAFT"
@@ -73,21 +71,14 @@ def drafted_chapter(pages: Path, environ: Mapping[str, str]) -> str:
 def lock_folder(folder: Path) -> FileLock:
     """Hold a folder for this process: two builds would mix their pages.
 
-    The system lets go of it when the process ends.
-
     Raises
     ------
     ConfigError
         If another build holds it; the message names its process.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock, note = FileLock(folder / ".lock"), folder / ".builder"
     try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        holder = note.read_text("utf-8") if note.is_file() else "one just begun"
+        return lock(folder)
+    except BlockingIOError as holder:
         raise ConfigError(
             f"another build writes to {folder}: {holder}; wait until it ends, or end it"
         ) from None
-    write_atomic(note, f"process {os.getpid()} on {platform.node()}")
-    return lock

@@ -7,8 +7,6 @@ over both. Each appears whole or not at all, the record last.
 import errno
 import hashlib
 import json
-import os
-import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,19 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 
-import spectral_book
-from spectral_book.files import remove_all, write_atomic
+from spectral_book.files import lock, remove_all, write_atomic
 from spectral_book.readable import InputError, SweepStopped
-from spectral_lib.code_hash import code_hash
 
 PointRecord = dict[str, Any]
 """A point's id, state (`done` or `failed`), parameters, code, seconds, host, the time
 it finished, its claims and scalars, and where and how it failed."""
 
-_BOOK = Path(spectral_book.__file__).parent
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -46,11 +40,6 @@ def storing(path: Path) -> Iterator[None]:
             f"cannot write to {path}: {reason}; {hint} and run the same command again: "
             "what is done will not be repeated"
         ) from error
-
-
-def library_code() -> str:
-    """Return the hash of the code that every chapter depends on."""
-    return code_hash(_BOOK / "claims", _BOOK / "chapter")
 
 
 def now() -> str:
@@ -130,38 +119,35 @@ def read_request(out: Path) -> dict[str, Any]:
 
 @contextmanager
 def hold(out: Path) -> Iterator[str]:
-    """Keep other sweeps out of a folder, and say in it who runs one.
+    """Keep other sweeps out of a folder as long as this one runs.
 
-    The system's lock ends with the process. The points of this sweep, here and on other
-    machines, run as long as `.running` has the token that is returned.
+    The points of this sweep, here and on other machines, run as long as `.running` has
+    the token that is returned.
     """
-    lock, running, token = FileLock(out / ".lock"), out / ".running", uuid.uuid4().hex
-    holder = {"pid": os.getpid(), "host": socket.gethostname()}
+    running, token = out / ".running", uuid.uuid4().hex
     with storing(out):
-        out.mkdir(parents=True, exist_ok=True)
         try:
-            locked = lock.acquire(blocking=False)
-        except Timeout:
+            held = lock(out)
+        except BlockingIOError as holder:
             raise InputError(
-                f"{out} is in use by another sweep{_holder(running)}; wait for it, or "
-                "choose another folder"
+                f"{out} is in use by another sweep: {holder}; wait for it, or choose "
+                "another folder"
             ) from None
-    with locked:
+    try:
         with storing(out):
             # What processes left that were ended while writing.
             remove_all([*(out / "points").glob(".*"), *out.glob(".keys-*")])
-            content = {**holder, "since": now(), "token": token}
-            write_atomic(running, json.dumps(content))
-        try:
-            yield token
-        finally:
-            running.unlink(missing_ok=True)
+            write_atomic(running, token)
+        yield token
+    finally:
+        running.unlink(missing_ok=True)
+        held.release()
 
 
 def is_running(out: Path, token: str) -> bool:
     """Return whether the sweep with a token still runs."""
     try:
-        return token in (out / ".running").read_text("utf-8")
+        return (out / ".running").read_text("utf-8") == token
     except FileNotFoundError:
         return False
     except OSError:  # a network file system may stumble
@@ -171,12 +157,3 @@ def is_running(out: Path, token: str) -> bool:
 def _checksum(record: Mapping[str, Any], notebook: bytes) -> str:
     text = json.dumps(record, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode() + b"\0" + notebook).hexdigest()
-
-
-def _holder(running: Path) -> str:
-    """Return who runs a sweep, as far as is known."""
-    try:
-        holder = json.loads(running.read_text("utf-8"))
-        return f": process {holder['pid']} on {holder['host']} since {holder['since']}"
-    except (OSError, ValueError, KeyError):  # it is just starting, or ending
-        return ""
