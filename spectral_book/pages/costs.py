@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from spectral_book.claims.numbers import NOTHING, number, scientific
 from spectral_book.files import write_atomic
+from spectral_book.readable import error_sentences
 
 COLUMNS = ("What", "Ours", "Compared with", "Ratio", "Same result")
 """Titles of the cells that `Cost.cells` returns."""
@@ -132,10 +133,9 @@ def read_costs(path: Path) -> Costs:
     try:
         return Costs.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        problems = error_sentences(error, list(Cost.model_fields), "field")
         raise ValueError(
-            f"{path} holds no measurements: {place}: {first['msg']}; remove it and "
+            f"{path} holds no measurements: {problems} Remove it and "
             f"measure again: {command(path.stem)}"
         ) from error
 
