@@ -5,8 +5,16 @@ import re
 import subprocess
 from pathlib import Path
 
+from spectral_lib.code_hash import code_hash
+
 CODE = (":/book", ":/params", ":/spectral_lib", ":/spectral_book")
 """What results depend on, from the top of the repository."""
+
+
+def chapter_code() -> str:
+    """Return the hash of the code that every chapter depends on, as it is now."""
+    book = Path(__file__).parent
+    return code_hash(book / "claims", book / "chapter")
 
 
 def checkout(root: Path) -> tuple[str, list[str]]:

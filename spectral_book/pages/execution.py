@@ -14,30 +14,23 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-import spectral_book
 from spectral_book.budget import Budget
 from spectral_book.failures import Failure, stored_failure
 from spectral_book.files import write_atomic
 from spectral_book.pages.costs import read_costs
 from spectral_book.progress import Progress
+from spectral_book.repository import chapter_code
 from spectral_book.runner import Execution, NotebookJob, execute_notebooks
-from spectral_lib.code_hash import code_hash
 
 _logger = logging.getLogger(__name__)
 
 Results = tuple[dict[str, NotebookNode], dict[str, str]]
 """Notebooks to render and messages of those that failed, by document name."""
 
-_BOOK = Path(spectral_book.__file__).parent
 _SLOW = (
     "\n(what other programs take from a cell does not count; the limit is timeout, "
     "under execute in _config.yml)"
 )
-
-
-def code() -> str:
-    """Return the hash of the code that every chapter depends on, as it is now."""
-    return code_hash(_BOOK / "claims", _BOOK / "chapter")
 
 
 @dataclass
@@ -52,12 +45,12 @@ class CodeWatch:
         The chapter after which another was first seen; None if none was.
     """
 
-    begun: str = field(default_factory=code)
+    begun: str = field(default_factory=chapter_code)
     edited: str | None = None
 
     def look(self, after: str) -> None:
         """Look at the code again, after a chapter or at the end."""
-        if self.edited is None and code() != self.begun:
+        if self.edited is None and chapter_code() != self.begun:
             self.edited = after
 
     def problems(self) -> list[str]:
@@ -146,11 +139,8 @@ def longest_first(
 
 def last_seconds(build: Path) -> dict[str, float]:
     """Return how long the chapters took when they were last executed in a folder."""
-    try:
-        found = json.loads((build / "seconds.json").read_text("utf-8"))
-        return {str(name): float(value) for name, value in found.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
+    path = build / "seconds.json"
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
 def measured_seconds(root: Path) -> dict[str, float]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from spectral_book.claims.numbers import Row
 from spectral_book.readable import InputError
+from spectral_book.repository import chapter_code
 from spectral_book.sweeps.results import (
     PointRecord,
-    library_code,
     read_request,
     records_of,
     storing,
@@ -184,4 +184,4 @@ def _float(value: float | str | None) -> float:
 
 
 def _current_code(out: Path) -> str:
-    return f"{read_request(out)['code']}-{library_code()}"
+    return f"{read_request(out)['code']}-{chapter_code()}"

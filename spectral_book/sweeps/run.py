@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from spectral_book.failures import Failure
 from spectral_book.files import write_atomic
 from spectral_book.readable import SweepStopped
+from spectral_book.repository import chapter_code
 from spectral_book.runner import NotebookJob
 from spectral_book.sweeps import results, workers
 from spectral_book.sweeps.check import check_points
@@ -39,7 +40,7 @@ def run_sweep(
     """
     out, settings = Path(out).absolute(), Settings(**options)
     chapter, points = checked_points(sweep, settings, results.stored_ids(out))
-    code = f"{chapter.code}-{results.library_code()}"
+    code = f"{chapter.code}-{chapter_code()}"
     with results.hold(out) as token:
         results.write_request(out, chapter.name, chapter.code, [p.id for p in points])
         todo = [p for p in points if not _is_done(out, p, settings, code)]

@@ -17,6 +17,7 @@ from spectral_book.budget import Budget
 from spectral_book.claims.ledger import claims_of
 from spectral_book.failures import Failure
 from spectral_book.readable import InputError
+from spectral_book.repository import chapter_code
 from spectral_book.runner import Execution, NotebookJob, execute
 from spectral_book.sweeps import results
 from spectral_book.sweeps.points import Point
@@ -113,7 +114,7 @@ def run_point(work: Work, point: Point) -> None:
     A point that is there already, since a worker ended after it had stored it and
     before it could say so, is not run again. It is cancelled when its sweep has ended.
     """
-    code = f"{work.code}-{results.library_code()}"
+    code = f"{work.code}-{chapter_code()}"
     stored = results.read_record(work.out, point.id)
     if stored and stored["state"] == "done" and stored["code"] == code:
         return

@@ -12,7 +12,6 @@ from spectral_book.pages.costs import Cost, CostGroup, write_group
 from spectral_book.pages.execution import (
     CodeWatch,
     execute_chapters,
-    last_seconds,
     longest_first,
     measured_seconds,
 )
@@ -37,13 +36,6 @@ def names(seconds):
 )
 def test_the_longest_chapter_comes_first(seconds, order):
     assert names(seconds) == order
-
-
-@pytest.mark.parametrize("text", ["", "[1]", '{"a": "long"}', '{"a": 1.5'])
-def test_times_that_cannot_be_read_are_unknown(tmp_path, text):
-    assert last_seconds(tmp_path) == {}
-    (tmp_path / "seconds.json").write_text(text)
-    assert last_seconds(tmp_path) == {}
 
 
 def test_the_first_build_in_a_clone_goes_by_the_measured_seconds(tmp_path, monkeypatch):
@@ -81,7 +73,7 @@ def test_the_measured_seconds_are_those_of_this_book_s_chapters():
 
 def test_the_chapter_after_which_the_code_was_another_is_named(monkeypatch):
     found = "old"
-    monkeypatch.setattr(execution, "code", lambda: found)
+    monkeypatch.setattr(execution, "chapter_code", lambda: found)
     watch = CodeWatch("old")
     watch.look("a")
     assert watch.problems() == []

@@ -6,7 +6,8 @@ import nbformat
 import pytest
 from tiny import claim_rows
 
-from spectral_book.sweeps.results import library_code, now, store, write_request
+from spectral_book.repository import chapter_code
+from spectral_book.sweeps.results import now, store, write_request
 
 SIZES, WORDS = [4, 1, 2, 3], ["a", "b"]
 
@@ -24,7 +25,7 @@ def done(tmp_path):
             "state": "done",
             "chapter": "tiny",
             "parameters": {"size": size, "rate": 0.5, "word": word, "list": [1]},
-            "code": f"chapter-{library_code()}",
+            "code": f"chapter-{chapter_code()}",
             "seconds": 1.0,
             "host": "here",
             "finished": now(),

@@ -63,7 +63,7 @@ def test_the_page(done):
 def test_the_page_says_what_is_missing_and_what_is_old(done, monkeypatch):
     name = next(iter(records(done)))
     notebook_path(done, name).unlink()
-    monkeypatch.setattr("spectral_book.sweeps.collect.library_code", lambda: "new")
+    monkeypatch.setattr("spectral_book.sweeps.collect.chapter_code", lambda: "new")
     text = write_page(done).read_text()
     assert "- 8 points: 7 done, 0 failed, 1 pending" in text
     assert "- 7 done with an older chapter or library" in text
