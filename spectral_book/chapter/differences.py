@@ -1,12 +1,9 @@
 """In what a run differs from the paper's: computed from the parameters of both."""
 
-import ast
-import io
-import tokenize
 from collections.abc import Mapping
 from typing import Any
 
-from spectral_book.chapter.parameters import MACHINE
+from spectral_book.chapter.parameters import MACHINE, assignments
 
 
 def differences(
@@ -28,23 +25,12 @@ def differences(
 
 def meanings(source: str) -> dict[str, str]:
     """Return what the comments of a parameters cell say of each name."""
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    comments = {
-        token.start[0]: token.string.lstrip("# ").strip()
-        for token in tokens
-        if token.type == tokenize.COMMENT
-    }
+    lines = source.splitlines()
     found: dict[str, str] = {}
-    for node in ast.parse(source).body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)]):
-                pass
-            case ast.AnnAssign(target=ast.Name(id=name)):
-                pass
-            case _:
-                continue
-        lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
-        found[name] = " ".join(comments[i] for i in lines if i in comments)
+    for name, value in assignments(source).items():
+        written = lines[value.lineno - 1 : value.end_lineno]
+        comments = (line.partition("  # ")[2].strip() for line in written)
+        found[name] = " ".join(filter(None, comments))
     return found
 
 

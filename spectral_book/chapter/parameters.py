@@ -208,19 +208,28 @@ def defaults(notebook: Path) -> dict[str, Any]:
 
 def literals(source: str) -> dict[str, Any]:
     """What a cell assigns, if it assigns literals to names and nothing else."""
-    found: dict[str, Any] = {}
     try:
-        for statement in ast.parse(source).body:
-            match statement:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                    pass
-                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                    pass
-                case _:
-                    return {}
-            found[name] = ast.literal_eval(value)
-    except (SyntaxError, ValueError):  # a magic or a shell line, or an expression
+        values = assignments(source)
+        return {name: ast.literal_eval(value) for name, value in values.items()}
+    except ValueError:
         return {}
+
+
+def assignments(source: str) -> dict[str, ast.expr]:
+    """What a cell assigns as it is written, if it assigns to names and nothing else."""
+    found: dict[str, ast.expr] = {}
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:  # a magic or a shell line
+        return {}
+    for statement in statements:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                found[name] = value
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                found[name] = value
+            case _:
+                return {}
     return found
 
 

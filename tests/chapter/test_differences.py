@@ -15,7 +15,6 @@ rates = [  # learning rates,
 size: int = 16  # image size
 plain = "a"
 device = "cpu"  # where it runs
-print(size)  # no parameter
 """
 
 
