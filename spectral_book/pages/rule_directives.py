@@ -4,7 +4,7 @@ All numbers are those of the build that makes the pages.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -37,7 +37,7 @@ def bars(page: ClaimsDirective) -> dict[str, Any]:
     rows = papers_claims(page.ledger.claims)
     counts = replicated_by_factor(rows)
     return {
-        "drawn": drawn(counts, len(rows)),
+        **drawn(counts, len(rows)),
         "counts": [(number(f), count) for f, count in counts.items()],
         "claims": len(rows),
         "at": lambda factor: counts[factor],
@@ -47,7 +47,7 @@ def bars(page: ClaimsDirective) -> dict[str, Any]:
 
 def expected_false(page: ClaimsDirective) -> dict[str, Any]:
     """How many false positives the design expects, and what fails Holm."""
-    return {"chance": chance(page.ledger.claims)}
+    return chance(page.ledger.claims)
 
 
 def simulated(page: ClaimsDirective) -> dict[str, Any]:
@@ -74,31 +74,6 @@ RULE: Mapping[str, Fill] = {
     "coverage": simulated,
 }
 """What fills each template of the rule; that of an example takes an argument."""
-
-
-@dataclass(frozen=True)
-class Chance:
-    """What chance alone may do to a build's rows.
-
-    Of the ``tested`` rows, those judged by a t interval, ``expected`` would clear their
-    bar if every truth lay exactly on it. Of those that ``held`` and have a p-value
-    ``fail_holm`` do not stand Holm's correction within their chapter.
-    """
-
-    tested: int
-    expected: float
-    held: int
-    fail_holm: int
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A picture's curve as points "x,y x,y", and its marks as (x or y, label)."""
-
-    line: str
-    dots: Sequence[tuple[float, float]]
-    across: Sequence[tuple[float, str]]
-    up: Sequence[tuple[float, str]]
 
 
 def replicated_by_factor(rows: Sequence[Row]) -> dict[float, int]:
@@ -132,8 +107,8 @@ def moved(bar: Bar, factor: float, scale: Scale) -> Bar:
     return replace(bar, ends=ends)
 
 
-def drawn(counts: Mapping[float, int], most: int) -> Drawn:
-    """Return where the curve of `replicated_by_factor` and its marks lie."""
+def drawn(counts: Mapping[float, int], most: int) -> dict[str, Any]:
+    """Return where the dots of `replicated_by_factor` lie, and marks with labels."""
     first, last = FACTORS[0], FACTORS[-1]
 
     def x(factor: float) -> float:
@@ -145,19 +120,22 @@ def drawn(counts: Mapping[float, int], most: int) -> Drawn:
             HEIGHT - BOTTOM - count / max(most, 1) * (HEIGHT - TOP - BOTTOM), 1
         )
 
-    dots = [(x(factor), y(count)) for factor, count in counts.items()]
-    middle = most // 2
-    return Drawn(
-        " ".join(f"{a},{b}" for a, b in dots),
-        dots,
-        [(x(f), number(f)) for f in (0.5, 1.0, 1.5, 2.0)],
-        [(y(count), str(count)) for count in sorted({0, middle, most})],
-    )
+    return {
+        "dots": [(x(factor), y(count)) for factor, count in counts.items()],
+        "across": [(x(f), number(f)) for f in (0.5, 1.0, 1.5, 2.0)],
+        "up": [(y(count), str(count)) for count in sorted({0, most // 2, most})],
+    }
 
 
-def chance(rows: Sequence[Row]) -> Chance:
-    """Count what chance alone may do to a build's rows."""
+def chance(rows: Sequence[Row]) -> dict[str, Any]:
+    """Count what chance alone may do to a build's rows.
+
+    Of the ``tested`` rows, those judged by a t interval, ``expected`` would clear their
+    bar if every truth lay exactly on it. Of those that ``held`` and have a p-value
+    ``fail_holm`` do not stand Holm's correction within their chapter.
+    """
     tested = sum("t interval" in row["ci_method"] for row in rows)
     marked = [row for row in rows if row["holm"] is not None]
     failing = sum(not row["holm"] for row in marked)
-    return Chance(tested, FALSE_POSITIVES * tested, len(marked), failing)
+    found = {"tested": tested, "expected": FALSE_POSITIVES * tested}
+    return {**found, "held": len(marked), "fail_holm": failing}

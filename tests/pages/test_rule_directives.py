@@ -82,23 +82,23 @@ def test_a_bar_is_moved_on_its_scale(bar, scale, factor, far):
 
 def test_the_curve_lies_where_its_marks_say():
     picture = drawn(replicated_by_factor(papers_claims(ROWS)), 8)
-    levels = {label: y for y, label in picture.up}
+    levels = {label: y for y, label in picture["up"]}
     assert levels.keys() == {"0", "4", "8"}
-    assert picture.dots[0][1] == levels["4"]
-    assert picture.dots[-1][1] == levels["0"] - (levels["0"] - levels["8"]) / 8
-    places = {label: x for x, label in picture.across}
-    assert picture.dots[FACTORS.index(1.0)][0] == places["1"]
-    assert drawn(dict.fromkeys(FACTORS, 0), 0).dots[0][1] == levels["0"]
+    assert picture["dots"][0][1] == levels["4"]
+    assert picture["dots"][-1][1] == levels["0"] - (levels["0"] - levels["8"]) / 8
+    places = {label: x for x, label in picture["across"]}
+    assert picture["dots"][FACTORS.index(1.0)][0] == places["1"]
+    assert drawn(dict.fromkeys(FACTORS, 0), 0)["dots"][0][1] == levels["0"]
 
 
 def test_chance_is_counted_by_hand():
     found = chance(ROWS)
     # Of nine rows one was not run, and one is judged by a range.
-    assert (found.tested, found.expected) == (7, pytest.approx(7 * 0.025))
-    assert (found.held, found.fail_holm) == (3, 0)
+    assert found.pop("expected") == pytest.approx(7 * 0.025)
+    assert found == {"tested": 7, "held": 3, "fail_holm": 0}
     lucky = claim("lucky", values=[0.505, 0.55, 0.6, 0.54, 0.6])
     marked = with_holm([lucky, claim("no", "not replicated")])
-    assert (chance(marked).held, chance(marked).fail_holm) == (1, 1)
+    assert (chance(marked)["held"], chance(marked)["fail_holm"]) == (1, 1)
 
 
 @pytest.fixture(scope="module")
