@@ -1,4 +1,4 @@
-"""What the front page shows: answer, findings, chapters, verdicts and the ledger."""
+"""What the front page shows: findings, answer, chapters, verdicts and the ledger."""
 
 import os
 from collections import Counter
@@ -26,6 +26,9 @@ EXPLAINED = ("inconclusive", "not comparable")
 
 KINDS = (("paper", CLAIM_WORDS), ("book", FINDING_WORDS))
 """Whose a claim can be, and its verdicts, the best first."""
+
+LEAD = 2
+"""So many findings, the first of their file, stand above the answer."""
 
 WIDTH, HEIGHT = 200, 80
 """The size of a curve, in units of its drawing."""
@@ -86,8 +89,18 @@ def drawn(panel: Mapping[str, Any]) -> dict[str, Any]:
     return {**panel, "points": points, "spoken": spoken}
 
 
+def lead(page: ClaimsDirective) -> dict[str, Any]:
+    """The first findings, for a reader who sees no more than the head of the page."""
+    return {"findings": _findings(page, slice(LEAD))}
+
+
 def findings(page: ClaimsDirective) -> dict[str, Any]:
-    """Each finding of `findings.yaml`, as this build has it; none that did not run.
+    """The findings that the lead does not have."""
+    return {"findings": _findings(page, slice(LEAD, None))}
+
+
+def _findings(page: ClaimsDirective, part: slice) -> list[tuple[Row, str]]:
+    """Findings of `findings.yaml`, as this build has them; none that did not run.
 
     Raises
     ------
@@ -100,7 +113,7 @@ def findings(page: ClaimsDirective) -> dict[str, Any]:
         found = read_findings(path)
     except ValueError as error:
         raise ExtensionError(str(error)) from error
-    return {"findings": said(found, page.ledger.claims, complete=whole)}
+    return said(found[part], page.ledger.claims, complete=whole)
 
 
 def said(
@@ -182,6 +195,6 @@ def by_page(claims: Iterable[Row]) -> list[tuple[str, list[Row]]]:
 
 
 FRONT_PAGE: Mapping[str, Fill] = {
-    f.__name__: f for f in (answer, findings, chapters, verdicts, ledger)
+    f.__name__: f for f in (lead, answer, findings, chapters, verdicts, ledger)
 }
 """What fills each template of the front page."""

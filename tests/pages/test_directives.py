@@ -67,8 +67,14 @@ FINDINGS = """
   held: "Very large."
   failed: "Not {threshold}, but {estimate}."
   open: "Open."
+- claim: after-figure
+  held: "At least {threshold}."
+  failed: "Less."
+  open: "Open."
 """
 FRONT = """
+```{lead}
+```
 ```{answer}
 ```
 ```{findings}
@@ -297,11 +303,14 @@ def test_the_answer_is_a_curve_that_leads_to_its_chapter(front):
 
 
 def test_findings_are_told_by_the_verdict_of_the_build(front):
-    told = words(
-        between((front.html / "intro.html").read_text(), 'class="findings"', "</ul>")
-    )
-    assert "The size is 2: large. ( Euler 1748, replicated )" in told
-    assert "Not 9, but 2. ( Euler 1748, weaker than claimed )" in told
+    page = (front.html / "intro.html").read_text()
+    lead, rest = (words(part) for part in page.split('class="panels"'))
+    assert "The size is 2: large. ( Euler 1748, replicated )" in lead
+    assert "Not 9, but 2. ( Euler 1748, weaker than claimed )" in lead
+    told = "At least 1.75. ( Euler 1748, replicated )"
+    assert told in rest
+    assert told not in lead
+    assert "large. (" not in rest
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def drafts(new_book):
         return told.stdout
 
     write("built", "replicated")
-    book.configure("```{findings}\n```\n", timeout=60)
+    book.configure("```{lead}\n```\n", timeout=60)
     # The front page's findings are claims of chapters that have not run.
     found = "- {claim: beta-one, held: a, failed: b, open: c}\n"
     (book.folder / "findings.yaml").write_text(found)
