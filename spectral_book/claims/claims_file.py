@@ -175,7 +175,8 @@ class MinuteLine(BaseModel):
     """A line of *In one minute*: what a paper says and what we measured.
 
     ``measured`` names claims by id in braces, as sentences do; ``claim`` is the one
-    whose verdict stands beside it.
+    whose verdict stands beside it. What a paper says of two things at once is quoted in
+    two lines that follow each other, a verdict each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -200,10 +201,10 @@ class ClaimsFile(BaseModel):
     """All claims of a chapter, frozen before the run.
 
     ``question`` is what the chapter asks, in one sentence for the front page, and
-    ``citation`` the paper's key in the bibliography. ``minute`` is the answer in three
-    to five lines, for the head of the page, ``panel`` the title of the chapter's curve
-    on the front page. ``leaves`` are the chapter's takeaways,
-    sentences with claims by id and numbers by name in braces.
+    ``citation`` the paper's key in the bibliography. ``minute`` is the answer to three
+    to five sentences, for the head of the page, ``panel`` the title of the chapter's
+    curve on the front page. ``leaves`` are the chapter's takeaways, sentences with
+    claims by id and numbers by name in braces.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

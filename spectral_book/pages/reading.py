@@ -5,6 +5,8 @@ The notebook that a reader opens in Jupyter stays as it is; its page gets these.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from docutils import nodes
@@ -66,13 +68,15 @@ def _folded(cell: NotebookNode) -> NotebookNode:
 def minute(page: ClaimsDirective) -> dict[str, Any]:
     """*In one minute*: what the paper says, what was measured, the verdict.
 
-    There are no lines where the chapter has no answer of this kind.
+    Lines that follow each other and quote the same sentence stand beside it together.
+    There are none where the chapter has no answer of this kind.
     """
     run = page.ledger.run_of(page.env.docname)
     lines = [] if run is None else run["minute"]
     asked = all(line["says"].endswith("?") for line in lines)
+    parts = groupby(lines, key=itemgetter("says"))
     return {
-        "lines": lines,
+        "lines": [(says, list(part)) for says, part in parts],
         "heads": ("We ask" if asked else "The paper says", "We measured", "Verdict"),
         "rows": {row["id"]: row for row in page.ledger.claims},
         "up": "../" * page.env.docname.count("/"),

@@ -22,6 +22,9 @@ minute:
   - says: "It is *large*."
     measured: "It is {no-figure:interval}."
     claim: no-figure
+  - says: "It is *large*."
+    measured: "Or is it?"
+    claim: before-figure
 panel: {claim: no-figure, held: "Large", otherwise: "Small", about: "a size"}
 claims:
   - &first
@@ -334,6 +337,10 @@ def test_a_page_begins_with_the_answer_and_ends_with_how_to_cite_it(front):
     assert page.index('class="minute"') < page.index('<section id="first"')
     minute = words(between(page, 'class="minute"', "</table>"))
     assert "It is large . It is 2 [1.75, 2.25]. ✓ replicated" in minute
+    # What is quoted twice stands there once, with two verdicts.
+    assert minute.count("It is large .") == 1
+    assert minute.index("Or is it?") < minute.index("↗ weaker than claimed")
+    assert 'rowspan="2"' in page
     cite = words(between(page, 'class="folded cite"', "</details>"))
     assert "title = {Chapter tiny} , booktitle = {The Spectral Bias Book}" in cite
     assert 'class="minute"' not in (front.html / "plain.html").read_text()
