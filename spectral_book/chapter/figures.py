@@ -10,6 +10,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import ArrayLike
 from PIL import Image
 
@@ -29,6 +30,13 @@ SEQUENTIAL = "cividis"
 
 LIGHTEST = 0.75
 """Where on that map lines end: what lies beyond is too pale on white."""
+
+
+COLUMN = 7.7
+"""How wide a page shows a figure at most, in inches."""
+
+LEAST = 8.0
+"""The smallest text that a page shows in a figure, in points."""
 
 
 def ramp(number: int) -> list[tuple[float, float, float, float]]:
@@ -75,10 +83,25 @@ def use_house_style() -> None:
     )
 
 
+def legible(figure: Figure) -> None:
+    """Enlarge texts that a page would show in less than `LEAST` points.
+
+    A page makes a figure smaller that is wider than its column.
+    """
+    least = LEAST * max(figure.get_figwidth() / COLUMN, 1)
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):  # some numbers are written later
+            sizes = (label.get_fontsize() for label in axis.get_ticklabels(which="both"))
+            axis.set_tick_params("both", labelsize=max(least, *sizes))
+    for text in figure.findobj(Text):
+        text.set_fontsize(max(least, text.get_fontsize()))
+
+
 def picture(
     figure: Figure, colours: int = 256, dpi: float | str = "figure", cut: bool = True
 ) -> bytes:
-    """Render a figure as PNG with a palette, cut to what is drawn; close it."""
+    """Render a legible figure as PNG with a palette, cut to what is drawn; close it."""
+    legible(figure)
     raw, small = io.BytesIO(), io.BytesIO()
     edges = "tight" if cut else None
     try:

@@ -7,9 +7,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 from PIL import Image
 
 from spectral_book.chapter.figures import (
+    COLUMN,
+    LEAST,
+    legible,
     mark_epoch,
     mean_over_seeds,
     ordered_lines,
@@ -85,6 +89,29 @@ def test_a_users_settings_change_no_picture(tmp_path, setting):
 
     same = drawn(own=True) == drawn(own=False)
     assert same  # and no difference of two pictures, which takes pytest minutes
+
+
+def smallest(figure):
+    """The smallest text of a drawn figure as a page shows it, in points."""
+    figure.draw_without_rendering()
+    shown = min(1, COLUMN / figure.get_figwidth())
+    drawn = [one for one in figure.findobj(Text) if one.get_text() and one.get_visible()]
+    return min(one.get_fontsize() for one in drawn) * shown
+
+
+@pytest.mark.parametrize("width", [6, 12])
+def test_no_text_of_a_figure_is_too_small_to_read(width):
+    use_house_style()
+    figure, axes = plt.subplots(1, 2, figsize=(width, 2.5))
+    axes[0].semilogy([1, 2], [1, 1e4], label="words")
+    axes[1].imshow([[1, 2]])
+    axes[1].text(0, 0, "a note", fontsize=5)
+    axes[0].legend(title="title", fontsize=7, title_fontsize=6)
+    axes[0].tick_params(labelsize=6)
+    assert smallest(figure) < 6
+    legible(figure)
+    assert smallest(figure) == pytest.approx(LEAST)
+    plt.close(figure)
 
 
 def test_a_picture_is_cut_to_what_is_drawn_and_closed():
