@@ -64,7 +64,8 @@ def facts(row: Row, recorded: Row | None = None) -> list[str]:
     if row["printed"]:
         found.append(f"The paper: {escape(agreement(row))}")
     if recorded is not None:
-        said = f"Recorded run ({recorded['recorded']}): {recorded['verdict']}"
+        said = f"Recorded run ({recorded['recorded']}), not made by this build: "
+        said += recorded["verdict"]
         found.append(f"{escape(said)}, {interval(recorded)}. {escape(recorded['why'])}")
     if row["late"]:
         found.append(f"The {escape(row['late'])} was set after a run had been seen.")

@@ -84,7 +84,8 @@ def told_of(record: Record) -> str:
     data = f"{data} where images are used" if data else ""
     note = made.get("note", "")
     named = f"{data} ({note})" if data and note else data or note
-    parts = (run["profile"], named, made.get("date", ""))
+    larger = f"a larger run, profile {run['profile']}"
+    parts = (larger, named, made.get("date", ""))
     return ", ".join([*filter(None, parts), f"commit {made['commit'][:7]}"])
 
 

@@ -5,7 +5,7 @@ lies on the scale that the claim is judged on. Shaded is what was needed; a dash
 is "no effect", the dot and bar the estimate and its interval, pale where that may reach
 on another processor. Above them are the control and its interval, a hollow dot and a
 thin line; a diamond is the paper's number, a square a recorded run. Numbers stand below
-the dashed tick and the edges of what was needed.
+the dashed tick and the edges of what was needed, and the scale where it is not linear.
 """
 
 import math
@@ -26,6 +26,13 @@ _CONTROL, _MIDDLE, _RECORDED, _LABELS, _HEIGHT = 5, 13, 20, 34, 36
 
 _ZONE, _FLOOR = 1, 21
 """Between these what was needed is shaded."""
+
+SCALES = {
+    "logarithms": "log scale",
+    "Fisher's z": "z scale",
+    "log odds": "log-odds scale",
+}
+"""What an axis that is not linear says of itself, by the name of its scale."""
 
 _CLOSE = 16.0
 """Two labels nearer than this, in %, stand at the outer sides of their ticks."""
@@ -102,7 +109,8 @@ def strip(row: Row, axis: Axis | None = None, recorded: Row | None = None) -> st
 MARKS = (
     "Shaded: needed. Dot and bar: measured, with its interval; pale: what another "
     "processor could give. Hollow dot, thin line: the control. Dashed: no effect. "
-    "◆ the paper's number. ■ a recorded run. ◂ ▸ beyond the axis."
+    "◆ the paper's number. ■ a recorded run, larger and not made by this build. "
+    "◂ ▸ beyond the axis."
 )
 """What the marks mean; every strip unfolds to it, as links lead to single ones."""
 
@@ -162,7 +170,7 @@ def _drawn(row: Row, axis: Axis, recorded: Row | None) -> str:
         x = axis(recorded["estimate"])
         marks.append(_glyph("recorded", "■", x, _RECORDED))
     marks.append(_dot("estimate", axis(row["estimate"]), True))
-    marks += _labels(row, axis)
+    marks += [*_labels(row, axis), *_scale(row, axis)]
     label = escape(_spoken(row, recorded))
     return (
         f'<svg width="100%" height="{_HEIGHT}" role="img" aria-label="{label}">'
@@ -178,16 +186,35 @@ def _zone(row: Row, axis: Axis) -> tuple[float, float]:
     return (edge, 100.0) if row["direction"] == "greater" else (0.0, edge)
 
 
-def _labels(row: Row, axis: Axis) -> list[str]:
-    """Two numbers at their places: no effect and the bar, or the ends of a band."""
+def _labelled(row: Row, axis: Axis) -> list[tuple[float, str]]:
+    """What has a number below it: no effect and the bar, or the ends of a band."""
     marked = row["band"] or [row["no_effect"], row["threshold"]]
-    places = sorted((axis(x), number(x)) for x in marked)
+    return sorted((axis(x), number(x)) for x in marked)
+
+
+def _labels(row: Row, axis: Axis) -> list[str]:
+    """Numbers at their places."""
+    places = _labelled(row, axis)
     close = places[1][0] - places[0][0] < _CLOSE
     anchors = ("end", "start") if close else ("middle", "middle")
     return [
         f'<text class="label" x="{x:.2f}%" y="{_LABELS}" text-anchor="{anchor}">'
         f"{text}</text>"
         for (x, text), anchor in zip(places, anchors, strict=True)
+    ]
+
+
+def _scale(row: Row, axis: Axis) -> list[str]:
+    """The name of a scale that is not linear, where it is farthest from the numbers."""
+    name = SCALES.get(axis.scale.name)
+    if name is None:
+        return []
+    taken = [x for x, _ in _labelled(row, axis)]
+    ends = {0: "start", 50: "middle", 100: "end"}
+    x = max(ends, key=lambda x: min(abs(x - other) for other in taken))
+    return [
+        f'<text class="label scale" x="{x}%" y="{_LABELS}" text-anchor="{ends[x]}">'
+        f"{name}</text>"
     ]
 
 
@@ -224,7 +251,9 @@ def _glyph(kind: str, sign: str, x: float, y: int = _MIDDLE) -> str:
 
 def _spoken(row: Row, recorded: Row | None) -> str:
     """What the axis shows, as a sentence."""
-    parts = [f"estimate {number(row['estimate'])}"]
+    scale = SCALES.get(row["scale"]["name"])
+    parts = [scale] if scale else []
+    parts.append(f"estimate {number(row['estimate'])}")
     if row["ci_low"] is not None:
         ends = f"{number(row['ci_low'])} to {number(row['ci_high'])}"
         parts.append(f"interval {ends}")

@@ -46,8 +46,8 @@ def html(rows: Sequence[Row], recorded: Mapping[str, Row] = {}) -> str:
 
 
 RECORDED = (
-    '<p class="strip-legend">■ a recorded run came to another verdict; to the same one '
-    "where there is none</p>"
+    '<p class="strip-legend">■ a recorded run, larger and not made by this build, came '
+    "to another verdict; to the same one where there is none</p>"
 )
 """What a table begins with that shows recorded runs."""
 

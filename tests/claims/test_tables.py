@@ -76,7 +76,8 @@ def test_a_row_tells_place_sample_and_distance():
     assert apart(share).startswith("less the control, as log odds: ")
     (failed, *_) = with_holm([GOOD, GOOD, GOOD])
     assert "Fails Holm's correction for the chapter's claims." in facts(failed)
-    said = "Recorded run (desk): holds, 1.5 [1.1, 1.9]. The interval clears the bar."
+    run = "Recorded run (desk), not made by this build: "
+    said = f"{run}holds, 1.5 [1.1, 1.9]. The interval clears the bar."
     assert said in facts(GOOD, RECORDED)
 
 
@@ -103,7 +104,8 @@ def test_a_recorded_run_says_why_it_is_open():
     assert "<small>■ ? inconclusive; like its control</small>" in told
     assert "<small>■ 1.5 [1.4, 1.6]</small>" in told
     untested = {**NOT_RUN, "recorded": "desk"}
-    assert "Recorded run (desk): not comparable, –. &lt;b&gt;" in facts(GOOD, untested)
+    run = "Recorded run (desk), not made by this build: "
+    assert f"{run}not comparable, –. &lt;b&gt;" in facts(GOOD, untested)
 
 
 def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
@@ -117,14 +119,14 @@ def test_a_table_has_what_was_needed_and_marks_what_is_unsure():
     assert "<td>within [−0.5, 0.5]</td>" in html([row(around(0, 0.3), FAR, **BAND)])
     assert "recorded" not in drawn
     drawn = html([GOOD], {GOOD["id"]: RECORDED})
-    assert drawn.startswith('<p class="strip-legend">■ a recorded run came to another')
+    assert drawn.startswith('<p class="strip-legend">■ a recorded run, larger and not')
     assert drawn.count("<small>■ ● holds</small>") == 1
     assert "<td>1.41 [1.01, 1.81]<br><small>■ 1.5 [1.1, 1.9]</small></td>" in drawn
     alike = html([GOOD], {GOOD["id"]: {**GOOD, "recorded": "desk"}})
     assert "strip-legend" in alike
     assert "<small>■" not in alike
     drawn = folded("More", [GOOD], {GOOD["id"]: RECORDED})
-    assert "Recorded run (desk): holds, 1.5 [1.1, 1.9]" in drawn
+    assert "Recorded run (desk), not made by this build: holds, 1.5 [1.1" in drawn
     assert "<td>a &lt; b</td>" in plain_html(["head"], [["a < b"]])
 
 
@@ -265,7 +267,7 @@ def test_a_strip_places_its_marks_on_the_scale():
     assert (control - nothing, estimate - nothing) == pytest.approx(
         [octave * m for m in middle], abs=0.05
     )
-    assert 'aria-label="estimate 5.08, interval' in drawn
+    assert 'aria-label="log scale, estimate 5.08, interval' in drawn
     assert "no effect 1, control 1.26" in drawn
     assert "<svg" not in strip(NOT_RUN)
     assert "&lt;b&gt;" in strip(NOT_RUN)
@@ -287,6 +289,26 @@ def test_a_strip_has_numbers_at_no_effect_and_at_what_was_needed(found, labels):
     assert re.findall(pattern, drawn) == labels
     if not found["band"]:
         assert f"(no effect {found['no_effect']:g})" in drawn.partition("</summary>")[0]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (RATIO, "log scale"),
+        (row([0.9, 0.8, 0.85], FAR, bounds=(0.0, 1.0)), "log-odds scale"),
+        (row([0.9, 0.8, 0.85], FAR, bounds=(-1.0, 1.0)), "z scale"),
+        (GOOD, None),
+    ],
+)
+def test_an_axis_that_is_not_linear_says_so(found, said):
+    drawn = strip(found)
+    shown = re.findall(r'class="label scale" x="(\d+)%".*?>(.*?)<', drawn)
+    assert [name for _, name in shown] == ([said] if said else [])
+    spoken = re.search('aria-label="(.*?)"', drawn)[1]
+    assert spoken.startswith(f"{said}, estimate" if said else "estimate")
+    for place, _ in shown:  # away from the numbers at no effect and at the bar
+        numbers = re.findall(r'class="label" x="([\d.]+)%"', drawn)
+        assert all(abs(float(place) - float(x)) > 15 for x in numbers)
 
 
 def test_neighbours_share_an_axis_where_their_bars_are_alike():

@@ -452,8 +452,9 @@ def test_a_record_says_what_its_images_are(repository, monkeypatch, tmp_path):
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     )  # of the word "test", as sha256sum prints it
     day, commit = one["made"]["date"], one["made"]["commit"][:7]
-    said = f"gpu, cifar10 where images are used (cut to size), {day}, commit {commit}"
-    assert told_of(json.loads(path.read_text())) == said
+    said = f"cifar10 where images are used (cut to size), {day}, commit {commit}"
+    told = told_of(json.loads(path.read_text()))
+    assert told == f"a larger run, profile gpu, {said}"
 
 
 def test_marks_beside_a_run_are_those_of_claims_that_ask_for_the_same(repository):
@@ -466,13 +467,15 @@ def test_marks_beside_a_run_are_those_of_claims_that_ask_for_the_same(repository
     content["claims"][0]["why"] = "Words of an older edition."
     (results / "gpu" / "tiny.json").write_text(json.dumps(content))
     (found,) = recorded_marks(results, "tiny", claims).values()
-    assert found["recorded"] == f"gpu, commit {head(repository)[:7]}"
+    run = f"a larger run, profile gpu, commit {head(repository)[:7]}"
+    assert found["recorded"] == run
     assert found["why"] == why
     assert recorded_marks(results, "other", claims) == {}
     moved = [claims[0].model_copy(update={"threshold": 0.5})]
     assert recorded_marks(results, "tiny", moved) == {}
     drawn = strips([content["claims"][0]], {"size-counts": found})
-    assert f"Recorded run ({found['recorded']}): replicated, 4.02" in drawn
+    said = f"Recorded run ({run}), not made by this build: replicated, 4.02"
+    assert said in drawn
     assert 'class="recorded"' in drawn
     assert ", recorded run 4.02" in drawn
     assert 'class="recorded"' not in strips([content["claims"][0]], {})
@@ -582,7 +585,7 @@ def test_the_front_page_shows_recorded_runs_and_refuses_those_that_do_not_fit(tm
     assert "0.699" in page
     html = (book.html / "tiny.html").read_text()
     page = " ".join(re.sub(r"<[^>]+>", " ", html).split())
-    assert "Recorded is gpu, commit abc. Of the 1 claims" in page
+    assert "Recorded is a larger run, profile gpu, commit abc. Of the 1 claims" in page
     page = unescape(page)
     assert "size-counts 0.61 [0.598, 0.622] ✓ replicated 0.699 [−1.96" in page
     assert "] ? inconclusive too uncertain to tell" in page
