@@ -27,7 +27,7 @@ from spectral_book.claims.ledger import MIME_TYPE
 from spectral_book.claims.recorded import recorded_marks
 from spectral_book.claims.rounding import read_expected, read_reaches, read_spreads
 from spectral_book.claims.sentences import fill_sentence
-from spectral_book.claims.words import has_held
+from spectral_book.claims.words import count_line, has_held
 from spectral_book.repository import committed
 from spectral_book.yaml_files import read_yaml
 from spectral_lib.training.devices import device_name, prepare
@@ -83,6 +83,7 @@ class Chapter(Judging, Showing):
     def publish(self) -> None:
         """Put the claims, with every seed's value, into the notebook's output."""
         rows = self.final_rows()
+        table = tables.html(rows, self.recorded)
         run = {
             "chapter": self.claims.chapter,
             **self._run(),
@@ -94,7 +95,8 @@ class Chapter(Judging, Showing):
         display(
             {
                 MIME_TYPE: {"run": run, "claims": rows},
-                "text/html": tables.html(rows, self.recorded) + self._differs(),
+                "text/html": f"<details class='folded'><summary>{count_line(rows)}"
+                f"</summary>{table}</details>{self._differs()}",
                 "text/plain": "",
             },
             raw=True,

@@ -126,6 +126,9 @@ def test_a_claim_is_judged_shown_and_published_in_the_order_of_its_file(
         },
     }
     page = shown[-1]["text/html"]
+    folded = "<details class='folded'><summary>2 claims of the paper: 1 replicated, "
+    assert page.startswith(folded)
+    assert page.index("claims-table") < page.index("</details>")
     assert "What differs from the profile paper: 1 parameters" in page
     assert "<td>size</td><td>3</td><td>5</td><td>&lt;b&gt;</td>" in page
 
