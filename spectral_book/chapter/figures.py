@@ -92,7 +92,7 @@ def legible(figure: Figure) -> None:
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):  # some numbers are written later
             sizes = (label.get_fontsize() for label in axis.get_ticklabels(which="both"))
-            axis.set_tick_params("both", labelsize=max(least, *sizes))
+            axis.set_tick_params("both", labelsize=max([least, *sizes]))
     for text in figure.findobj(Text):
         text.set_fontsize(max(least, text.get_fontsize()))
 
