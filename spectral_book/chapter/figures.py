@@ -91,7 +91,9 @@ def legible(figure: Figure) -> None:
     least = LEAST * max(figure.get_figwidth() / COLUMN, 1)
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):  # some numbers are written later
-            sizes = (label.get_fontsize() for label in axis.get_ticklabels(which="both"))
+            sizes = (
+                label.get_fontsize() for label in axis.get_ticklabels(which="both")
+            )
             axis.set_tick_params("both", labelsize=max([least, *sizes]))
     for text in figure.findobj(Text):
         text.set_fontsize(max(least, text.get_fontsize()))

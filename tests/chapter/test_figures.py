@@ -96,7 +96,9 @@ def smallest(figure):
     """The smallest text of a drawn figure as a page shows it, in points."""
     figure.draw_without_rendering()
     shown = min(1, COLUMN / figure.get_figwidth())
-    drawn = [one for one in figure.findobj(Text) if one.get_text() and one.get_visible()]
+    drawn = [
+        one for one in figure.findobj(Text) if one.get_text() and one.get_visible()
+    ]
     return min(one.get_fontsize() for one in drawn) * shown
 
 

@@ -306,9 +306,9 @@ def test_an_axis_that_is_not_linear_says_so(found, said):
     assert [name for _, name in shown] == ([said] if said else [])
     spoken = re.search('aria-label="(.*?)"', drawn)[1]
     assert spoken.startswith(f"{said}, estimate" if said else "estimate")
-    for place, _ in shown:  # away from the numbers at no effect and at the bar
+    for where, _ in shown:  # away from the numbers at no effect and at the bar
         numbers = re.findall(r'class="label" x="([\d.]+)%"', drawn)
-        assert all(abs(float(place) - float(x)) > 15 for x in numbers)
+        assert all(abs(float(where) - float(x)) > 15 for x in numbers)
 
 
 def test_neighbours_share_an_axis_where_their_bars_are_alike():
