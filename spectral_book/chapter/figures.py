@@ -32,7 +32,7 @@ LIGHTEST = 0.75
 """Where on that map lines end: what lies beyond is too pale on white."""
 
 
-COLUMN = 7.7
+COLUMN = 8.2
 """How wide a page shows a figure at most, in inches."""
 
 LEAST = 8.0
