@@ -1,14 +1,16 @@
 """Measure how far claims move between two processors: two ledgers in, one file out.
 
 Build the book twice with the same code, the second time with other instructions, say
-ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2, and give both `ledger.json`.
+ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_CBWR=COMPATIBLE (without the last,
+products round alike on a processor that is not Intel's), and give both `ledger.json`.
+Claims that are not in both keep what was measured before.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from spectral_book.claims.rounding import spreads_file
+from spectral_book.claims.rounding import read_measured, spreads_file
 from spectral_book.files import write_atomic
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -17,7 +19,8 @@ parser.add_argument("--names", nargs=2, required=True, help="what they ran on")
 parser.add_argument("--profile", default="quick")
 given = parser.parse_args()
 one, other = (json.loads(path.read_text("utf-8")) for path in given.ledgers)
-root = Path(__file__).resolve().parents[1]
-target = root / "results" / "rounding" / f"{given.profile}.json"
-write_atomic(target, spreads_file(one, other, tuple(given.names)))
+results = Path(__file__).resolve().parents[1] / "results"
+target = results / "rounding" / f"{given.profile}.json"
+before = read_measured(results, given.profile)
+write_atomic(target, spreads_file(one, other, tuple(given.names), before))
 print(f"Written: {target}")

@@ -6,7 +6,7 @@ edge that such a move would change it.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,14 @@ from spectral_book.claims.scales import Scale
 
 LOST = 1e9
 """The move of an end that only one of two builds has."""
+
+NOTHING: Mapping[str, Any] = {
+    "made": [],
+    "decides": [],
+    "spreads": {},
+    "expected": {},
+}
+"""What a file of spreads holds where nothing was measured."""
 
 Spread = tuple[float, float]
 """How far the measurement's ends move, and those of its difference from the control."""
@@ -46,7 +54,7 @@ def read_spreads(results: Path, profile: str) -> dict[str, Spread]:
     Where such a move would change the verdict of either build, it has no bound: seen
     from the other one alone, the edge could be out of reach.
     """
-    held = _read(results, profile)
+    held = read_measured(results, profile)
     reckoned = {name: _twice(spread) for name, spread in held["spreads"].items()}
     return reckoned | dict.fromkeys(held["decides"], (LOST, LOST))
 
@@ -57,31 +65,54 @@ def read_reaches(results: Path, profile: str) -> dict[str, float]:
     It is what parts the two builds, and twice that beyond either of them. Ends that
     never moved, or that only one of the builds has, are left out.
     """
-    spreads = _read(results, profile)["spreads"]
+    spreads = read_measured(results, profile)["spreads"]
     return {name: 3 * own for name, (own, _) in spreads.items() if 0 < own < LOST}
 
 
 def read_expected(results: Path, profile: str) -> dict[str, float]:
     """Return the estimate that a build of a profile had of each claim, by its id."""
-    found: dict[str, float] = _read(results, profile)["expected"]
+    found: dict[str, float] = read_measured(results, profile)["expected"]
     return found
 
 
 def spreads_file(
-    one: Mapping[str, Any], other: Mapping[str, Any], names: tuple[str, str]
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    names: tuple[str, str],
+    before: Mapping[str, Any] = NOTHING,
 ) -> str:
     """Return the file of spreads between two ledgers as JSON.
 
-    With the estimates of the first one, which checks of other builds start from.
+    With the estimates of the first one, which checks of other builds start from. Claims
+    that are not in both keep what was measured ``before``.
     """
-    found = spreads(one["claims"], other["claims"])
+    both = {r["id"] for r in one["claims"]} & {r["id"] for r in other["claims"]}
+    mine, its = ([r for r in x["claims"] if r["id"] in both] for x in (one, other))
+    found = spreads(mine, its)
+    rounded = {k: [float(f"{x:.3g}") for x in v] for k, v in found.items()}
+    made = {
+        "between": names,
+        "commit": one["commit"],
+        "date": one["date"],
+        "chapters": sorted({row["chapter"] for row in mine}),
+    }
+    kept = [name for name in before["decides"] if name not in both]
     content = {
-        "made": {"between": names, "commit": one["commit"], "date": one["date"]},
-        "decides": decided((*one["claims"], *other["claims"]), found),
-        "spreads": {k: [float(f"{x:.3g}") for x in v] for k, v in found.items()},
-        "expected": estimates(one["claims"]),
+        "made": [*before["made"], made],
+        "decides": sorted([*kept, *decided((*mine, *its), found)]),
+        "spreads": _apart(before["spreads"], both) | rounded,
+        "expected": _apart(before["expected"], both) | estimates(mine),
     }
     return json.dumps(content, indent=1) + "\n"
+
+
+def read_measured(results: Path, profile: str) -> Mapping[str, Any]:
+    """Return what two builds of a profile showed; empty parts where none was made."""
+    path = results / "rounding" / f"{profile}.json"
+    if not path.is_file():
+        return NOTHING
+    held: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return held
 
 
 def estimates(rows: Iterable[Row]) -> dict[str, float]:
@@ -97,13 +128,8 @@ def decided(rows: Iterable[Row], found: Mapping[str, Spread]) -> list[str]:
     return sorted(set(names))
 
 
-def _read(results: Path, profile: str) -> dict[str, Any]:
-    """Return what two builds of a profile showed; empty parts where none was made."""
-    path = results / "rounding" / f"{profile}.json"
-    if not path.is_file():
-        return {"decides": [], "spreads": {}, "expected": {}}
-    held: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return held
+def _apart(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def _twice(spread: Sequence[float]) -> Spread:

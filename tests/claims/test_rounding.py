@@ -78,12 +78,35 @@ def test_chapters_reckon_with_twice_of_what_was_measured(tmp_path):
     built = {"commit": "abc", "date": "d", "claims": [row(HERE + 2, FAR)]}
     moved = built | {"claims": [row(HERE + 2.25, FAR)]}
     text = spreads_file(built, moved, ("one", "two"))
-    assert json.loads(text)["made"]["between"] == ["one", "two"]
+    (made,) = json.loads(text)["made"]
+    assert made["between"] == ["one", "two"]
     (tmp_path / "rounding").mkdir()
     (tmp_path / "rounding" / "quick.json").write_text(text)
     assert read_spreads(tmp_path, "quick") == {"a-claim": pytest.approx((0.5, 0.5))}
     assert read_expected(tmp_path, "quick") == {"a-claim": 3.5}
     assert read_spreads(tmp_path, "gpu") == read_expected(tmp_path, "gpu") == {}
+
+
+def test_claims_that_were_not_measured_again_keep_what_was():
+    held = {
+        "made": ["of both"],
+        "decides": ["kept"],
+        "spreads": {"kept": [1.0, 0.0], "a-claim": [9.0, 9.0]},
+        "expected": {"kept": 2.0, "a-claim": 9.0},
+    }
+    alone = row(HERE, FAR, id="kept")  # in one of the two ledgers
+    built = {"commit": "abc", "date": "d", "claims": [row(HERE, FAR), alone]}
+    moved = built | {"claims": [row(HERE + 0.25, FAR)]}
+    found = json.loads(spreads_file(built, moved, ("one", "two"), held))
+    assert found["made"][0] == "of both"
+    assert found["made"][1]["chapters"] == [row(HERE, FAR)["chapter"]]
+    assert found["decides"] == ["a-claim", "kept"]
+    assert found["spreads"] == {"kept": [1.0, 0.0], "a-claim": [0.25, 0.25]}
+    assert found["expected"] == {"kept": 2.0, "a-claim": 1.5}
+    still = json.loads(spreads_file(built, built, ("one", "two"), held))
+    # Both hold both claims, and no end moved.
+    assert still["spreads"] == {}
+    assert still["expected"] == {"kept": 1.5, "a-claim": 1.5}
 
 
 def test_what_is_expected_are_finite_estimates():
