@@ -149,4 +149,5 @@
   window.addEventListener("load", mark);
   window.addEventListener("resize", mark);
   document.addEventListener("toggle", mark, true); // a folded line was opened
+  document.addEventListener("load", mark, true); // a picture in it came
 })();
