@@ -227,7 +227,8 @@ def _unmet(held: Mapping[str, Any] | None) -> str:
         return ""
     (measured,) = numbers_of([held["measured"]])
     above, below = held["above"], held["below"]
-    if measured < below if above is None else measured > above:
+    met = measured < below if above is None else measured > above
+    if met:
         return ""
     was = "no number" if math.isnan(measured) else number(float(measured))
     return f"{held['quantity']} is {was}; it has to be {required(held)}."
