@@ -2,7 +2,7 @@
 
 Build the book twice with the same code, the second time with other instructions, say
 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_CBWR=COMPATIBLE (without the last,
-products round alike on a processor that is not Intel's), and give both `ledger.json`.
+MKL's products rounded alike on an AMD processor), and give both `ledger.json`.
 Claims that are not in both keep what was measured before.
 """
 
