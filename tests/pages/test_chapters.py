@@ -1,14 +1,14 @@
 """A real chapter at a tiny size: the same numbers, until a probe is changed."""
 
-import json
 import shutil
-from pathlib import Path
 
-import nbformat
 import pytest
-from minibook import REPOSITORY, MiniBook
+from minibook import REPOSITORY, clean_environment
 
-pytestmark = [pytest.mark.book, pytest.mark.processes]
+from spectral_book.claims.ledger import claims_of
+from spectral_book.runner import NotebookJob, execute_notebooks
+
+pytestmark = pytest.mark.processes
 
 CHAPTER = "derivative_operator"
 TINY = {
@@ -31,81 +31,34 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module")
-def tiny_chapter() -> nbformat.NotebookNode:
-    """The committed notebook with tiny values in its parameters cell."""
-    path = REPOSITORY / "book" / f"{CHAPTER}.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    (cell,) = (c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
-    lines = []
-    for line in cell.source.splitlines():
-        name = line.split(":")[0]
-        head = line.split(" =")[0]  # with the type, which the class need not name
-        lines.append(f"{head} = {TINY[name]!r}" if name in TINY else line)
-    cell.source = "\n".join(lines)
-    return notebook
-
-
-def book_of(notebook: nbformat.NotebookNode, folder: Path) -> MiniBook:
-    """A book of the tiny chapter, and what it refers to on other pages."""
-    book = MiniBook(folder)
-    book.write(CHAPTER, notebook)
-    book.pages.append("bibliography")
-    book.configure("(how-to-read)=\n## How to read")
-    (folder / "claims").mkdir()
-    names = ("references.bib", "bibliography.md", f"claims/{CHAPTER}.yaml")
-    for name in names:
-        shutil.copy(REPOSITORY / "book" / name, folder / name)
-    return book
-
-
-def copied_library(folder: Path) -> Path:
-    """A copy of the library that can be edited; on the path it goes first."""
-    shutil.copytree(REPOSITORY / "spectral_lib", folder / "spectral_lib")
-    return folder / "spectral_lib"
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
-    path.write_text(text.replace(old, new), encoding="utf-8")
-
-
-def rows_of(book: MiniBook, library: Path) -> list[dict]:
-    """Build a book with a library of its own; return its rows but for the seconds."""
-    built = book.build(env={"PYTHONPATH": str(library.parent)})
-    assert built.returncode == 0, built.stdout
-    rows = json.loads((book.html / "ledger.json").read_text())["claims"]
+def rows_of(library):
+    """Execute the chapter with a library of its own; its rows but for the seconds."""
+    book = REPOSITORY / "book"
+    job = NotebookJob(CHAPTER, book / f"{CHAPTER}.ipynb", parameters=TINY)
+    own = {"PYTHONPATH": str(library), "OMP_NUM_THREADS": "1"}
+    environment = clean_environment() | own
+    (run,) = execute_notebooks([job], at_once=1, environment=environment)
+    assert run.failure is None, run.failure
+    rows = claims_of(CHAPTER, run.notebook)
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 
-def test_builds_give_the_same_numbers_in_new_figures_until_a_probe_is_changed(
-    tiny_chapter, tmp_path
-):
-    library = copied_library(tmp_path)
-    (tmp_path / "book").mkdir()
-    book = book_of(tiny_chapter, tmp_path / "book")
-    ledgers, figures = [], []
-    for _ in range(2):
-        ledgers.append(rows_of(book, library))
-        images = sorted((book.html / "_images").glob("*.png"))
-        figures.append({image.name: image.stat().st_mtime_ns for image in images})
-    assert len(ledgers[0]) > 20
-    for row in ledgers[0]:
+def test_runs_give_the_same_numbers_until_a_probe_is_changed(tmp_path):
+    shutil.copytree(REPOSITORY / "spectral_lib", tmp_path / "spectral_lib")
+    first, second = rows_of(tmp_path), rows_of(tmp_path)
+    assert len(first) > 20
+    for row in first:
         assert row["control"]["name"]
-    assert sum(len(row["values"]) >= 5 for row in ledgers[0]) > 15
-    assert ledgers[0] == ledgers[1]
-    assert len(figures[0]) >= 8
-    assert not set(figures[0].items()) & set(figures[1].items())
+    assert sum(len(row["values"]) >= 5 for row in first) > 15
+    assert first == second
 
-    edit(
-        library / "probes" / "errors.py",
-        "cosine = output @ target",
-        "cosine = -output @ target",
-    )
+    probe = tmp_path / "spectral_lib" / "probes" / "errors.py"
+    text = probe.read_text("utf-8")
+    assert text.count("cosine = output @ target") == 1
+    probe.write_text(text.replace("= output @ target", "= -output @ target"), "utf-8")
     right, wrong = (
         {row["id"]: row["verdict"] for row in rows}
-        for rows in (ledgers[0], rows_of(book, library))
+        for rows in (first, rows_of(tmp_path))
     )
     # So small a chapter leaves it open: its control does as well.
     assert right["shape-before-amplitude"] != "not replicated"
