@@ -14,16 +14,13 @@ Start = Literal["he", "torch"]
 MakeBlock = Callable[[int, int, int, int], nn.Module]
 """A block from its number, counted from 1, channels in and out, and stride."""
 
-PICKED_BEFORE = 48
-"""Pixels a side above which `Projection` picks its pixels before it convolves."""
-
 
 class Projection(nn.Conv2d):
     """A 1 x 1 convolution of every ``stride``-th pixel, without bias.
 
-    Given larger images, channels last and a stride of 2, torch's gradient by the
-    weights writes beyond its memory, and the process dies (2.13, on a CPU with
-    AVX-512). Smaller images keep the strided form, and so its rounding.
+    With channels last it is a product with the rows of these pixels: 0.5 to 0.9 of the
+    time of torch's strided convolution, whose gradient by the weights writes beyond its
+    memory there for large images (2.13, on a CPU with AVX-512).
     """
 
     def __init__(self, inside: int, out: int, stride: int) -> None:
@@ -31,10 +28,11 @@ class Projection(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [batch, inside, side, side] to [batch, out, side / stride, ...]."""
-        if x.shape[-1] <= PICKED_BEFORE:
+        if x.stride(-3) != 1:
             return super().forward(x)
-        stride = self.stride[0]
-        return F.conv2d(x[..., ::stride, ::stride], self.weight)
+        step = self.stride[0]
+        picked = x.movedim(-3, -1)[..., ::step, ::step, :]
+        return F.linear(picked, self.weight.flatten(1)).movedim(-1, -3)
 
 
 class Staged(nn.Module):

@@ -10,7 +10,7 @@ from torch import nn
 
 from spectral_lib.data.dataset import Dataset
 from spectral_lib.models.resnet import ResNet, ResNetSettings
-from spectral_lib.models.staged import PICKED_BEFORE, Projection, Staged, stages
+from spectral_lib.models.staged import Projection, Staged, stages
 from spectral_lib.models.vgg import VGG, VGGSettings
 from spectral_lib.models.wide_networks import pyramid_net, shake_shake, wide_resnet
 from spectral_lib.training.ensemble import initialise
@@ -108,8 +108,21 @@ def test_large_images_do_not_end_the_process():
     assert ran.returncode == 0, ran.stderr.decode()
 
 
-@pytest.mark.parametrize("side", [PICKED_BEFORE, PICKED_BEFORE + 2])
-def test_a_projection_is_a_strided_convolution_at_any_size(side):
-    x, project = torch.randn(2, 3, side, side), Projection(3, 5, 2)
-    wanted = F.conv2d(x, project.weight, stride=2)
-    torch.testing.assert_close(project(x), wanted)
+@pytest.mark.parametrize(("stride", "side"), [(1, 4), (2, 4), (2, 5), (2, 50)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_projection_is_a_strided_convolution(stride, side, layout):
+    project = Projection(3, 5, stride).double()
+    x = torch.randn(2, 3, side, side, dtype=torch.float64)
+    ways = {
+        project: x.to(memory_format=layout),
+        # With channels first, as its gradient breaks memory with channels last.
+        lambda x: F.conv2d(x, project.weight, stride=stride): x.clone(),
+    }
+    results = []
+    for forward, given in ways.items():
+        y = forward(given.requires_grad_())
+        gradients = torch.autograd.grad(y.square().sum(), (given, project.weight))
+        results.append([y, *gradients])
+    torch.testing.assert_close(*results, rtol=1e-12, atol=1e-12)
+    if layout == torch.channels_last:  # as what comes before and after has it
+        assert all(t.stride(1) == 1 for t in results[0][:2])
