@@ -36,7 +36,7 @@ def convnet() -> nn.Module:
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "MLP 64-256-10": lambda: nn.Sequential(nn.Flatten(), MLP([64, 256, 10])),
+    "MLP 64-256-10": lambda: MLP([64, 256, 10]),
     "2-D CNN, 16 and 32 channels": convnet,
     "ResNet8, 16 to 64 channels": lambda: ResNet(ResNetSettings(1, channels=1)),
 }

@@ -52,7 +52,7 @@ def classifier(name: str, channels: int, side: int, classes: int) -> nn.Module:
         case "mlp":
             mlp = MLP([channels * side**2, width, classes])
             _start_at_zero(mlp.layers[-1])
-            return nn.Sequential(nn.Flatten(), mlp)
+            return mlp
         case "cnn":
             widths = ((width,), (2 * width,), (4 * width,))
             vgg = VGG(VGGSettings(widths, channels, classes))

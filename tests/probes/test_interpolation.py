@@ -118,13 +118,17 @@ def test_chunks_bound_every_pass_and_change_only_rounding(stacked, monkeypatch):
     together = len(ensemble) if stacked else 1
     pairs = torch.cat([pairs_within(labels, 9), pairs_between(labels, 9)])
     longest = math.ceil(path_lengths(inputs, pairs).max() / 0.2)
-    batches, forward = [], MLP.forward
+    batches = []
 
-    def spy(self, x):
-        batches.append(len(x) * together)
-        return forward(self, x)
+    def counting(way):
+        def spy(self, *given):
+            batches.append(given[-1].shape[:-1].numel())
+            return way(self, *given)
 
-    monkeypatch.setattr(MLP, "forward", spy)
+        return spy
+
+    for way in (MLP.forward, MLP.replicas):
+        monkeypatch.setattr(MLP, way.__name__, counting(way))
 
     def seen(chunk):
         batches.clear()
