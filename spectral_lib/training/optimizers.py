@@ -148,6 +148,8 @@ class Optimizer:
         names = ["mean"] if adam or any(_as_list(settings.momentum)) else []
         names += ["square"] if adam else []
         self.moments = {name: torch.zeros_like(weights) for name in names}
+        # Written anew in each step; a new tensor would have to be fetched from memory.
+        self.update = torch.empty_like(weights)
 
     @torch.no_grad()
     def step(self, gradient: Tensor, epoch: int) -> None:
@@ -155,7 +157,8 @@ class Optimizer:
         scale = self._scale(epoch)
         self.steps += 1
         if isinstance(self.weight_decay, Tensor) or self.weight_decay:
-            gradient = gradient + self.weight_decay * self.weights
+            decay = torch.mul(self.weights, self.weight_decay, out=self.update)
+            gradient = decay.add_(gradient)
         if self.settings.clip < math.inf:
             clip = self.settings.clip
             norm = gradient.norm(dim=1, keepdim=True)
@@ -177,7 +180,7 @@ class Optimizer:
             nesterov = self.settings.nesterov
             gradient = gradient + self.momentum * mean if nesterov else mean
         if not isinstance(self.factor, Tensor) and self.factor == 1:
-            return rate * gradient
+            return torch.mul(gradient, rate, out=self.update)
         return perturbed_product(rate, gradient, self.factor, self.settings.order)
 
     def _adam(self, gradient: Tensor, rate: Tensor | float) -> Tensor:
@@ -185,8 +188,10 @@ class Optimizer:
         mean, square = self.moments["mean"], self.moments["square"]
         mean.lerp_(gradient, 1 - beta1)
         square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        scale = square.sqrt().div_((1 - beta2**self.steps) ** 0.5).add_(epsilon)
-        return mean / scale * (rate / (1 - beta1**self.steps))
+        scale = torch.sqrt(square, out=self.update)
+        scale.div_((1 - beta2**self.steps) ** 0.5).add_(epsilon)
+        torch.div(mean, scale, out=self.update)
+        return self.update.mul_(rate / (1 - beta1**self.steps))
 
 
 def perturbed_product(
