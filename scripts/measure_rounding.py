@@ -3,7 +3,8 @@
 Build the book twice with the same code, the second time with other instructions, say
 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_CBWR=COMPATIBLE (without the last,
 MKL's products rounded alike on an AMD processor), and give both `ledger.json`.
-Claims that are not in both keep what was measured before.
+The file keeps the larger move where a claim was measured before: take a claim out of
+it first where its science changed.
 """
 
 import argparse

@@ -1,12 +1,13 @@
-"""How far a claim's numbers move from one processor to another, measured by two builds.
+"""How far a claim's numbers move from one processor to another, measured by builds.
 
 Two processors, or two sets of instructions of one, round in other ways; a training that
 amplifies this ends elsewhere. A verdict is left open where its interval ends so near an
-edge that such a move would change it.
+edge that such a move would change it. Of all pairs of builds that were compared, the
+one that moved a claim most counts.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def read_spreads(results: Path, profile: str) -> dict[str, Spread]:
 def read_reaches(results: Path, profile: str) -> dict[str, float]:
     """Return how far an end of a claim's interval may lie elsewhere, by the claim's id.
 
-    It is what parts the two builds, and twice that beyond either of them. Ends that
+    It is what parts two builds, and twice that beyond either of them. Ends that
     never moved, or that only one of the builds has, are left out.
     """
     spreads = read_measured(results, profile)["spreads"]
@@ -83,25 +84,27 @@ def spreads_file(
 ) -> str:
     """Return the file of spreads between two ledgers as JSON.
 
-    With the estimates of the first one, which checks of other builds start from. Claims
-    that are not in both keep what was measured ``before``.
+    With the estimates of the first one, which checks of other builds start from. A
+    larger move that was measured ``before`` stays, and what rounding decided then.
     """
     both = {r["id"] for r in one["claims"]} & {r["id"] for r in other["claims"]}
     mine, its = ([r for r in x["claims"] if r["id"] in both] for x in (one, other))
     found = spreads(mine, its)
-    rounded = {k: [float(f"{x:.3g}") for x in v] for k, v in found.items()}
+    for name, (own, beside) in before["spreads"].items():
+        moved = found.get(name, (0.0, 0.0))
+        found[name] = max(own, moved[0]), max(beside, moved[1])
+    rounded = {k: [float(f"{x:.3g}") for x in v] for k, v in sorted(found.items())}
     made = {
         "between": names,
         "commit": one["commit"],
         "date": one["date"],
         "chapters": sorted({row["chapter"] for row in mine}),
     }
-    kept = [name for name in before["decides"] if name not in both]
     content = {
         "made": [*before["made"], made],
-        "decides": sorted([*kept, *decided((*mine, *its), found)]),
-        "spreads": _apart(before["spreads"], both) | rounded,
-        "expected": _apart(before["expected"], both) | estimates(mine),
+        "decides": sorted({*before["decides"], *decided((*mine, *its), found)}),
+        "spreads": rounded,
+        "expected": before["expected"] | estimates(mine),
     }
     return json.dumps(content, indent=1) + "\n"
 
@@ -126,10 +129,6 @@ def decided(rows: Iterable[Row], found: Mapping[str, Spread]) -> list[str]:
     moved = ({**row, "rounding": _twice(found.get(row["id"], (0, 0)))} for row in rows)
     names = [row["id"] for row in moved if rejudged(row)["rounding_decides"]]
     return sorted(set(names))
-
-
-def _apart(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in names}
 
 
 def _twice(spread: Sequence[float]) -> Spread:

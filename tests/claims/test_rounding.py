@@ -87,11 +87,11 @@ def test_chapters_reckon_with_twice_of_what_was_measured(tmp_path):
     assert read_spreads(tmp_path, "gpu") == read_expected(tmp_path, "gpu") == {}
 
 
-def test_claims_that_were_not_measured_again_keep_what_was():
+def test_the_largest_move_that_was_ever_measured_counts():
     held = {
         "made": ["of both"],
         "decides": ["kept"],
-        "spreads": {"kept": [1.0, 0.0], "a-claim": [9.0, 9.0]},
+        "spreads": {"kept": [1.0, 0.0], "a-claim": [0.1, 9.0]},
         "expected": {"kept": 2.0, "a-claim": 9.0},
     }
     alone = row(HERE, FAR, id="kept")  # in one of the two ledgers
@@ -101,12 +101,18 @@ def test_claims_that_were_not_measured_again_keep_what_was():
     assert found["made"][0] == "of both"
     assert found["made"][1]["chapters"] == [row(HERE, FAR)["chapter"]]
     assert found["decides"] == ["a-claim", "kept"]
-    assert found["spreads"] == {"kept": [1.0, 0.0], "a-claim": [0.25, 0.25]}
+    assert found["spreads"] == {"a-claim": [0.25, 9.0], "kept": [1.0, 0.0]}
     assert found["expected"] == {"kept": 2.0, "a-claim": 1.5}
     still = json.loads(spreads_file(built, built, ("one", "two"), held))
     # Both hold both claims, and no end moved.
-    assert still["spreads"] == {}
+    assert still["spreads"] == held["spreads"]
     assert still["expected"] == {"kept": 1.5, "a-claim": 1.5}
+    # The larger move decides, not the new one alone.
+    near = built | {"claims": [row(HERE + 0.3, FAR)]}
+    once = json.loads(spreads_file(near, near, ("one", "two")))
+    assert once["decides"] == []
+    again = json.loads(spreads_file(near, near, ("one", "two"), held))
+    assert again["decides"] == ["a-claim", "kept"]
 
 
 def test_what_is_expected_are_finite_estimates():
