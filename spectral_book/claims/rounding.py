@@ -7,11 +7,18 @@ one that moved a claim most counts.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spectral_book.claims.intervals import Estimate, difference, interval
+from spectral_book.claims.intervals import (
+    AT_ZERO,
+    ROUNDING,
+    Estimate,
+    difference,
+    interval,
+)
 from spectral_book.claims.numbers import Row
 from spectral_book.claims.rows import numbers_of, rejudged
 from spectral_book.claims.scales import Scale
@@ -144,11 +151,15 @@ def _intervals(row: Row) -> tuple[Estimate, Estimate]:
 
 
 def _move(one: Estimate, other: Estimate) -> float:
-    """The larger move of two ends; a very large one where only one has a number."""
+    """The larger move of two ends; a very large one where only one has a number.
+
+    What no training amplified is no move: it could turn nothing but an end that lies on
+    an edge, such as the 0 of a difference from the control, and there it would.
+    """
     moves = [0.0]
     for a, b in ((one.low, other.low), (one.high, other.high)):
         if a is None or b is None:
             moves.append(0.0 if a is b else LOST)
-        elif a != b:
+        elif not math.isclose(a, b, rel_tol=ROUNDING, abs_tol=AT_ZERO):
             moves.append(min(abs(a - b), LOST))
     return max(moves)

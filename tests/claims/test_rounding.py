@@ -28,6 +28,7 @@ HERE = around(1.5, 0.4)
     [
         (row(HERE, FAR), row(HERE, FAR), None),
         (row(HERE, FAR), row(HERE + 0.25, FAR), 0.25),
+        (row(HERE, FAR), row(HERE * (1 + 1e-14), FAR), None),  # nothing amplified it
         (row(HERE, FAR), row(HERE, np.array(FAR) + 0.5), 0.5),
         (row([2, 3, 4], [1] * 3, **RATIO), row([4, 6, 8], [2] * 3, **RATIO), np.log(2)),
         (row([2.0, np.inf, 3], [0.0] * 3), row([2.0, np.inf, 3], [0.0] * 3), None),
