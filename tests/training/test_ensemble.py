@@ -215,3 +215,24 @@ def test_what_is_no_tensor_or_module_is_refused(seeds):
         ensemble.predict(X)
     with pytest.raises(ValueError, match="the model is function; give a torch module"):
         Ensemble.of(lambda x: x)
+
+
+class Doubled(MLP):
+    """Passes otherwise than its parent, whose `replicas` would not know of it."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class Renamed(MLP):
+    """Passes as its parent does."""
+
+
+def test_a_subclass_that_passes_otherwise_does_so_with_all_replicas():
+    x = torch.randn(5, 3)
+    doubled, renamed, plain = (
+        initialise(lambda kind=kind: kind([3, 4, 2]), SEEDS)
+        for kind in (Doubled, Renamed, MLP)
+    )
+    assert torch.equal(doubled.predict(x), 2 * plain.predict(x))
+    assert torch.equal(renamed.predict(x), plain.predict(x))
